@@ -1,0 +1,27 @@
+# Every target sets itself up first: `make demo` and `make test` work in a fresh checkout.
+PY := .venv/bin/python
+STAMP := .venv/.setup-done
+
+.PHONY: setup demo test lint bench train
+
+setup: $(STAMP)
+
+# The stamp is older than the lock after a pull that changed it: pip then installs only the difference.
+$(STAMP): requirements-dev.txt scripts/setup.sh
+	@PYTHON="$(PYTHON)" sh scripts/setup.sh
+	@touch $@
+
+demo: setup
+	$(PY) -m pipeline_core demo -o out/demo
+
+lint: setup
+	$(PY) -m ruff check .
+
+test: lint
+	$(PY) -m pytest
+
+bench: setup
+	$(PY) benchmarks/embedded.py --json benchmarks/out/embedded.json
+
+train: setup
+	$(PY) -m training
