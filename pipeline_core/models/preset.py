@@ -1,0 +1,67 @@
+"""The settings a model folder brings along: window, grid, prompts, strength, control weights (preset.json)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from ..errors import UserError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Defaults of one model; everything a job leaves out comes from here.
+
+    window: pixel frames of one pass. size: (height, width) in pixels the model was trained at.
+    temporal_ratio, spatial_ratio: pixel frames and pixels per latent cell. max_text_tokens: prompt length.
+    interpolant: "ve" or "flow", the state the sampler steps; sigma_min, sigma_max, rho: the Karras grid on it
+    (flow grids read sigma_max as the largest flow time). hint_normalisation: "vae" = the VAE's latent statistics.
+    control_weights: modality -> weight before the w / max(1, sum w) rule.
+    """
+
+    name: str = "embedded"
+    window: int = 17
+    overlap: int = 5
+    size: tuple[int, int] = (96, 160)
+    fps: float = 10.0
+    temporal_ratio: int = 4
+    spatial_ratio: int = 8
+    max_text_tokens: int = 64
+    interpolant: str = "ve"
+    sigma_min: float = 0.02
+    sigma_max: float = 80.0
+    rho: float = 7.0
+    steps: int = 20
+    start: str = "inversion"
+    strength: float = 1.0
+    cfg: float = 1.0
+    prompt: str = "a photorealistic dashcam video of a street, daytime, clear weather"
+    negative_prompt: str = ""
+    inversion_prompt: str = "a synthetic computer game video of a street"
+    hint_normalisation: str = "vae"
+    control_weights: dict[str, float] = field(
+        default_factory=lambda: {"edge": 1.0, "depth": 1.0, "segmentation": 1.0}
+    )
+
+
+def read_preset(folder: Path) -> Preset:
+    """Preset of a model folder. UserError when preset.json is missing, not JSON or names an unknown setting."""
+    path = Path(folder) / "preset.json"
+    if not path.is_file():
+        raise UserError(f"{folder} has no preset.json; choose a model folder that was prepared for this pack.")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON ({error}); restore the file that came with the model.") from error
+    unknown = sorted(set(values) - {f.name for f in fields(Preset)})
+    if unknown:
+        raise UserError(f"{path} names the unknown setting {unknown[0]!r}; remove it from the preset.")
+    if "size" in values:
+        values["size"] = tuple(values["size"])
+    return Preset(**values)
+
+
+def write_preset(preset: Preset, folder: Path) -> None:
+    """Write preset.json into `folder`, which must exist."""
+    (Path(folder) / "preset.json").write_text(json.dumps(asdict(preset), indent=2) + "\n", encoding="utf-8")
