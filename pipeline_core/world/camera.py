@@ -1,0 +1,48 @@
+"""The ego camera: a pinhole without roll or pitch, so the horizon is one row."""
+
+from dataclasses import dataclass
+from math import pi, tan
+
+import torch
+from torch import Tensor
+
+HORIZONTAL_FOV = 66.0
+HORIZON = 0.45  # row of the horizon as a share of the height
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Poses of F frames: position (F, 3) metres, yaw (F,) radians; image size in pixels."""
+
+    position: Tensor
+    yaw: Tensor
+    height: int
+    width: int
+
+    @property
+    def focal(self) -> float:
+        return 0.5 * self.width / tan(HORIZONTAL_FOV * pi / 360)
+
+    @property
+    def horizon_row(self) -> float:
+        return HORIZON * self.height
+
+    def rays(self, dx: float, dy: float) -> Tensor:
+        """World directions (F, H, W, 3) with unit camera-z, through offset (dx, dy) in [0, 1) of each pixel."""
+        u = (torch.arange(self.width) + dx - 0.5 * self.width) / self.focal
+        v = (torch.arange(self.height) + dy - self.horizon_row) / self.focal
+        v, u = torch.meshgrid(v, u, indexing="ij")
+        c, s = torch.cos(self.yaw)[:, None, None], torch.sin(self.yaw)[:, None, None]
+        return torch.stack([c * u + s, -v.expand(len(self.yaw), -1, -1), c - s * u], dim=-1)
+
+    def project(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """World points (F, ..., 3) to pixel coordinates (F, ..., 2) and depth along the axis (F, ...)."""
+        shape = (-1,) + (1,) * (points.ndim - 2)
+        rel = points - self.position.reshape(shape + (3,))
+        c, s = torch.cos(self.yaw).reshape(shape), torch.sin(self.yaw).reshape(shape)
+        x = c * rel[..., 0] - s * rel[..., 2]
+        z = s * rel[..., 0] + c * rel[..., 2]
+        safe = torch.where(z.abs() < 1e-6, torch.full_like(z, 1e-6), z)
+        u = 0.5 * self.width + self.focal * x / safe
+        v = self.horizon_row - self.focal * rel[..., 1] / safe
+        return torch.stack([u, v], dim=-1), z

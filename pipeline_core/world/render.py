@@ -1,0 +1,166 @@
+"""Render a scene in one style, with every buffer a simulator could give."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+from .camera import Camera
+from .captions import STYLES, caption, scene_facts
+from .looks import LOOKS
+from .objects import HEAD_HALF, LAMP_RADIUS, LAMP_SPACING
+from .photoreal import develop, radiance
+from .raycast import SKY, Hits, cast, sun_direction, sunlit
+from .scene import Scene
+from .surfaces import LAMP_ORDER, Surface, describe
+from .synthetic import shade_synthetic
+
+# Two rays per pixel on the diagonal, plus the lens blur, stand for a camera's low-pass filter.
+PHOTO_SAMPLES = ((0.27, 0.27), (0.73, 0.73))
+CHUNK = 5
+
+
+@dataclass(frozen=True)
+class Render:
+    """A rendered clip of T frames.
+
+    rgb (T, H, W, 3) sRGB in [0, 1]; depth (T, H, W) metres along the axis, inf in the sky; classes (T, H, W) uint8
+    CARLA tags; instances (T, H, W) int32, 0 for none; flow (T, H, W, 2) pixels (dx, dy) from frame t to t + 1;
+    lights: dicts of instance, state, box, lamp_box (x0, y0, x1, y1 in pixels or None) and visible (share of the lit
+    lamp's disc that is in view) with one entry per frame; scene: what a simulator knows, as plain data.
+    """
+
+    rgb: Tensor
+    depth: Tensor
+    classes: Tensor
+    instances: Tensor
+    flow: Tensor
+    lights: list[dict]
+    scene: dict
+
+
+def render(scene: Scene, frames: int | range = 17, size: tuple[int, int] = (96, 160),
+           style: str = "synthetic") -> Render:
+    """Render `frames` (a count or a range of global frame numbers) at size (height, width).
+
+    style: "synthetic", or "photoreal" (day), or "photoreal.day", ".dusk", ".night", ".rain", ".fog".
+    """
+    return render_styles(scene, frames, size, (style,))[style]
+
+
+def render_styles(scene: Scene, frames: int | range = 17, size: tuple[int, int] = (96, 160),
+                  styles: tuple[str, ...] = ("synthetic",)) -> dict[str, Render]:
+    """`render` for several styles at once, tracing the rays only once."""
+    numbers = range(frames) if isinstance(frames, int) else frames
+    _check(numbers, size, styles)
+    pieces = [_render_chunk(scene, numbers[i:i + CHUNK], size, styles) for i in range(0, len(numbers), CHUNK)]
+    lights = _join_lights([piece["lights"] for piece in pieces])
+    shared = {key: torch.cat([piece[key] for piece in pieces]) for key in ("depth", "classes", "instances", "flow")}
+    return {style: Render(rgb=torch.cat([piece[style] for piece in pieces]), lights=lights,
+                          scene=scene_data(scene, style), **shared) for style in styles}
+
+
+def scene_data(scene: Scene, style: str) -> dict:
+    """What is written beside a clip: seed, style, frame rate, named objects and a caption."""
+    return {"seed": scene.seed, "style": style, "fps": scene.fps, "facts": scene_facts(scene),
+            "caption": caption(scene, style), "objects": list(scene.objects)}
+
+
+def _check(numbers: range, size: tuple[int, int], styles: tuple[str, ...]) -> None:
+    if len(numbers) < 1:
+        raise UserError(f"frames is {numbers} but at least one frame is needed: change frames.")
+    if min(size) < 16:
+        raise UserError(f"size is {size[0]}x{size[1]} but each side must be at least 16 pixels: change size.")
+    for style in styles:
+        if style not in STYLES:
+            raise UserError(f"style is {style!r} but must be one of {', '.join(STYLES)}: change style.")
+
+
+def _render_chunk(scene: Scene, numbers: range, size: tuple[int, int], styles: tuple[str, ...]) -> dict:
+    frame = torch.tensor(list(numbers))
+    seconds = frame.to(torch.float32) / scene.fps
+    camera = scene.camera(frame, *size)
+    hits = cast(scene, camera, seconds)
+    surface = describe(scene, hits, seconds)
+    after = scene.camera(frame + 1, *size)
+    result = {"depth": hits.depth, "classes": surface.tag.to(torch.uint8),
+              "instances": surface.instance.to(torch.int32), "flow": _flow(scene, camera, after, hits),
+              "lights": _lights(scene, camera, seconds, surface)}
+    sun = sun_direction(scene.sun_azimuth, LOOKS["day"].elevation)
+    if "synthetic" in styles:
+        result["synthetic"] = shade_synthetic(surface, hits, sunlit(scene, camera, seconds, hits, sun))
+    looks = {style: LOOKS[style.partition(".")[2] or "day"] for style in styles if style != "synthetic"}
+    linear = dict.fromkeys(looks, 0.0)
+    for dx, dy in PHOTO_SAMPLES if looks else ():
+        sampled = cast(scene, camera, seconds, dx, dy)
+        described = describe(scene, sampled, seconds)
+        needs_sun = any(max(look.sun) > 0 for look in looks.values())
+        light = sunlit(scene, camera, seconds, sampled, sun) if needs_sun else torch.zeros_like(sampled.depth)
+        for style, look in looks.items():
+            linear[style] = linear[style] + radiance(scene, look, camera, described, sampled, light)
+    for style, look in looks.items():
+        result[style] = develop(linear[style] / len(PHOTO_SAMPLES), look, scene.seed, numbers[0])
+    return result
+
+
+def _flow(scene: Scene, camera: Camera, after: Camera, hits: Hits) -> Tensor:
+    """Where the point under each pixel centre is seen one frame later, minus where it is now."""
+    velocity = torch.tensor([s.velocity for s in scene.solids] + [(0.0, 0.0, 0.0)])
+    moved = hits.point + velocity[torch.where(hits.solid >= 0, hits.solid.long(), len(scene.solids))] / scene.fps
+    # The sky is infinitely far: it turns with the camera but does not come nearer.
+    sky = hits.solid == SKY
+    step = (after.position - camera.position)[:, None, None, :]
+    moved = torch.where(sky[..., None], hits.point + step, moved)
+    here, _ = camera.project(hits.point)
+    there, _ = after.project(moved)
+    return there - here
+
+
+def _lights(scene: Scene, camera: Camera, seconds: Tensor, surface: Surface) -> list[dict]:
+    """Per light: state, projected head and lit-lamp boxes, and how much of the lit lamp is in view."""
+    listed = []
+    for light in scene.lights:
+        entry = {"instance": light.instance, "state": [], "box": [], "lamp_box": [], "visible": []}
+        for index, second in enumerate(seconds.tolist()):
+            state = light.state_at(second)
+            x, y, z = light.position
+            lamp_y = y + LAMP_SPACING * (1 - LAMP_ORDER.index(state))
+            front = z - HEAD_HALF[2]
+            entry["state"].append(state)
+            entry["box"].append(_box(camera, index, (x, y, front), HEAD_HALF[0], HEAD_HALF[1]))
+            box = _box(camera, index, (x, lamp_y, front), LAMP_RADIUS, LAMP_RADIUS)
+            entry["lamp_box"].append(box)
+            mine = (surface.instance[index] == light.instance) & (surface.lamp[index] > 0)
+            area = 0.7854 * (box[2] - box[0]) * (box[3] - box[1]) if box else 0.0
+            entry["visible"].append(min(1.0, float(mine.sum()) / area) if area > 0 else 0.0)
+        if any(entry["box"]):
+            listed.append(entry)
+    return listed
+
+
+def _box(camera: Camera, index: int, centre: tuple, half_x: float, half_y: float) -> list[float] | None:
+    x, y, z = centre
+    one = Camera(camera.position[index:index + 1], camera.yaw[index:index + 1], camera.height, camera.width)
+    corners = torch.tensor([[[x - half_x, y + half_y, z], [x + half_x, y - half_y, z]]])
+    pixels, depth = one.project(corners)
+    if float(depth.min()) < 0.5:
+        return None
+    (x0, y0), (x1, y1) = pixels[0].tolist()
+    inside = x1 > 0 and y1 > 0 and x0 < camera.width and y0 < camera.height
+    return [x0, y0, x1, y1] if inside else None
+
+
+def _join_lights(chunks: list[list[dict]]) -> list[dict]:
+    """One entry per light over all chunks; absent (None) where a chunk did not see it."""
+    lengths = [max((len(light["state"]) for light in chunk), default=0) for chunk in chunks]
+    instances = sorted({light["instance"] for chunk in chunks for light in chunk})
+    joined = []
+    for instance in instances:
+        entry = {"instance": instance, "state": [], "box": [], "lamp_box": [], "visible": []}
+        for chunk, length in zip(chunks, lengths, strict=True):
+            found = next((light for light in chunk if light["instance"] == instance), None)
+            for key in ("state", "box", "lamp_box", "visible"):
+                entry[key] += found[key] if found else [None if key != "visible" else 0.0] * length
+        joined.append(entry)
+    return joined
