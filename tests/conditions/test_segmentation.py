@@ -1,0 +1,49 @@
+"""Oracles: Cityscapes' published colours under its own class names, and the inverse lookup."""
+
+import pytest
+import torch
+
+from pipeline_core.conditions.segmentation import CARLA_TAGS, TAG, VEHICLE_TAGS, segmentation_map
+from pipeline_core.errors import UserError
+
+CITYSCAPES = {
+    "road": (128, 64, 128), "sidewalk": (244, 35, 232), "building": (70, 70, 70), "wall": (102, 102, 156),
+    "fence": (190, 153, 153), "pole": (153, 153, 153), "traffic light": (250, 170, 30),
+    "traffic sign": (220, 220, 0), "vegetation": (107, 142, 35), "terrain": (152, 251, 152),
+    "sky": (70, 130, 180), "pedestrian": (220, 20, 60), "rider": (255, 0, 0), "car": (0, 0, 142),
+    "truck": (0, 0, 70), "bus": (0, 60, 100), "train": (0, 80, 100),
+    "motorcycle": (0, 0, 230), "bicycle": (119, 11, 32),
+}  # fmt: skip
+
+
+def test_the_nineteen_classes_have_cityscapes_colours():
+    for name, colour in CITYSCAPES.items():
+        painted = segmentation_map(torch.full((1, 1, 1), TAG[name]))
+        assert (painted.flatten() * 255).round().int().tolist() == list(colour)
+
+
+def test_tags_are_complete_and_colours_tell_them_apart():
+    assert list(CARLA_TAGS) == list(range(29))
+    assert len({colour for _, colour in CARLA_TAGS.values()}) == 29
+    assert [CARLA_TAGS[tag][0] for tag in VEHICLE_TAGS][:2] == ["car", "truck"]
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
+def test_painting_can_be_undone(dtype):
+    classes = torch.randint(0, 29, (3, 5, 7), generator=torch.Generator().manual_seed(0))
+    painted = segmentation_map(classes.to(dtype))
+    assert painted.shape == (3, 5, 7, 3) and painted.dtype == torch.float32
+    table = torch.tensor([colour for _, colour in CARLA_TAGS.values()]) / 255
+    nearest = torch.cdist(painted.reshape(-1, 3), table).argmin(1).reshape(classes.shape)
+    assert torch.equal(nearest, classes)
+
+
+def test_bad_input():
+    with pytest.raises(UserError, match="29"):
+        segmentation_map(torch.full((1, 2, 2), 29))
+    with pytest.raises(UserError, match="-1"):
+        segmentation_map(torch.full((1, 2, 2), -1))
+    with pytest.raises(UserError, match="carla"):
+        segmentation_map(torch.zeros(1, 2, 2, dtype=torch.long), "rainbow")
+    with pytest.raises(UserError):
+        segmentation_map(torch.zeros(1, 2, 2))
