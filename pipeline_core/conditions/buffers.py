@@ -1,0 +1,281 @@
+"""The buffers folder beside a clip: what the simulator knows, in CARLA's own picture encodings.
+
+depth/000000.png      24-bit depth          semantic/000000.png   class tags instance/000000.png   tag and
+instance id   flow/000000.png       forward optical flow, 16-bit lights.json           every traffic light's
+state, box, lamp box and visible share per frame scene.json            free: seed, captions, the objects'
+colours buffers.json          the manifest: frames, size, rate, channels and the SHA-256 of the clip they
+belong to
+
+Apart from the manifest everything is optional. The manifest's fingerprint keeps the buffers of another clip
+out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import media
+from ..errors import UserError
+from . import encodings
+
+_MANIFEST = "buffers.json"
+_VERSION = 1
+CHANNELS = ("depth", "semantic", "instance", "flow")
+LIGHT_FIELDS = {"state": None, "box": None, "lamp_box": None, "visible": 0.0}
+
+
+def fingerprint(clip: str | os.PathLike) -> str:
+    """SHA-256 of a clip's bytes, as hex."""
+    digest = hashlib.sha256()
+    with open(clip, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _save(path: Path, image: np.ndarray) -> None:
+    from PIL import Image
+
+    Image.fromarray(image).save(path, compress_level=1)
+
+
+def _load(path: Path) -> np.ndarray:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image)
+    except OSError as error:
+        raise UserError(f"The buffer {path} is missing or damaged: render the buffers again.") from error
+
+
+def _read_json(path: Path):
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is missing or damaged: render the buffers again.") from error
+
+
+class BuffersWriter:
+    """Write a buffers folder in chunks: `with BuffersWriter(folder, clip, scene) as out: out.append(...)`.
+
+    `clip` is the video the buffers belong to; it must be complete when the `with` block ends, for its
+    bytes, size, rate and frame count go into the manifest. Everything is written under a temporary name
+    beside `folder` and takes the final name at the end; on an error nothing stays. An older buffers folder
+    of that name is replaced, any other folder with something in it is refused. `scene` is any dict that
+    JSON can hold.
+    """
+
+    def __init__(self, folder: str | os.PathLike, clip: str | os.PathLike, scene: dict | None = None) -> None:
+        self.folder, self.clip, self.scene = Path(folder), Path(clip), dict(scene or {})
+        self.frames, self._channels, self._size, self._lights = 0, None, None, {}
+        if not self.folder.parent.is_dir():
+            raise UserError(
+                f"The folder {self.folder.parent} does not exist: create it for the buffers first."
+            )
+        if self.folder.exists() and not self._replaceable():
+            raise UserError(
+                f"{self.folder} exists and holds no buffers: name a new or empty folder for them."
+            )
+
+    def _replaceable(self) -> bool:
+        return self.folder.is_dir() and (
+            (self.folder / _MANIFEST).is_file() or not any(self.folder.iterdir())
+        )
+
+    def __enter__(self) -> BuffersWriter:
+        self._partial = self.folder.parent / f".{self.folder.name}.{secrets.token_hex(4)}.part"
+        self._partial.mkdir()
+        return self
+
+    def append(
+        self,
+        depth: Tensor | None = None,
+        classes: Tensor | None = None,
+        instances: Tensor | None = None,
+        flow: Tensor | None = None,
+        lights: list[dict] | None = None,
+    ) -> None:
+        """Append T frames; every chunk must bring the same channels as the first, all of one size.
+
+        depth (T, H, W) metres, sky inf or 1000 and more; classes (T, H, W) CARLA tags; instances (T, H, W)
+        ids 0 .. 65535 (needs classes); flow (T, H, W, 2) forward pixels (dx, dy), NaN where undefined;
+        lights: one dict per light, "instance" and lists of T entries: "state" (red, yellow, green), "box"
+        and "lamp_box" ([x0, y0, x1, y1] in pixels, or None) and "visible" (the visible share, 0 .. 1).
+        """
+        given = {"depth": depth, "semantic": classes, "instance": instances, "flow": flow}
+        given = {name: value for name, value in given.items() if value is not None}
+        if not given:
+            raise UserError("No buffer came: give at least one of depth, classes, instances and flow.")
+        if "instance" in given and classes is None:
+            raise UserError("Instances came without classes: CARLA's instance image holds both, give both.")
+        sizes = {tuple(value.shape[:3]) for value in given.values()}
+        T, *size = sizes.pop()
+        if sizes or (self._size and size != self._size):
+            raise UserError(
+                "The buffers differ in frames or size: give all of them as (T, H, W) of one size."
+            )
+        if self._channels is None:
+            self._channels, self._size = list(given), size
+            for name in given:
+                (self._partial / name).mkdir()
+        elif self._channels != list(given):
+            raise UserError(
+                f"The channels {', '.join(given)} came after {', '.join(self._channels)}: "
+                "give the same ones in every chunk."
+            )
+        for t in range(T):
+            images = {
+                "depth": lambda: encodings.encode_depth(depth[t]),
+                "semantic": lambda: encodings.encode_classes(classes[t]),
+                "instance": lambda: encodings.encode_instances(classes[t], instances[t]),
+                "flow": lambda: encodings.encode_flow(flow[t]),
+            }
+            for name in given:
+                _save(self._partial / name / f"{self.frames + t:06d}.png", images[name]())
+        self._append_lights(lights or [], T)
+        self.frames += T
+
+    def _append_lights(self, lights: list[dict], T: int) -> None:
+        for light in lights:
+            entry = self._lights.setdefault(int(light["instance"]), {})
+            for field, absent in LIGHT_FIELDS.items():
+                values = _plain(light[field])
+                if len(values) != T:
+                    raise UserError(
+                        f"Light {light['instance']} has {len(values)} entries of {field} for {T} frames: "
+                        "give one per frame."
+                    )
+                entry.setdefault(field, [absent] * self.frames).extend(values)
+        for entry in self._lights.values():  # lights this chunk does not speak of
+            for field, absent in LIGHT_FIELDS.items():
+                entry[field].extend([absent] * (self.frames + T - len(entry[field])))
+
+    def __exit__(self, kind, error, trace) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            shutil.rmtree(self._partial, ignore_errors=True)
+
+    def _finish(self) -> None:
+        info = media.probe(self.clip)
+        if info.frames != self.frames or (self._size and [info.height, info.width] != self._size):
+            raise UserError(
+                f"{self.frames} frames of buffers came for {self.clip}, which has {info.frames} frames of "
+                f"{info.height}x{info.width}: give the clip that was rendered with them, at their size."
+            )
+        manifest = {
+            "version": _VERSION,
+            "frames": info.frames,
+            "height": info.height,
+            "width": info.width,
+            "fps": str(info.fps),
+            "channels": self._channels,
+            "clip_sha256": fingerprint(self.clip),
+        }
+        lights = [{"instance": instance, **entry} for instance, entry in self._lights.items()]
+        for name, content in (("lights.json", lights), ("scene.json", self.scene), (_MANIFEST, manifest)):
+            (self._partial / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
+        if self.folder.exists():
+            if not self._replaceable():  # looked at again: rendering may have taken long
+                raise UserError(
+                    f"{self.folder} now holds something else: name another folder for the buffers."
+                )
+            shutil.rmtree(self.folder)
+        os.replace(self._partial, self.folder)
+
+
+def _plain(values):
+    """Lists, tuples, tensors and arrays as plain lists that JSON can hold."""
+    if hasattr(values, "tolist"):
+        return values.tolist()
+    return [_plain(v) if isinstance(v, (list, tuple)) or hasattr(v, "tolist") else v for v in values]
+
+
+def write_buffers(folder: str | os.PathLike, clip: str | os.PathLike, rendered) -> None:
+    """Write the buffers of a rendered clip (depth, classes, instances, flow, lights, scene) beside its
+    video."""
+    with BuffersWriter(folder, clip, rendered.scene) as out:
+        out.append(rendered.depth, rendered.classes, rendered.instances, rendered.flow, rendered.lights)
+
+
+class Buffers:
+    """An open buffers folder; reads only the frames asked for. See `open_buffers`."""
+
+    def __init__(self, folder: Path, manifest: dict) -> None:
+        self.folder = folder
+        self.frames, self.height, self.width = (int(manifest[k]) for k in ("frames", "height", "width"))
+        self.channels = tuple(manifest["channels"])
+        self.lights: list[dict] = _read_json(folder / "lights.json")
+        self.scene: dict = _read_json(folder / "scene.json")
+
+    def _read(
+        self, channel: str, start: int, stop: int | None, decode: Callable[[np.ndarray], Tensor]
+    ) -> Tensor:
+        if channel not in self.channels:
+            raise UserError(
+                f"The buffers {self.folder} have no {channel}: they hold {', '.join(self.channels)}."
+            )
+        stop = self.frames if stop is None else stop
+        if not 0 <= start < stop <= self.frames:
+            raise UserError(f"Frames {start} to {stop} were asked of {self.folder}, which has {self.frames}.")
+        rows = self.height * (2 if channel == "flow" else 1)
+        frames = []
+        for t in range(start, stop):
+            image = _load(self.folder / channel / f"{t:06d}.png")
+            if image.shape[:2] != (rows, self.width):
+                raise UserError(
+                    f"Frame {t} of {channel} in {self.folder} has another size: render them again."
+                )
+            frames.append(decode(image))
+        return torch.stack(frames)
+
+    def depth(self, start: int = 0, stop: int | None = None) -> Tensor:
+        """Depth of frames start .. stop - 1: (T, H, W) float32 metres, the sky at 1000.0."""
+        return self._read("depth", start, stop, encodings.decode_depth)
+
+    def classes(self, start: int = 0, stop: int | None = None) -> Tensor:
+        """CARLA tags of frames start .. stop - 1: (T, H, W) uint8."""
+        return self._read("semantic", start, stop, encodings.decode_classes)
+
+    def instances(self, start: int = 0, stop: int | None = None) -> Tensor:
+        """Instance ids of frames start .. stop - 1: (T, H, W) int32, 0 for none."""
+        return self._read("instance", start, stop, encodings.decode_instances)
+
+    def flow(self, start: int = 0, stop: int | None = None) -> Tensor:
+        """Forward flow of frames start .. stop - 1: (T, H, W, 2) float32 pixels (dx, dy), NaN where
+        undefined."""
+        return self._read("flow", start, stop, encodings.decode_flow)
+
+
+def open_buffers(folder: str | os.PathLike, clip: str | os.PathLike) -> Buffers:
+    """Open the buffers folder of a clip.
+
+    Raises UserError when the folder is missing, is no buffers folder, is damaged, or belongs to another clip.
+    """
+    folder, clip = Path(folder), Path(clip)
+    if not (folder / _MANIFEST).is_file():
+        raise UserError(
+            f"{folder} is no buffers folder (no {_MANIFEST} in it): give one written with a clip."
+        )
+    if not clip.is_file():
+        raise UserError(f"The video {clip} does not exist: give the path of an existing video file.")
+    manifest = _read_json(folder / _MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("version") != _VERSION:
+        raise UserError(f"{folder / _MANIFEST} is of another version or damaged: render the buffers again.")
+    if manifest.get("clip_sha256") != fingerprint(clip):
+        raise UserError(
+            f"The buffers {folder} belong to another clip than {clip}: give that clip's own folder."
+        )
+    return Buffers(folder, manifest)

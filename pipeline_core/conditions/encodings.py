@@ -1,0 +1,87 @@
+"""The pictures simulators store buffers in: CARLA's depth, tag and instance images, KITTI-style optical flow.
+
+Every pair here turns (H, W) tensors into the array of a PNG and back; files are `buffers.py`'s concern.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+from .depth import FAR_PLANE
+
+_DEPTH_CODES = 2**24 - 1
+_FLOW_SCALE, _FLOW_ZERO = 64, 2**15
+
+
+def encode_depth(depth: Tensor) -> np.ndarray:
+    """CARLA's 24-bit depth: (H, W) metres to (H, W, 3) uint8, R + 256 G + 65536 B = depth / 1000 m * (2^24
+    - 1).
+
+    One code is 0.06 mm. Depths beyond the far plane of 1000 m, inf among them, are stored as the far plane.
+    Raises UserError for depth that is negative or NaN.
+    """
+    metres = depth.double().cpu()
+    if not bool((metres >= 0).all()):
+        raise UserError("Depth that is negative or NaN came: give metres of 0 or more, and inf for the sky.")
+    code = (metres.clamp(max=FAR_PLANE) / FAR_PLANE * _DEPTH_CODES).round().long()
+    return torch.stack([code & 255, code >> 8 & 255, code >> 16], -1).to(torch.uint8).numpy()
+
+
+def decode_depth(image: np.ndarray) -> Tensor:
+    """(H, W, 3) uint8 of CARLA's depth camera to (H, W) float32 metres; the sky comes back as 1000.0."""
+    code = torch.from_numpy(image[..., :3].astype(np.int64)) @ torch.tensor([1, 256, 65536])
+    return (code.double() / _DEPTH_CODES * FAR_PLANE).float()
+
+
+def encode_classes(classes: Tensor) -> np.ndarray:
+    """CARLA's semantic image: (H, W) tags 0 .. 255 to (H, W, 3) uint8 with the tag in the red channel."""
+    return encode_instances(classes, torch.zeros_like(classes))
+
+
+def decode_classes(image: np.ndarray) -> Tensor:
+    """The red channel of CARLA's semantic (or instance) image as (H, W) uint8 tags."""
+    return torch.from_numpy(image[..., 0].copy())
+
+
+def encode_instances(classes: Tensor, instances: Tensor) -> np.ndarray:
+    """CARLA's instance image, (H, W, 3) uint8: tag in red, 16-bit id in green (low byte) and blue (high).
+
+    Raises UserError for tags outside 0 .. 255 and ids outside 0 .. 65535.
+    """
+    tag, code = classes.long().cpu(), instances.long().cpu()
+    for what, value, limit in (("Class tags", tag, 255), ("Instance ids", code, 65535)):
+        if value.numel() and (value.min() < 0 or value.max() > limit):
+            raise UserError(
+                f"{what} from {int(value.min())} to {int(value.max())} came: CARLA's images hold 0 to {limit}."
+            )
+    return torch.stack([tag, code & 255, code >> 8], -1).to(torch.uint8).numpy()
+
+
+def decode_instances(image: np.ndarray) -> Tensor:
+    """The ids of CARLA's instance image, G + 256 B, as (H, W) int32."""
+    return torch.from_numpy(image[..., 1].astype(np.int32) + 256 * image[..., 2].astype(np.int32))
+
+
+def encode_flow(flow: Tensor) -> np.ndarray:
+    """KITTI's 16-bit flow in one grey picture: (H, W, 2) pixels (dx, dy) to (2 H, W) uint16, dx above dy.
+
+    A code is 64 * pixels + 32768, to 1/64 pixel within +-511; undefined flow (NaN, inf) is stored as 0.
+    Raises UserError for longer flow.
+    """
+    values = flow.double().cpu()
+    defined = values.isfinite()
+    if bool((values[defined].abs() > 511).any()):
+        raise UserError(
+            "Optical flow of more than 511 pixels came: give flow in pixels, at most 511 each way."
+        )
+    code = (values.nan_to_num() * _FLOW_SCALE + _FLOW_ZERO).round().masked_fill(~defined, 0)
+    return code.permute(2, 0, 1).reshape(-1, flow.shape[1]).numpy().astype(np.uint16)
+
+
+def decode_flow(image: np.ndarray) -> Tensor:
+    """(2 H, W) codes of `encode_flow` to (H, W, 2) float32 pixels (dx, dy), NaN where undefined."""
+    code = torch.from_numpy(image.astype(np.float32)).reshape(2, -1, image.shape[1]).permute(1, 2, 0)
+    return torch.where(code == 0, torch.nan, (code - _FLOW_ZERO) / _FLOW_SCALE)
