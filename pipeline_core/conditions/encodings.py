@@ -55,7 +55,7 @@ def encode_instances(classes: Tensor, instances: Tensor) -> np.ndarray:
     for what, value, limit in (("Class tags", tag, 255), ("Instance ids", code, 65535)):
         if value.numel() and (value.min() < 0 or value.max() > limit):
             raise UserError(
-                f"{what} from {int(value.min())} to {int(value.max())} came: CARLA's images hold 0 to {limit}."
+                f"{what} from {int(value.min())} to {int(value.max())} came: CARLA images hold 0 to {limit}."
             )
     return torch.stack([tag, code & 255, code >> 8], -1).to(torch.uint8).numpy()
 
