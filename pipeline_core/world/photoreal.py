@@ -35,7 +35,7 @@ def develop(image: Tensor, look: Look, noise_seed: int, first_frame: int) -> Ten
     planes = image.permute(0, 3, 1, 2) * look.exposure
     bright = (planes - 1.0).clamp(min=0, max=6)
     planes = planes + 0.10 * _blur(bright, 2.2) + 0.05 * _blur(bright, 5.0)
-    planes = _blur(planes, 0.45)
+    planes = _blur(planes, 0.40)
     y = torch.linspace(-1, 1, height)[:, None] ** 2
     x = torch.linspace(-1, 1, width)[None, :] ** 2
     planes = planes * (1 - 0.10 * (x + y))
@@ -67,9 +67,9 @@ def _albedo(surface: Surface, hits: Hits, look: Look) -> Tensor:
     material = surface.material.clamp(min=0)
     linear = surface.paint ** 2.2
     grey = (linear * torch.tensor([0.30, 0.59, 0.11])).sum(-1, keepdim=True)
-    painted = (0.68 * linear + 0.32 * grey) * 0.55 + 0.010
+    painted = (0.70 * linear + 0.30 * grey) * 0.62 + 0.010
     wall = (surface.material == INDEX["wall"])[..., None]
-    painted = torch.where(wall, (0.42 * linear + 0.58 * grey) * 0.60 * torch.tensor([1.0, 0.95, 0.88]), painted)
+    painted = torch.where(wall, (0.45 * linear + 0.55 * grey) * 0.85 * torch.tensor([1.0, 0.95, 0.88]), painted)
     fixed = torch.tensor([m.albedo or (0.0, 0.0, 0.0) for m in MATERIALS])[material]
     own = torch.tensor([m.albedo is None for m in MATERIALS])[material]
     details = surface.glow > 0
@@ -133,7 +133,7 @@ def _reflections(surface: Surface, hits: Hits, look: Look) -> Tensor:
     bounced = unit + 2 * facing[..., None] * hits.normal
     fresnel = 0.04 + 0.96 * (1 - facing.clamp(0, 1)) ** 5
     car = (surface.material == INDEX["car_body"]) | (surface.material == INDEX["car_cabin"])
-    strength = torch.where(surface.glass > 0, 0.16 + 0.5 * fresnel, torch.where(car, 0.6 * fresnel, 0.0))
+    strength = torch.where(surface.glass > 0, 0.05 + 0.45 * fresnel, torch.where(car, 0.6 * fresnel, 0.0))
     up = (bounced[..., 1] * 3 + 0.4).clamp(0, 1)[..., None]
     seen = up * sky_light(bounced, look) + (1 - up) * torch.tensor(look.ambient) * 0.25
     return strength[..., None] * seen
