@@ -67,8 +67,18 @@ def build_networks(
     base = CosmosTransformer3DModel(
         in_channels=latent_channels + 1, out_channels=latent_channels, **dict(transformer)
     )
-    shared = {k: transformer[k] for k in ("num_attention_heads", "attention_head_dim", "text_embed_dim",
-                                          "max_size", "patch_size", "rope_scale", "extra_pos_embed_type")}
+    shared = {
+        k: transformer[k]
+        for k in (
+            "num_attention_heads",
+            "attention_head_dim",
+            "text_embed_dim",
+            "max_size",
+            "patch_size",
+            "rope_scale",
+            "extra_pos_embed_type",
+        )
+    }
     width = transformer["num_attention_heads"] * transformer["attention_head_dim"]
     branches = {
         name: CosmosControlNetModel(

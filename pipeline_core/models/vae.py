@@ -9,16 +9,16 @@ from ..errors import UserError
 
 def latent_statistics(vae: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and std of the VAE's latents, each (1, C, 1, 1, 1) float32, from its config (Wan) or buffers (LTX)."""
-    mean, std = (
-        getattr(vae, name) if torch.is_tensor(getattr(vae, name, None)) else vae.config.get(name)
-        for name in ("latents_mean", "latents_std")
-    )
+    buffers = dict(vae.named_buffers())
+    mean, std = (buffers.get(name, vae.config.get(name)) for name in ("latents_mean", "latents_std"))
     if mean is None or std is None:
         raise UserError(
             "This VAE states no latents_mean and latents_std; use a video VAE whose config or weights carry them."
         )
     scale = float(vae.config.get("scaling_factor") or 1.0)
-    mean, std = (torch.as_tensor(value, dtype=torch.float32).flatten().view(1, -1, 1, 1, 1) for value in (mean, std))
+    mean, std = (
+        torch.as_tensor(value, dtype=torch.float32).flatten().view(1, -1, 1, 1, 1) for value in (mean, std)
+    )
     return mean, std / scale
 
 
