@@ -35,23 +35,31 @@ def scene_facts(scene: Scene) -> dict:
             "sun_ahead": abs(scene.sun_azimuth) < pi / 2}
 
 
+def description(scene: Scene) -> str:
+    """What is in the scene, without any style: to be added to the prompts of a job."""
+    return ", ".join(_details(scene_facts(scene), sunny=True))
+
+
 def caption(scene: Scene, style: str, rng: Random | None = None) -> str:
     """One caption; without `rng` the plain wording, with it a random wording, order and choice of facts."""
     pick = rng.choice if rng else lambda options: options[0]
     facts = scene_facts(scene)
     look = style.partition(".")[2] or "day"
     parts = [pick(_SYNTHETIC)] if style == "synthetic" else [pick(_PHOTOREAL), pick(_LOOKS[look])]
-    details = [f"{facts['area']}", "two lanes each way" if facts["lanes"] == 2 else "a narrow road",
-               _count(facts["cars"], "car", "cars"), _count(facts["people"], "pedestrian", "pedestrians"),
-               "a crossing with traffic lights" if facts["lights"] else "no traffic lights"]
-    if style == "synthetic" or look == "day":
-        details.append(f"sun from the {facts['sun']}")
+    details = _details(facts, sunny=style == "synthetic" or look == "day")
     if rng:
         details = [d for d in details if rng.random() < 0.7]
         rng.shuffle(details)
         if rng.random() < 0.3:
             parts.reverse()
     return ", ".join(parts + details)
+
+
+def _details(facts: dict, sunny: bool) -> list[str]:
+    details = [facts["area"], "two lanes each way" if facts["lanes"] == 2 else "a narrow road",
+               _count(facts["cars"], "car", "cars"), _count(facts["people"], "pedestrian", "pedestrians"),
+               "a crossing with traffic lights" if facts["lights"] else "no traffic lights"]
+    return details + [f"sun from the {facts['sun']}"] if sunny else details
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -17,16 +17,26 @@ SIGN_RADIUS = 0.55
 
 
 class Builder:
-    """Collects solids, lights and the list of named objects while a scene is laid out."""
+    """Collects solids, lights and the list of named objects while a scene is laid out.
 
-    def __init__(self, rng: Random, area: str, lanes: int):
-        self.rng, self.area, self.lanes = rng, area, lanes
+    Every block and every stream of traffic draws from a generator of its own, so that a longer street begins with
+    the same things, under the same instance ids.
+    """
+
+    def __init__(self, seed: int, area: str, lanes: int):
+        self.seed, self.area, self.lanes = seed, area, lanes
+        self.rng = Random(seed)
         self.solids: list[Solid] = []
         self.lights: list[dict] = []
         self.objects: list[dict] = []
         self._next_instance = 1
 
-    def block(self, first: float, last: float, crossing: float | None, cross_half: float, start: float) -> None:
+    def begin(self, part: str, first_instance: int) -> None:
+        """Start a part of the scene with its own random numbers and its own range of instance ids."""
+        self.rng = Random(f"{self.seed}/{part}")
+        self._next_instance = first_instance
+
+    def block(self, first: float, last: float, crossing: float | None, cross_half: float) -> None:
         """Furnish the street between z = first and z = last metres."""
         edge = self.lanes * LANE
         spans = [(first, last)]
@@ -38,22 +48,27 @@ class Builder:
                 self._frontage(side, edge + SIDEWALK_WIDTH + 0.4, low + 0.5, high - 0.5)
                 self._trees(side, edge, low, high)
                 self._people(side, edge, low, high)
-            self._parked(side, edge, spans, start)
+            self._parked(side, edge, spans)
             self._sign(side, edge, spans)
         if crossing is not None:
             self._signals(crossing, cross_half, edge)
 
     def traffic(self, low: float, high: float, ego_speed: float) -> None:
         """Moving cars: one ahead of the ego, others in the other lanes."""
+        self.begin("ahead", first_instance=1)
         rng = self.rng
         if rng.random() < 0.7:
             self.car(LANE / 2, low + rng.uniform(11, 26), 0.0, ego_speed * rng.uniform(0.92, 1.06))
+        self.begin("oncoming", first_instance=2)
+        rng = self.rng
         z = low + rng.uniform(8, 30)
         while z < high + 60:
             lane = rng.randrange(self.lanes)
             self.car(-LANE * (lane + 0.5), z, pi, -rng.uniform(3.0, 8.0))
             z += rng.uniform(16, 50)
         if self.lanes == 2:
+            self.begin("beside", first_instance=500)
+            rng = self.rng
             z = low + rng.uniform(4, 30)
             while z < high:
                 self.car(LANE * 1.5, z, 0.0, ego_speed * rng.uniform(0.8, 1.2))
@@ -152,8 +167,8 @@ class Builder:
                                      (radius, radius, radius), radii=(radius, radius * 1.15, radius),
                                      centre=(0.0, height - radius, 0.0), velocity=velocity))
 
-    def _parked(self, side: int, edge: float, spans: list, start: float) -> None:
-        """Cars parked half on the sidewalk, clear of the ego's first metres."""
+    def _parked(self, side: int, edge: float, spans: list) -> None:
+        """Cars parked half on the sidewalk."""
         rng = self.rng
         for low, high in spans:
             for _ in range(rng.choice((0, 1, 1, 2))):

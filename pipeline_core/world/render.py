@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from .camera import Camera
-from .captions import STYLES, caption, scene_facts
+from .captions import STYLES, caption, description
 from .looks import LOOKS
 from .objects import HEAD_HALF, LAMP_RADIUS, LAMP_SPACING
 from .photoreal import develop, radiance
@@ -62,9 +62,9 @@ def render_styles(scene: Scene, frames: int | range = 17, size: tuple[int, int] 
 
 
 def scene_data(scene: Scene, style: str) -> dict:
-    """What is written beside a clip: seed, style, frame rate, named objects and a caption."""
-    return {"seed": scene.seed, "style": style, "fps": scene.fps, "facts": scene_facts(scene),
-            "caption": caption(scene, style), "objects": list(scene.objects)}
+    """What is written beside a clip: seed, style, frame rate, caption, description (no style words), objects."""
+    return {"seed": scene.seed, "style": style, "fps": scene.fps, "caption": caption(scene, style),
+            "description": description(scene), "objects": list(scene.objects)}
 
 
 def _check(numbers: range, size: tuple[int, int], styles: tuple[str, ...]) -> None:

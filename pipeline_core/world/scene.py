@@ -87,14 +87,16 @@ def make_scene(seed: int, fps: float = 16.0, length: float = 240.0, area: str | 
     weave = (rng.uniform(0.0, 0.35), rng.uniform(0.05, 0.15), rng.uniform(0, 2 * pi))
     sun_azimuth = rng.choice((-1, 1)) * rng.uniform(0.25, 0.75) * pi  # 0 is ahead, pi/2 to the right
     start = BLOCK / 2 - CROSS_HALF_WIDTH - rng.uniform(7.0, 27.0)
-    builder = objects.Builder(rng, area, lanes)
+    builder = objects.Builder(seed, area, lanes)
     crossings = []
     for block in range(-1, int(length // BLOCK) + 2):
         first = block * BLOCK
-        crossing = first + BLOCK / 2 if block == 0 and rng.random() < 0.85 or block > 0 and rng.random() < 0.5 else None
+        builder.begin(f"block {block}", first_instance=1000 * (block + 2))
+        share = {-1: 0.0, 0: 0.85}.get(block, 0.5)
+        crossing = first + BLOCK / 2 if builder.rng.random() < share else None
         if crossing is not None:
             crossings.append(crossing)
-        builder.block(first, first + BLOCK, crossing, CROSS_HALF_WIDTH, start)
+        builder.block(first, first + BLOCK, crossing, CROSS_HALF_WIDTH)
     builder.traffic(start, start + length, speed)
     return Scene(seed, area, lanes, fps, speed, start, weave, sun_azimuth, tuple(crossings),
                  tuple(builder.solids), tuple(Light(**light) for light in builder.lights), tuple(builder.objects))

@@ -1,0 +1,80 @@
+"""Enhance a synthetic clip: INPUT.mp4 -o OUTPUT.mp4; what is not given comes from the model's preset."""
+
+import argparse
+from pathlib import Path
+
+from .. import media
+from ..conditions.buffers import open_buffers
+from ..conditions.stack import parse_controls
+from ..enhance import prepare, run as run_job
+from ..errors import UserError
+from ..models.loading import load_video_model
+from ..settings import STARTS, EnhanceSettings
+from ..versions import versions
+from .files import writable, write_json
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", type=Path, help="the synthetic clip")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the enhanced clip (.mp4, .mov, .mkv)")
+    parser.add_argument("--buffers", type=Path, help="buffers folder; default: INPUT_buffers if it is there")
+    parser.add_argument("--model", type=Path, help="model folder in diffusers format; default: the embedded model")
+    parser.add_argument("--prompt", help="what the result should look like")
+    parser.add_argument("--negative", help="what it should not look like")
+    parser.add_argument("--inversion-prompt", help="what the source looks like")
+    parser.add_argument("--start", choices=STARTS, help="how the noise is made")
+    parser.add_argument("--strength", type=float, help="share of noise in the start, above 0 to 1")
+    parser.add_argument("--cfg", type=float, help="guidance scale, 1 is off")
+    parser.add_argument("--steps", type=int, help="model steps of one pass")
+    parser.add_argument("--controls", help='weights such as "edge=1,depth=1,seg=0.5", or "none"')
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random noise")
+    parser.add_argument("--report", type=Path, help="write what was done as JSON")
+
+
+def run(options: argparse.Namespace) -> None:
+    info = media.probe(options.input)
+    writable(options.output, "the enhanced clip")
+    if options.report:
+        writable(options.report, "the report")
+    if options.output.exists() and options.output.samefile(options.input):
+        raise UserError(f"The output {options.output} is the input itself: change -o.")
+    settings = EnhanceSettings(
+        prompt=options.prompt, negative_prompt=options.negative, inversion_prompt=options.inversion_prompt,
+        start=options.start, strength=options.strength, cfg=options.cfg, steps=options.steps,
+        controls=parse_controls(options.controls) if options.controls else None, seed=options.seed)
+    buffers = find_buffers(options.input, options.buffers)
+    model = load_video_model(options.model)
+    report = enhance_file(options.input, options.output, info, model, settings, buffers)
+    if options.report:
+        write_json(options.report, report)
+
+
+def find_buffers(clip: Path, folder: Path | None):
+    """The buffers folder that was named, or CLIP_buffers beside the clip, or None."""
+    beside = clip.with_name(f"{clip.stem}_buffers")
+    if folder is None and beside.is_dir():
+        folder = beside
+    return open_buffers(folder, clip) if folder is not None else None
+
+
+def enhance_file(source: Path, target: Path, info, model, settings: EnhanceSettings, buffers) -> dict:
+    """Stream a file through the job with a progress bar; returns the report as plain data."""
+    from tqdm import tqdm
+
+    job = prepare(info.frames, (info.height, info.width), model, settings, buffers)
+    for note in job.report.notes:
+        print(f"note: {note}")
+    plan = job.report.plan
+    print(f"{info.frames} frames of {info.width}x{info.height} in {len(plan['windows'])} windows of "
+          f"{plan['window']} frames, {plan['compute_factor']:.2f} x the frames computed")
+    bar = tqdm(total=1, desc="enhance", unit="step", dynamic_ncols=True)
+
+    def progress(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    with bar, media.VideoWriter(target, info.fps, (info.height, info.width)) as out:
+        for frame in run_job(job, media.read_frames(source), progress):
+            out.write(frame)
+    return {"input": str(source), "output": str(target), "frames": info.frames, "fps": str(info.fps),
+            "size": [info.height, info.width], "versions": versions(), **job.report.to_dict()}

@@ -1,0 +1,32 @@
+"""What the commands share about files: output folders, sizes, reports."""
+
+import json
+import os
+from pathlib import Path
+
+from ..errors import UserError
+
+
+def writable(path: Path, what: str) -> Path:
+    """The path, if its folder exists; UserError otherwise, before any work is done."""
+    if not path.parent.is_dir():
+        raise UserError(f"The folder {path.parent} for {what} does not exist: create it or change the path.")
+    if path.is_dir():
+        raise UserError(f"{path} is a folder but {what} needs a file name: change the path.")
+    return path
+
+
+def write_json(path: Path, values: dict) -> None:
+    """Write JSON under a temporary name, then rename."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(part, path)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """"96x160" (height x width) to (96, 160)."""
+    try:
+        height, width = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise UserError(f"The size {text!r} is not HEIGHTxWIDTH, such as 96x160: change --size.") from None
+    return height, width

@@ -1,0 +1,54 @@
+"""Render a clip of the procedural driving world, with a simulator's buffers beside it."""
+
+import argparse
+from pathlib import Path
+
+from .. import media
+from ..conditions.buffers import BuffersWriter
+from ..errors import UserError
+from ..world import STYLES, make_scene
+from ..world import render as render_world
+from .files import parse_size, writable
+
+CHUNK = 16
+REACH = 130.0  # metres of street the camera sees ahead
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, required=True, help="scene number")
+    parser.add_argument("--frames", type=int, default=49)
+    parser.add_argument("--fps", type=float, default=16.0)
+    parser.add_argument("--size", default="96x160", help="HEIGHTxWIDTH in pixels")
+    parser.add_argument("--style", choices=STYLES, default="synthetic")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the clip to write")
+    parser.add_argument("--buffers", type=Path, help="folder for the buffers; default: none are written")
+
+
+def run(options: argparse.Namespace) -> None:
+    writable(options.output, "the clip")
+    if options.frames < 1:
+        raise UserError(f"--frames is {options.frames} but at least 1 is needed: change --frames.")
+    render_file(options.seed, options.frames, options.fps, parse_size(options.size), options.style, options.output,
+                options.buffers)
+
+
+def render_file(seed: int, frames: int, fps: float, size: tuple[int, int], style: str, output: Path,
+                buffers: Path | None) -> None:
+    """Render to a file in constant memory, and the buffers after it."""
+    from tqdm import tqdm
+
+    scene = make_scene(seed, fps=fps, length=8.0 * frames / fps + REACH)
+    chunks = [range(i, min(i + CHUNK, frames)) for i in range(0, frames, CHUNK)]
+    with media.VideoWriter(output, fps, size) as out:
+        for numbers in tqdm(chunks, desc=f"render {style}", unit="chunk", dynamic_ncols=True):
+            out.write(render_world(scene, numbers, size, style).rgb)
+    if buffers is None:
+        return
+    from ..world.render import scene_data
+
+    # The buffers name the finished clip by its bytes, so they are written after it.
+    with BuffersWriter(buffers, output, scene_data(scene, style)) as out:
+        for numbers in tqdm(chunks, desc="write buffers", unit="chunk", dynamic_ncols=True):
+            piece = render_world(scene, numbers, size, "synthetic")
+            out.append(depth=piece.depth, classes=piece.classes, instances=piece.instances, flow=piece.flow,
+                       lights=piece.lights)

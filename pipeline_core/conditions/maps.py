@@ -1,0 +1,69 @@
+"""The control maps of one window of a clip, from its pixels and its simulator buffers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .buffers import Buffers
+from .depth import DisparityLimits, disparity_limits, disparity_map
+from .edges import edge_map
+from .segmentation import TRAFFIC_LIGHT, segmentation_map
+
+_CHUNK = 16
+
+
+def clip_disparity_limits(buffers: Buffers) -> DisparityLimits:
+    """Disparity limits of the whole clip, read in chunks: one scale for every window."""
+    starts = range(0, buffers.frames, _CHUNK)
+    return disparity_limits(buffers.depth(start, min(start + _CHUNK, buffers.frames)) for start in starts)
+
+
+def available_controls(buffers: Buffers | None) -> tuple[str, ...]:
+    """Controls that can be made: edges always, the others from the buffers that are there."""
+    channels = buffers.channels if buffers is not None else ()
+    return ("edge", *(["depth"] if "depth" in channels else []), *(["segmentation"] if "semantic" in channels else []))
+
+
+def window_maps(
+    controls: Iterable[str],
+    frames: Tensor,
+    start: int,
+    buffers: Buffers | None,
+    limits: DisparityLimits | None,
+) -> dict[str, Tensor]:
+    """Maps for the window whose first global frame is `start`, at the frames' size.
+
+    frames (T, H, W, 3) in [0, 1], padding frames included. Returns {"edge": (T, H, W), "depth": (T, H, W) near = 1,
+    "segmentation": (T, H, W, 3)}, each in [0, 1]. Where the buffers name traffic lights, edges ignore their inside:
+    which lamp is lit is not structure.
+    """
+    count, size = len(frames), frames.shape[1:3]
+    classes = None
+    if buffers is not None and "semantic" in buffers.channels:
+        classes = _fit(_window(buffers.classes, buffers.frames, start, count).float()[:, None], size, "nearest")
+        classes = classes[:, 0].to(torch.uint8)
+    maps = {}
+    for name in controls:
+        if name == "edge":
+            maps[name] = edge_map(frames, ignore=None if classes is None else classes == TRAFFIC_LIGHT)
+        elif name == "depth":
+            depth = _window(buffers.depth, buffers.frames, start, count)
+            maps[name] = _fit(disparity_map(depth, limits)[:, None], size, "area")[:, 0]
+        else:
+            maps[name] = segmentation_map(classes)
+    return maps
+
+
+def _window(read, total: int, start: int, count: int) -> Tensor:
+    """Buffer frames start .. start + count - 1; the clip's last frame repeated beyond its end, like the pixels."""
+    values = read(start, min(start + count, total))
+    missing = count - len(values)
+    return torch.cat([values, values[-1:].expand(missing, *values.shape[1:])]) if missing else values
+
+
+def _fit(planes: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+    return planes if tuple(planes.shape[-2:]) == tuple(size) else F.interpolate(planes, size=tuple(size), mode=mode)

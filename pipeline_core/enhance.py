@@ -1,0 +1,197 @@
+"""The whole job: a synthetic clip in, a photoreal one out (arXiv 2511.14719), window by window.
+
+frames -> control maps -> latent x0 -> noise (inverted, calibrated or random) -> guided sampling -> frames
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .conditions.maps import available_controls, clip_disparity_limits, window_maps
+from .conditions.stack import normalise_weights
+from .diffusion import CFG, FLOW, VE, calibrate_noise, guided, invert, karras_sigmas, sample, truncate
+from .longvideo import Window, blend_windows, plan_windows
+from .longvideo.plan import compute_factor
+from .longvideo.stitch import window_clips
+from .settings import EnhanceSettings, resolve
+
+if TYPE_CHECKING:
+    from .conditions.buffers import Buffers
+    from .models.video_model import VideoModel
+
+# progress(done model steps, all model steps): called after every step of every window.
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Report:
+    """What was done: resolved settings, notes on everything that was changed about the input, one entry a window."""
+
+    settings: dict
+    notes: list[str]
+    plan: dict
+    windows: list[dict] = field(default_factory=list)
+
+    def to_dict(self) -> dict:
+        return {"settings": self.settings, "plan": self.plan, "notes": self.notes, "windows": self.windows}
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything the windows share. Made by `prepare`, run by `run`."""
+
+    model: VideoModel
+    settings: EnhanceSettings
+    windows: list[Window]
+    size: tuple[int, int]
+    work_size: tuple[int, int]
+    texts: dict[str, Tensor]
+    weights: dict[str, float]
+    buffers: Buffers | None
+    limits: object
+    report: Report
+
+
+def enhance(
+    frames: Tensor,
+    model: VideoModel,
+    settings: EnhanceSettings | None = None,
+    buffers: Buffers | None = None,
+    progress: Progress | None = None,
+) -> tuple[Tensor, Report]:
+    """Enhance a clip in memory. frames (T, H, W, 3) in [0, 1]; returns frames of the same shape and the report."""
+    job = prepare(len(frames), tuple(frames.shape[1:3]), model, settings or EnhanceSettings(), buffers)
+    result = torch.stack(list(run(job, frames, progress)))
+    return result, job.report
+
+
+def prepare(
+    frame_count: int,
+    size: tuple[int, int],
+    model: VideoModel,
+    settings: EnhanceSettings,
+    buffers: Buffers | None = None,
+) -> Job:
+    """Plan a job for a clip of `frame_count` frames of `size` (height, width), before any frame is read.
+
+    Raises UserError for settings out of range and for an unknown control.
+    """
+    preset = model.preset
+    description = buffers.scene.get("description", "") if buffers is not None else ""
+    settings = resolve(settings, preset, description)
+    notes = []
+    controls, missing = {}, []
+    for name, weight in settings.controls.items():
+        if name in available_controls(buffers):
+            controls[name] = weight
+        elif weight > 0:
+            missing.append(name)
+    if missing:
+        notes.append(f"No {' and no '.join(missing)} control: the clip came without such buffers.")
+    weights = {name: weight for name, weight in normalise_weights(controls).items() if weight > 0}
+    work_size = working_size(size, preset.size, preset.spatial_ratio * 2)
+    if work_size != size:
+        notes.append(f"Frames of {size[1]}x{size[0]} were resized to {work_size[1]}x{work_size[0]} for the model, "
+                     "and its result back.")
+    windows = plan_windows(frame_count, preset.window, preset.overlap, preset.temporal_ratio)
+    padding = windows[-1].stop - frame_count
+    if padding:
+        notes.append(f"The last frame was repeated {padding} times to fill a window and trimmed from the result.")
+    branches = {"positive": settings.prompt, "negative": settings.negative_prompt,
+                "inversion": settings.inversion_prompt}
+    embeddings = model.encode_text(list(branches.values()))
+    texts = {name: embeddings[i:i + 1] for i, name in enumerate(branches)}
+    plan = {"frames": frame_count, "windows": [[w.start, w.stop] for w in windows],
+            "window": preset.window, "compute_factor": round(compute_factor(windows, frame_count), 3),
+            "work_size": list(work_size)}
+    limits = clip_disparity_limits(buffers) if "depth" in weights else None
+    return Job(model, settings, windows, size, work_size, texts, weights, buffers, limits,
+               Report(settings.to_dict(), notes, plan))
+
+
+def run(job: Job, frames: Iterable[Tensor], progress: Progress | None = None) -> Iterator[Tensor]:
+    """Enhance a stream of frames (H, W, 3), floats in [0, 1] or uint8; yields finished frames (H, W, 3) in order.
+
+    Holds one window of the source and of the result at a time. Cancel by raising in `progress`.
+    """
+    total = len(job.windows) * job.settings.steps * (2 if job.settings.start == "inversion" else 1)
+    done = 0
+
+    def step_done(*_) -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(min(done, total), total)
+
+    clips = window_clips(frames, job.windows)
+    enhanced = (_enhance_window(job, index, clip, step_done) for index, clip in enumerate(clips))
+    yield from blend_windows(enhanced, job.windows)
+
+
+def working_size(size: tuple[int, int], trained: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """The size (height, width) the model works at: multiples of `multiple`, about the area it was trained at, and
+    the clip's own shape as nearly as that allows."""
+    area = trained[0] * trained[1]
+    best = None
+    for height in range(multiple, 8 * trained[0], multiple):
+        for width in range(multiple, 8 * trained[1], multiple):
+            if 0.8 * area <= height * width <= 1.2 * area:
+                stretch = abs(torch.log(torch.tensor(width / height * size[0] / size[1])).item())
+                off = abs(height * width / area - 1)
+                if best is None or (round(stretch, 6), off) < best[0]:
+                    best = ((round(stretch, 6), off), (height, width))
+    return best[1]
+
+
+def _enhance_window(job: Job, index: int, clip: Tensor, step_done: Callable) -> Tensor:
+    """One window (T, H, W, 3) through the model, at the clip's own size again."""
+    clip = clip.float() / 255 if clip.dtype == torch.uint8 else clip
+    window, model, settings = job.windows[index], job.model, job.settings
+    small = resize(clip, job.work_size)
+    maps = window_maps(job.weights, small, window.start, job.buffers, job.limits)
+    hints = {name: model.encode_hint(values) for name, values in maps.items()}
+    interpolant = {"ve": VE, "flow": FLOW}[model.preset.interpolant]
+    predict = model.predictor(job.texts, hints, job.weights, interpolant)
+    x0 = model.encode(small)
+    latent, entry = enhance_latent(predict, x0, settings, model.preset, interpolant, settings.seed + index, step_done)
+    job.report.windows.append({"start": window.start, "stop": window.stop, **entry})
+    return resize(model.decode(latent), job.size).clamp(0, 1)
+
+
+def enhance_latent(predict, x0: Tensor, settings: EnhanceSettings, preset, interpolant, seed: int,
+                   step_done: Callable) -> tuple[Tensor, dict]:
+    """From the source's latent x0 to the enhanced one, by the chosen start. Returns it and the report entries."""
+    top = interpolant.from_ve_sigma(preset.sigma_max) if interpolant is FLOW else preset.sigma_max
+    bottom = interpolant.from_ve_sigma(preset.sigma_min) if interpolant is FLOW else preset.sigma_min
+    sigmas = truncate(karras_sigmas(settings.steps, bottom, top, preset.rho), settings.strength, interpolant)
+    denoise = guided(predict, CFG(settings.cfg))
+    fresh = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed)).to(x0)
+    if settings.start == "inversion":
+        def describe(x: Tensor, sigma: float) -> Tensor:
+            return predict(x, sigma, ["inversion"])[0]
+
+        inversion = invert(describe, x0, sigmas, interpolant, settings.method, callback=step_done)
+        latent = sample(denoise, inversion.noise, sigmas, interpolant, solver=inversion.solver, callback=step_done)
+        return latent, {"inversion": inversion.report.to_dict()}
+    if settings.start == "noise":
+        return sample(denoise, fresh, sigmas, interpolant, solver=settings.solver, callback=step_done), {}
+    entry = {}
+    if settings.start == "calibration":
+        calibration = calibrate_noise(denoise, x0, fresh, float(sigmas[0]), interpolant,
+                                      rounds=settings.calibration_rounds, nu=settings.calibration_nu)
+        fresh, entry = calibration.noise, {"calibration": calibration.report.to_dict()}
+    return sample(denoise, fresh, sigmas, interpolant, x0=x0, solver=settings.solver, callback=step_done), entry
+
+
+def resize(clip: Tensor, size: tuple[int, int]) -> Tensor:
+    """(T, H, W, 3) to another (height, width), bicubic with antialiasing; unchanged if it fits."""
+    if tuple(clip.shape[1:3]) == tuple(size):
+        return clip
+    planes = F.interpolate(clip.permute(0, 3, 1, 2), size=tuple(size), mode="bicubic", antialias=True)
+    return planes.clamp(0, 1).permute(0, 2, 3, 1)

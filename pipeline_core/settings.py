@@ -1,0 +1,81 @@
+"""What a job can be told, and how what is left out is filled in from the model's preset."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+from .errors import UserError
+from .models.preset import Preset
+
+STARTS = ("inversion", "calibration", "sdedit", "noise")
+
+
+@dataclass(frozen=True)
+class EnhanceSettings:
+    """Settings of `enhance`; None means: from the model's preset.
+
+    prompt, negative_prompt, inversion_prompt: text; the inversion prompt describes the source as it is.
+    start: "inversion" (structured noise from the source), "calibration" (random noise calibrated against it),
+    "sdedit" (the source under random noise) or "noise" (random noise only).
+    strength: share of noise in the start, in (0, 1], flow scale; 1 is the whole grid.
+    cfg: standard guidance scale, 1 is off. steps: model steps of one pass, 1 to 1000.
+    controls: {"edge" | "depth" | "segmentation": weight >= 0}. method: how to invert (see diffusion.invert).
+    solver: for starts without inversion. seed: of the random noise.
+    """
+
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    inversion_prompt: str | None = None
+    start: str | None = None
+    strength: float | None = None
+    cfg: float | None = None
+    steps: int | None = None
+    controls: dict[str, float] | None = None
+    method: str = "exact"
+    solver: str = "dpmpp_2m"
+    calibration_rounds: int = 1
+    calibration_nu: float = 0.5
+    seed: int = 0
+
+    def to_dict(self) -> dict:
+        """Plain values for a report."""
+        return asdict(self)
+
+
+def resolve(settings: EnhanceSettings, preset: Preset, description: str = "") -> EnhanceSettings:
+    """Fill what is None from the preset, append the clip's own description to preset prompts, check ranges.
+
+    Raises UserError for a value out of range.
+    """
+    def told(text: str) -> str:
+        return f"{text}, {description}" if description else text
+
+    filled = replace(
+        settings,
+        prompt=told(preset.prompt) if settings.prompt is None else settings.prompt,
+        negative_prompt=preset.negative_prompt if settings.negative_prompt is None else settings.negative_prompt,
+        inversion_prompt=told(preset.inversion_prompt) if settings.inversion_prompt is None
+        else settings.inversion_prompt,
+        start=settings.start or preset.start,
+        strength=preset.strength if settings.strength is None else settings.strength,
+        cfg=preset.cfg if settings.cfg is None else settings.cfg,
+        steps=preset.steps if settings.steps is None else settings.steps,
+        controls=dict(preset.control_weights) if settings.controls is None else dict(settings.controls),
+    )
+    _check(filled, preset)
+    return filled
+
+
+def _check(settings: EnhanceSettings, preset: Preset) -> None:
+    if settings.start not in STARTS:
+        raise UserError(f"start is {settings.start!r} but must be one of {', '.join(STARTS)}: change start.")
+    if not 0 < settings.strength <= 1:
+        raise UserError(f"strength is {settings.strength} but must be above 0 and at most 1: change strength.")
+    if not 0 <= settings.cfg <= 50:
+        raise UserError(f"cfg is {settings.cfg} but must be from 0 to 50 (1 switches it off): change cfg.")
+    if not 1 <= settings.steps <= 1000:
+        raise UserError(f"steps is {settings.steps} but must be from 1 to 1000: change steps.")
+    unknown = sorted(set(settings.controls) - set(preset.control_weights))
+    if unknown:
+        known = ", ".join(preset.control_weights)
+        raise UserError(f"This model has no control {unknown[0]!r}, only {known}: change controls.")
