@@ -37,6 +37,9 @@ TEXT = {
 }
 
 
+ARCHITECTURE = {"transformer": TRANSFORMER, "control": CONTROL, "text": TEXT}
+
+
 class EmbeddedNetworks(torch.nn.Module):
     """Everything the DiT training updates: transformer, one control branch per modality, text encoder."""
 
@@ -51,19 +54,19 @@ def build_networks(
     latent_channels: int,
     vocab_size: int,
     seed: int,
-    transformer: Mapping = TRANSFORMER,
-    control: Mapping = CONTROL,
-    text: Mapping = TEXT,
+    architecture: Mapping[str, Mapping] = ARCHITECTURE,
     modalities: Sequence[str] = MODALITIES,
 ) -> EmbeddedNetworks:
     """Fresh networks in fp32 on the CPU, every weight drawn from a generator seeded with `seed`.
 
+    architecture: config values of the "transformer", the "control" branches and the "text" encoder.
     latent_channels: channels of the VAE latent. vocab_size: the tokenizer's. Control branches emit exactly zero
     at the start (after_proj = 0, ControlNet's zero convolution); the velocity head starts at zero too.
     """
     from diffusers import CosmosControlNetModel, CosmosTransformer3DModel
     from transformers import T5Config, T5EncoderModel
 
+    transformer, control, text = (architecture[part] for part in ("transformer", "control", "text"))
     base = CosmosTransformer3DModel(
         in_channels=latent_channels + 1, out_channels=latent_channels, **dict(transformer)
     )

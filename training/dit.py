@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -14,8 +15,8 @@ from tqdm import tqdm
 from pipeline_core.models.cosmos import cosmos_forward
 from pipeline_core.models.text import embed_tokens
 
-from .architecture import MODALITIES, EmbeddedNetworks, build_networks, parameter_counts
-from .checkpoint import load_checkpoint, save_checkpoint
+from .architecture import ARCHITECTURE, MODALITIES, EmbeddedNetworks, build_networks, parameter_counts
+from .checkpoint import load_checkpoint, read_state, save_checkpoint
 from .dit_data import Batch, draw_batch, load_scenes, split
 from .export import export
 
@@ -81,8 +82,8 @@ def swap(networks: EmbeddedNetworks, average: dict[str, torch.Tensor]) -> None:
         average[name].copy_(current)
 
 
-def train(args: argparse.Namespace) -> None:
-    """The loop: resumes from args.run/checkpoint.safetensors when it exists."""
+def train(args: argparse.Namespace, architecture: Mapping[str, Mapping] = ARCHITECTURE) -> None:
+    """The loop: resumes from args.run/checkpoint.safetensors when it exists, with that checkpoint's architecture."""
     from transformers import PreTrainedTokenizerFast
 
     torch.set_num_threads(args.threads)
@@ -91,17 +92,20 @@ def train(args: argparse.Namespace) -> None:
     scenes, held = split(load_scenes(args.latents, tokenizer, args.text_length, args.limit))
     held = held or scenes[:1]
     channels = scenes[0].latents["rgb.synthetic"].shape[0]
-    networks = build_networks(channels, len(tokenizer), args.seed)
+    path = args.run / "checkpoint.safetensors"
+    if path.exists():
+        architecture = read_state(path)["architecture"]
+    networks = build_networks(channels, len(tokenizer), args.seed, architecture)
     average = {name: p.detach().clone() for name, p in networks.named_parameters()}
     groups = parameter_groups(networks, args.decay)
     optimizer = torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.95), fused=True)
-    path = args.run / "checkpoint.safetensors"
     state = {
         "step": 0,
         "elapsed": 0.0,
         "seed": args.seed,
         "batch": args.batch,
         "channels": channels,
+        "architecture": {part: dict(values) for part, values in architecture.items()},
         "vocabulary": len(tokenizer),
         "scenes": len(scenes),
         "parameters": parameter_counts(networks),

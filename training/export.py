@@ -25,7 +25,7 @@ def export(
     An existing preset.json is kept unless `preset` is given, as it is tuned by hand. UserError above 40 MB.
     """
     state = read_state(checkpoint)
-    networks = build_networks(state["channels"], state["vocabulary"], state["seed"])
+    networks = build_networks(state["channels"], state["vocabulary"], state["seed"], state["architecture"])
     load_average(checkpoint, networks)
     write_networks(networks, folder, dtype)
     if preset is not None or not (folder / "preset.json").exists():
