@@ -1,0 +1,136 @@
+"""The exactly reversible two-state scheme: O-BELM (Wang 2024), in a family of time variables.
+
+In VE form, with previous state P, current state C, signed steps h = sigma_next - sigma_cur, k = sigma_cur -
+sigma_prev and r = h / k:
+
+    next = r^2 P + (1 - r^2) C + (1 + r) h (C - D(C, sigma_cur)) / sigma_cur
+
+The same line on the reversed grid undoes itself algebraically, whatever D is, at one call per step. It needs
+*two* states to start, so an inversion ends with two: x_N at sigma_N and x_{N-1} at sigma_{N-1}. x_N leaves as the
+structured noise. x_{N-1} leaves as the clean latent d towards which one DDIM step leads from x_N to x_{N-1}:
+
+    x_{N-1} = q x_N + (1 - q) d,   q = sigma_{N-1} / sigma_N
+
+Carried like this the second state is an ordinary latent in size, is the same in VE and FLOW, follows x_N when the
+noise is edited, and saves the first call of the way back.
+
+The line above holds unchanged in any variables u = sigma / (a + w sigma), y = x / (a + w sigma): w = 0 is VE, w = 1
+is FLOW, w = 1/shift the variable in which a shifted flow grid has equal steps. They differ in stability. The scheme
+has a parasitic mode multiplied by -r^2 at every step, so over a stretch of grid it grows with the square of the step
+length in u, against a state of size |y|. Growth upwards spoils the noise (a flow grid walked in VE form: noise std
+2 to 20, round trip still exact), growth downwards amplifies rounding. `best_form` takes the w with the smallest product
+of the two, from the grid alone, so both passes agree on it.
+"""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ...errors import UserError
+from ..interpolants import Interpolant
+from ..run import Run
+from ..solvers import towards
+
+CANDIDATES = (0.0, *(10 ** (i / 8) for i in range(-16, 9)))  # w = 0 and 0.01 .. 10
+MAX_GAIN_DOWN = 100.0  # beyond it a float32 state ends above 1e-6
+
+
+@dataclass(frozen=True)
+class Form:
+    """Variables u = sigma / m, y = x / m with m(sigma) = a + w sigma, for one interpolant."""
+
+    interpolant: Interpolant
+    w: float
+
+    def m(self, sigma: float) -> float:
+        return self.interpolant.a(sigma) + self.w * sigma
+
+
+def gains(grid: list[float], form: Form) -> tuple[float, float]:
+    """Largest growth of the parasitic mode, relative to the state, walking the falling `grid` (up, down)."""
+    u = [s / form.m(s) if form.m(s) > 0 else math.inf for s in grid]
+    if math.isinf(u[0]):
+        return math.inf, math.inf
+    logs = []
+    for sigma, sigma_next, du in zip(grid, grid[1:], (c - n for c, n in zip(u, u[1:]))):
+        middle = 0.5 * (sigma + sigma_next)
+        size = math.hypot(form.interpolant.a(middle), middle) / form.m(middle)
+        logs.append(2 * math.log(du) - math.log(size))
+    up = max(early - late for i, early in enumerate(logs) for late in logs[i:])
+    down = max(late - early for i, early in enumerate(logs) for late in logs[i:])
+    return math.exp(up), math.exp(down)
+
+
+def best_form(grid: list[float], interpolant: Interpolant) -> Form:
+    """The form with the smallest gain up times gain down on the falling `grid`."""
+    forms = [Form(interpolant, w) for w in CANDIDATES]
+    return min(forms, key=lambda form: math.prod(gains(grid, form)))
+
+
+def check_grid(grid: list[float], interpolant: Interpolant, spread: float) -> None:
+    """Refuse, with the reason, a falling grid on which the scheme is undefined, unstable or blind.
+
+    spread: the latent's own standard deviation.
+    """
+    if len(grid) < 3:
+        raise UserError(
+            f"sigmas has {len(grid) - 1} step, but the exact method carries two states and needs at least 2 steps; "
+            "raise the steps."
+        )
+    lowest = interpolant.ve_sigma(grid[-2]) - interpolant.ve_sigma(grid[-1])
+    if lowest > spread > 0:
+        raise UserError(
+            f"The lowest step of the sigmas, {grid[-1]:.3g} to {grid[-2]:.3g}, is wider than the latent's own spread "
+            f"({spread:.3g}), so the two states of the exact method start off the trajectory and the noise would be "
+            "meaningless; use karras_sigmas, log_sigmas or flow_sigmas, or raise the steps."
+        )
+    down = gains(grid, best_form(grid, interpolant))[1]
+    if down > MAX_GAIN_DOWN:
+        raise UserError(
+            f"The steps of the sigmas grow towards low sigma so much that the exact method would amplify rounding "
+            f"{down:.3g} times; use karras_sigmas, log_sigmas or flow_sigmas, or set method to midpoint."
+        )
+
+
+def _step(
+    states: tuple[Tensor, Tensor], x0: Tensor, sigmas: tuple[float, float, float], form: Form
+) -> Tensor:
+    """next = r^2 P + (1 - r^2) C + (1 + r) h (y - D) / u in y, for native states (P, C) and three sigmas."""
+    (previous, current), (m_p, m_c, m_n) = states, (form.m(s) for s in sigmas)
+    u_p, u_c, u_n = (s / m for s, m in zip(sigmas, (m_p, m_c, m_n)))
+    h = u_n - u_c
+    r = h / (u_c - u_p)
+    y = r * r * (previous / m_p) + (1 - r * r) * (current / m_c) + (1 + r) * h * ((current / m_c - x0) / u_c)
+    return m_n * y
+
+
+def invert_exact(run: Run, x: Tensor, grid: list[float], interpolant: Interpolant) -> tuple[Tensor, Tensor]:
+    """Walk the rising `grid` from the state x at grid[0]: returns (x_N at grid[-1], carried latent d). N calls.
+
+    The first step is Euler; after it the two states are on the trajectory and the scheme is second order.
+    """
+    form = best_form(grid[::-1], interpolant)
+    x0 = run.denoise(x, grid[0])
+    previous, current = x, towards(x, x0, grid[0], grid[1])
+    run.step_done(x0)
+    for sigmas in zip(grid, grid[1:], grid[2:]):
+        x0 = run.denoise(current, sigmas[1])
+        previous, current = current, _step((previous, current), x0, sigmas, form)
+        run.step_done(x0)
+    q = grid[-2] / grid[-1]
+    return current, (previous - q * current) / (1 - q)
+
+
+def retrace_exact(
+    run: Run, x: Tensor, carried: Tensor, grid: list[float], interpolant: Interpolant
+) -> Tensor:
+    """Walk the falling `grid` back from the state x at grid[0] and the carried latent: N - 1 calls."""
+    form = best_form(grid, interpolant)
+    previous, current = x, towards(x, carried, grid[0], grid[1])
+    run.step_done(carried)
+    for sigmas in zip(grid, grid[1:], grid[2:]):
+        x0 = run.denoise(current, sigmas[1])
+        previous, current = current, _step((previous, current), x0, sigmas, form)
+        run.step_done(x0)
+    return current
