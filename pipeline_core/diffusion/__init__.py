@@ -1,4 +1,4 @@
-"""The diffusion maths, written once on the clean prediction D(x, sigma): grids, solvers, inversion, calibration, guidance."""
+"""The diffusion maths, written once on the clean prediction D(x, sigma)."""
 
 from .interpolants import FLOW, VE, Interpolant
 from .invert import Inversion, invert

@@ -40,7 +40,7 @@ class Interpolant:
         return (x - self.a(sigma) * x0) / sigma
 
     def ve_sigma(self, sigma: float) -> float:
-        """sigma_ve = sigma / a: the noise-to-signal ratio, one scale for both families (inf at FLOW sigma 1)."""
+        """sigma_ve = sigma / a: the noise-to-signal ratio, one scale for both (inf at FLOW sigma 1)."""
         a = self.a(sigma)
         return sigma / a if a > 0 else math.inf
 

@@ -47,13 +47,15 @@ def invert(
     """Solve dx/dsigma = (x - D) / sigma upwards from the clean latent to sigmas[0]; n = (x - a x0) / sigma.
 
     denoise(x, sigma) -> x0 with every condition bound inside; x comes in x0's dtype. x0 (B, C, T, H, W) or
-    (B, C, H, W), model space. sigmas: the *sampling* grid, 1-D descending (a trailing 0 is dropped); the clean
-    latent stands at its last value as the state a x0. To invert only up to a strength, truncate the sigmas.
-    method: exact (N calls, reversible by algebra), euler (N calls, DDIM inversion), heun and midpoint (2N calls,
-    second order), fixed_point (DDIM solved backwards to `tolerance`, at most `max_iterations` calls a step).
-    callback(step, total, x0) after every step; cancel by raising in it. round_trip=True samples back and reports
-    the relative L2 error. The noise is returned in `state_dtype`: rounding it would cost the exact method its
-    exactness. Raises UserError: bad input, a grid the method cannot take, NaN or Inf from the network.
+    (B, C, H, W), model space. sigmas: the *sampling* grid, 1-D descending (a trailing 0 is dropped); the
+    clean latent stands at its last value as the state a x0. To invert only up to a strength, truncate the
+    sigmas.
+    method: exact (N calls, reversible by algebra), euler (N calls, DDIM inversion), heun and midpoint (2N
+    calls, second order), fixed_point (DDIM solved backwards to `tolerance`, at most `max_iterations` calls a
+    step). callback(step, total, x0) after every step; cancel by raising in it. round_trip=True samples back
+    and reports the relative L2 error. The noise is returned in `state_dtype`: rounding it would cost the
+    exact method its exactness. Raises UserError: bad input, a grid the method cannot take, NaN or Inf from
+    the network.
     """
     check_latent(x0, "x0")
     check_state_dtype(state_dtype, x0.device)
@@ -61,8 +63,8 @@ def invert(
         raise UserError(f"method is {method!r}, but one of {', '.join(METHODS)} is needed; change method.")
     if not (tolerance > 0 and max_iterations >= 1):
         raise UserError(
-            f"tolerance {tolerance} and max_iterations {max_iterations} came, but a tolerance above 0 and at least 1 "
-            "iteration are needed; change them."
+            f"tolerance {tolerance} and max_iterations {max_iterations} came, but a tolerance above 0 and at "
+            "least 1 iteration are needed; change them."
         )
     grid = as_grid(sigmas, interpolant)
     steps = len(grid) - 1
@@ -88,8 +90,8 @@ def invert(
         if missed:
             notes.append(
                 f"The fixed point did not converge in {len(missed)} of {steps} steps (worst residual "
-                f"{max(missed):.2g}, wanted {tolerance:.2g}); raise the steps, lower the inversion CFG, or set method "
-                "to exact."
+                f"{max(missed):.2g}, wanted {tolerance:.2g}); raise the steps, lower the inversion CFG, or "
+                "set method to exact."
             )
     else:
         x = SOLVERS[MATCHING[method]](run, x, rising, interpolant)
@@ -127,7 +129,7 @@ def _grid_notes(sigmas: Tensor, grid: list[float], interpolant: Interpolant, x0:
     end, spread = interpolant.ve_sigma(grid[-1]), float(x0.double().std(correction=0))
     if end > 0.1 * spread > 0:
         notes.append(
-            f"The sigmas end at {end / spread:.2g} times the latent's own spread, where the model expects visible "
-            "noise on it; end them near 0.02 times the spread."
+            f"The sigmas end at {end / spread:.2g} times the latent's own spread, where the model expects "
+            "visible noise on it; end them near 0.02 times the spread."
         )
     return notes

@@ -14,9 +14,9 @@ Callback = Callable[[int, int, Tensor], None]
 class Run:
     """Binds `denoise(x, sigma) -> x0` to one pass of `total` steps.
 
-    `run.denoise` hands the network `model_dtype` and gives back the state's dtype; the state itself never leaves
-    its own precision. `run.step_done` advances the step that an error names and calls `callback(step, total, x0)`,
-    step counted from 0; a callback cancels by raising. `run.calls` counts network calls.
+    `run.denoise` hands the network `model_dtype` and gives back the state's dtype; the state itself never
+    leaves its own precision. `run.step_done` advances the step that an error names and calls `callback(step,
+    total, x0)`, step counted from 0; a callback cancels by raising. `run.calls` counts network calls.
     """
 
     def __init__(
@@ -28,7 +28,8 @@ class Run:
         self.step = 0
 
     def denoise(self, x: Tensor, sigma: float) -> Tensor:
-        """D(x, sigma), checked. Raises UserError with the step and sigma on a wrong shape, a NaN or an Inf."""
+        """D(x, sigma), checked. Raises UserError with the step and sigma on a wrong shape, a NaN or an
+        Inf."""
         self.calls += 1
         x0 = self._denoise(x.to(self.model_dtype), sigma)
         where = f"at step {self.step + 1} of {self.total} (sigma {sigma:.6g})"
@@ -39,8 +40,8 @@ class Run:
             )
         if not torch.isfinite(x0).all():
             raise UserError(
-                f"The denoiser returned NaN or Inf {where}, but finite values are needed; check the model's weights "
-                "and its precision (float16 overflows; try bfloat16 or float32)."
+                f"The denoiser returned NaN or Inf {where}, but finite values are needed; check the model's "
+                "weights and its precision (float16 overflows; try bfloat16 or float32)."
             )
         return x0.to(x.dtype)
 

@@ -25,15 +25,15 @@ def sample(
 ) -> Tensor:
     """Solve dx/dsigma = (x - D) / sigma from x = a x0 + sigma n at sigmas[0] down to the clean latent.
 
-    denoise(x, sigma) -> x0 with every condition bound inside. noise (B, C, T, H, W) or (B, C, H, W): std 1 for pure
-    noise, or an Inversion's or Calibration's. sigmas: 1-D descending; a trailing 0 is dropped, so that inversion and
-    sampling share one grid. The clean latent stands at the last value: the state there, divided by a, is returned
-    (inversion puts a x0 there). For pure noise let the grid end near 0.02, as the makers here do: what noise is left
-    at the last value stays in the result.
-    x0: the latent under the noise (partial starts, SDEdit), None for none; an Inversion.solver brings the latent its
-    noise belongs to, so there x0 may be left out. solver: ddim, heun, midpoint, dpmpp_2m, res_2ab or an
-    Inversion.solver. callback(step, total, x0) after every step; cancel by raising in it.
-    The state is held in `state_dtype` (float64 or float32); the denoiser gets, and the result has, `model_dtype`: by
+    denoise(x, sigma) -> x0 with every condition bound inside. noise (B, C, T, H, W) or (B, C, H, W): std 1
+    for pure noise, or an Inversion's or Calibration's. sigmas: 1-D descending; a trailing 0 is dropped, so
+    that inversion and sampling share one grid. The clean latent stands at the last value: the state there,
+    divided by a, is returned (inversion puts a x0 there). For pure noise let the grid end near 0.02, as the
+    makers here do: what noise is left at the last value stays in the result.
+    x0: the latent under the noise (partial starts, SDEdit), None for none; an Inversion.solver brings the
+    latent its noise belongs to, so there x0 may be left out. solver: ddim, heun, midpoint, dpmpp_2m, res_2ab
+    or an Inversion.solver. callback(step, total, x0) after every step; cancel by raising in it. The state is
+    held in `state_dtype` (float64 or float32); the denoiser gets, and the result has, `model_dtype`: by
     default the dtype of x0, or else of the noise. Raises UserError: bad input, NaN or Inf from the network.
     """
     retrace = solver if isinstance(solver, Retrace) else None
@@ -64,8 +64,8 @@ def walk_down(
         check_latent(x0, "x0")
         if x0.shape != noise.shape or x0.device != noise.device:
             raise UserError(
-                f"x0 is {tuple(x0.shape)} on {x0.device} and noise is {tuple(noise.shape)} on {noise.device}, but they "
-                "have to match; change x0 or the noise."
+                f"x0 is {tuple(x0.shape)} on {x0.device} and noise is {tuple(noise.shape)} on "
+                f"{noise.device}, but they have to match; change x0 or the noise."
             )
     if isinstance(solver, Retrace):
         walk = solver
@@ -75,8 +75,8 @@ def walk_down(
         walk = SOLVERS[solver]
     else:
         raise UserError(
-            f"solver is {solver!r}, but one of {', '.join(SOLVERS)} or the solver of an inversion is needed; change "
-            "solver."
+            f"solver is {solver!r}, but one of {', '.join(SOLVERS)} or the solver of an inversion is needed; "
+            "change solver."
         )
     grid = as_grid(sigmas, interpolant)
     base = 0.0 if x0 is None else x0.to(state_dtype)

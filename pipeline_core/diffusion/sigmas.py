@@ -22,8 +22,8 @@ def _check_range(steps: int, sigma_min: float, sigma_max: float, limit: float = 
         )
     if not (0 < sigma_min < sigma_max <= limit and math.isfinite(sigma_max)):
         raise UserError(
-            f"sigma_min {sigma_min} and sigma_max {sigma_max} came, but 0 < sigma_min < sigma_max <= {limit} is "
-            "needed; change sigma_min or sigma_max."
+            f"sigma_min {sigma_min} and sigma_max {sigma_max} came, but 0 < sigma_min < sigma_max <= {limit} "
+            "is needed; change sigma_min or sigma_max."
         )
 
 
@@ -53,8 +53,8 @@ def log_sigmas(steps: int, sigma_min: float = 0.02, sigma_max: float = 80.0) -> 
 def flow_sigmas(steps: int, shift: float = 1.0, sigma_min: float = 0.02, sigma_max: float = 0.99) -> Tensor:
     """sigma = shift u / (1 + (shift - 1) u) with u uniform (rectified flow, SD3 time shift).
 
-    FLOW scale: 0 < sigma_min < sigma_max <= 1; the ends hold after the shift. The default stops below 1, where
-    sigma / (1 - sigma), and with it the exact inversion, is still defined. Returns float64 (steps + 1,).
+    FLOW scale: 0 < sigma_min < sigma_max <= 1; the ends hold after the shift. Pure noise starts well at 1; the
+    default 0.99 keeps sigma / (1 - sigma) finite. Returns float64 (steps + 1,). Raises UserError.
     """
     _check_range(steps, sigma_min, sigma_max, limit=1.0)
     if not shift > 0:
@@ -65,7 +65,7 @@ def flow_sigmas(steps: int, shift: float = 1.0, sigma_min: float = 0.02, sigma_m
 
 
 def flow_from_ve(sigmas: Tensor) -> Tensor:
-    """sigma_flow = sigma / (1 + sigma): a VE grid (Karras, log) at the same noise-to-signal ratios for a flow model."""
+    """sigma_flow = sigma / (1 + sigma): a VE grid (Karras, log) for a flow model, same ratios."""
     grid = as_grid(sigmas, VE)
     return torch.tensor([FLOW.from_ve_sigma(s) for s in grid], dtype=torch.float64)
 
@@ -74,9 +74,10 @@ def truncate(sigmas: Tensor, strength: float, interpolant: Interpolant = VE) -> 
     """The part of a grid at or below the level sigma / (a + sigma) = strength, starting exactly there.
 
     strength in (0, 1] is the share of noise in the start, on the flow scale for both interpolants (VE sigma =
-    strength / (1 - strength)), so it means the same for every model and step count; 1 keeps the whole grid. The
-    kept steps are spread again along the grid's own spacing (linear in log sigma between its values): a short
-    first step in front of a long one would make the exact scheme grow. Returns float64. Raises UserError.
+    strength / (1 - strength)), so it means the same for every model and step count; 1 keeps the whole grid.
+    The kept steps are spread again along the grid's own spacing (linear in log sigma between its values): a
+    short first step in front of a long one would make the exact scheme grow. Returns float64. Raises
+    UserError.
     """
     grid = as_grid(sigmas, interpolant)
     if not 0 < strength <= 1:
@@ -86,7 +87,8 @@ def truncate(sigmas: Tensor, strength: float, interpolant: Interpolant = VE) -> 
         return torch.tensor(grid, dtype=torch.float64)
     if level <= grid[-1]:
         raise UserError(
-            f"strength {strength} starts at sigma {level:.4g}, but the sigmas end at {grid[-1]:.4g}; raise strength."
+            f"strength {strength} starts at sigma {level:.4g}, but the sigmas end at {grid[-1]:.4g}; raise "
+            "strength."
         )
     logs = [math.log(s) for s in grid]
     above = max(i for i, s in enumerate(grid) if s >= level)
@@ -126,8 +128,8 @@ def as_grid(sigmas: Tensor, interpolant: Interpolant) -> list[float]:
         )
     if grid[0] > interpolant.sigma_limit:
         raise UserError(
-            f"sigmas starts at {grid[0]:.4g}, but {interpolant.name} sigmas end at {interpolant.sigma_limit:g}; "
-            "give a flow grid, or set the interpolant to VE."
+            f"sigmas starts at {grid[0]:.4g}, but {interpolant.name} sigmas end at "
+            f"{interpolant.sigma_limit:g}; give a flow grid, or set the interpolant to VE."
         )
     return grid
 

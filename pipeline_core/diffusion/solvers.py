@@ -1,10 +1,11 @@
 """Solvers of dx/dsigma = (x - D(x, sigma)) / sigma, each a function (run, x, grid, interpolant) -> x.
 
-`x` is the state at grid[0]; the result is the state at grid[-1]. Grids may rise (inversion) or fall (sampling).
-Every step is written as x' = q x + (1 - q) D with q = sigma' / sigma wherever it can be: this form is the same in
-VE and FLOW (dividing the state by 1 - sigma turns one into the other), has no division by a = 0 at FLOW sigma 1,
-and solves the linear part exactly, so that only D has to be approximated. D hardly moves at high sigma, which is
-why extrapolating D (multistep) is far more accurate there than extrapolating the slope.
+`x` is the state at grid[0]; the result is the state at grid[-1]. Grids may rise (inversion) or fall
+(sampling). Every step is written as x' = q x + (1 - q) D with q = sigma' / sigma wherever it can be: this
+form is the same in VE and FLOW (dividing the state by 1 - sigma turns one into the other), has no division by
+a = 0 at FLOW sigma 1, and solves the linear part exactly, so that only D has to be approximated. D hardly
+moves at high sigma, which is why extrapolating D (multistep) is far more accurate there than extrapolating
+the slope.
 """
 
 import math
@@ -17,7 +18,7 @@ from .run import Run
 
 
 def towards(x: Tensor, x0: Tensor, sigma: float, sigma_next: float) -> Tensor:
-    """x' = (sigma'/sigma) x + (1 - sigma'/sigma) x0: the DDIM step with a given clean prediction, VE and FLOW."""
+    """x' = (sigma'/sigma) x + (1 - sigma'/sigma) x0: the DDIM step towards a given x0, VE and FLOW."""
     q = sigma_next / sigma
     return q * x + (1 - q) * x0
 
@@ -63,7 +64,8 @@ def res_2ab(run: Run, x: Tensor, grid: list[float], interpolant: Interpolant) ->
     """RES 2ab of Cosmos-Transfer1: b2 = phi2 / c2, b1 = phi1 - b2, c2 = -h_prev / h. Second order, N calls.
 
     x' = e^-h x + h (b1 D + b2 D_prev). As h (b1 + b2) = 1 - e^-h, that is the DDIM step towards
-    D + w (D - D_prev) with w = -b2 / phi1. NVIDIA's extra call at sigma_min is left out: both passes end there.
+    D + w (D - D_prev) with w = -b2 / phi1. NVIDIA's extra call at sigma_min is left out: both passes end
+    there.
     """
 
     def weight(h: float, h_prev: float) -> float:

@@ -62,7 +62,8 @@ def test_exact_is_exact_white_and_on_the_ode(mixture, counting, fine, interpolan
 @pytest.mark.parametrize("cfg", [1.0, 4.0])
 @pytest.mark.parametrize("grid", [flow_sigmas(20), flow_sigmas(20, 5.0), flow_from_ve(log_sigmas(20))])
 def test_exact_on_flow_grids(mixture, grid, cfg):
-    """In VE form a flow grid round-trips as well, with a noise of std 2 to 20: only the ODE solution shows it."""
+    """In VE form a flow grid round-trips as well, with a noise of std 2 to 20: only the ODE solution shows
+    it."""
     x0 = mixture.draw(8)
     inversion, error = round_trip(mixture, x0, grid, FLOW, "exact", cfg)
     ratio = [FLOW.ve_sigma(float(s)) for s in (grid[-1], grid[0])]
@@ -115,7 +116,8 @@ def test_fixed_point_is_never_worse_than_euler_and_says_when_it_failed(mixture, 
 
 
 def test_fixed_point_step_keeps_euler_where_nothing_contracts():
-    """D = -40 x at one level: slope of S is far below -1, no iterate may replace Euler's unless it is better."""
+    """D = -40 x at one level: slope of S is far below -1, no iterate may replace Euler's unless it is
+    better."""
 
     def denoise(x, sigma):
         return -40 * torch.sign(x) * x.abs().sqrt()

@@ -9,8 +9,8 @@ from ..solvers import towards
 def invert_euler(run: Run, x: Tensor, grid: list[float]) -> tuple[Tensor, list[float]]:
     """x_{k+1} = x_k + (sigma_{k+1} - sigma_k) eps(x_k, sigma_k) along the rising `grid`. N calls.
 
-    Returns (x_N, residuals): |x_k - S(x_{k+1})| / |x_k| with S the DDIM sampling step, the error of going up and back
-    one step. The next step's own call reveals it, so every step has one but the last.
+    Returns (x_N, residuals): |x_k - S(x_{k+1})| / |x_k| with S the DDIM sampling step, the error of going up
+    and back one step. The next step's own call reveals it, so every step has one but the last.
     """
     residuals: list[float] = []
     previous = None

@@ -6,20 +6,21 @@ sigma_prev and r = h / k:
     next = r^2 P + (1 - r^2) C + (1 + r) h (C - D(C, sigma_cur)) / sigma_cur
 
 The same line on the reversed grid undoes itself algebraically, whatever D is, at one call per step. It needs
-*two* states to start, so an inversion ends with two: x_N at sigma_N and x_{N-1} at sigma_{N-1}. x_N leaves as the
-structured noise. x_{N-1} leaves as the clean latent d towards which one DDIM step leads from x_N to x_{N-1}:
+*two* states to start, so an inversion ends with two: x_N at sigma_N and x_{N-1} at sigma_{N-1}. x_N leaves as
+the structured noise. x_{N-1} leaves as the clean latent d towards which one DDIM step leads from x_N to
+x_{N-1}:
 
     x_{N-1} = q x_N + (1 - q) d,   q = sigma_{N-1} / sigma_N
 
-Carried like this the second state is an ordinary latent in size, is the same in VE and FLOW, follows x_N when the
-noise is edited, and saves the first call of the way back.
+Carried like this the second state is an ordinary latent in size, is the same in VE and FLOW, follows x_N when
+the noise is edited, and saves the first call of the way back.
 
-The line above holds unchanged in any variables u = sigma / (a + w sigma), y = x / (a + w sigma): w = 0 is VE, w = 1
-is FLOW, w = 1/shift the variable in which a shifted flow grid has equal steps. They differ in stability. The scheme
-has a parasitic mode multiplied by -r^2 at every step, so over a stretch of grid it grows with the square of the step
-length in u, against a state of size |y|. Growth upwards spoils the noise (a flow grid walked in VE form: noise std
-2 to 20, round trip still exact), growth downwards amplifies rounding. `best_form` takes the w with the smallest product
-of the two, from the grid alone, so both passes agree on it.
+The line above holds unchanged in any variables u = sigma / (a + w sigma), y = x / (a + w sigma): w = 0 is VE,
+w = 1 is FLOW, w = 1/shift the variable in which a shifted flow grid has equal steps. They differ in
+stability. The scheme has a parasitic mode multiplied by -r^2 at every step, so over a stretch of grid it
+grows with the square of the step length in u, against a state of size |y|. Growth upwards spoils the noise (a
+flow grid walked in VE form: noise std 2 to 20, round trip still exact), growth downwards amplifies rounding.
+`best_form` takes the w with the smallest product of the two, from the grid alone, so both passes agree on it.
 """
 
 import math
@@ -75,21 +76,23 @@ def check_grid(grid: list[float], interpolant: Interpolant, spread: float) -> No
     """
     if len(grid) < 3:
         raise UserError(
-            f"sigmas has {len(grid) - 1} step, but the exact method carries two states and needs at least 2 steps; "
-            "raise the steps."
+            f"sigmas has {len(grid) - 1} step, but the exact method carries two states and needs at least 2 "
+            "steps; raise the steps."
         )
     lowest = interpolant.ve_sigma(grid[-2]) - interpolant.ve_sigma(grid[-1])
     if lowest > spread > 0:
         raise UserError(
-            f"The lowest step of the sigmas, {grid[-1]:.3g} to {grid[-2]:.3g}, is wider than the latent's own spread "
-            f"({spread:.3g}), so the two states of the exact method start off the trajectory and the noise would be "
-            "meaningless; use karras_sigmas, log_sigmas or flow_sigmas, or raise the steps."
+            f"The lowest step of the sigmas, {grid[-1]:.3g} to {grid[-2]:.3g}, is wider than the latent's "
+            f"own spread ({spread:.3g}), so the two states of the exact method start off the trajectory and "
+            "the noise would be meaningless; use karras_sigmas, log_sigmas or flow_sigmas, or raise the "
+            "steps."
         )
     down = gains(grid, best_form(grid, interpolant))[1]
     if down > MAX_GAIN_DOWN:
         raise UserError(
-            f"The steps of the sigmas grow towards low sigma so much that the exact method would amplify rounding "
-            f"{down:.3g} times; use karras_sigmas, log_sigmas or flow_sigmas, or set method to midpoint."
+            "The steps of the sigmas grow towards low sigma so much that the exact method would amplify "
+            f"rounding {down:.3g} times; use karras_sigmas, log_sigmas or flow_sigmas, or set method to "
+            "midpoint."
         )
 
 
@@ -106,7 +109,8 @@ def _step(
 
 
 def invert_exact(run: Run, x: Tensor, grid: list[float], interpolant: Interpolant) -> tuple[Tensor, Tensor]:
-    """Walk the rising `grid` from the state x at grid[0]: returns (x_N at grid[-1], carried latent d). N calls.
+    """Walk the rising `grid` from the state x at grid[0]: returns (x_N at grid[-1], carried latent d). N
+    calls.
 
     The first step is Euler; after it the two states are on the trajectory and the scheme is second order.
     """

@@ -1,10 +1,10 @@
 """Implicit inversion of DDIM: at every step find the y that DDIM sampling would bring back to x.
 
-Sampling goes S(y) = q y + (1 - q) D(y, sigma'), q = sigma / sigma'. Euler inversion guesses y with D taken at x;
-the error it makes is f(y) = x - S(y), the one-step round-trip error. Here y <- y + p f(y) is iterated (AIDI,
-ReNoise), with
-- p = 1 / (q + (1 - q) J), J the slope of D for Gaussian data of the latent's own variance: Newton's method for
-  that Gaussian, where plain iteration (p = 1) converges slowly at high sigma;
+Sampling goes S(y) = q y + (1 - q) D(y, sigma'), q = sigma / sigma'. Euler inversion guesses y with D taken at
+x; the error it makes is f(y) = x - S(y), the one-step round-trip error. Here y <- y + p f(y) is iterated
+(AIDI, ReNoise), with
+- p = 1 / (q + (1 - q) J), J the slope of D for Gaussian data of the latent's own variance: Newton's method
+  for that Gaussian, where plain iteration (p = 1) converges slowly at high sigma;
 - Anderson acceleration over the last few iterates;
 - per sample, the iterate with the smallest |f| kept. Where the map does not contract (few steps, high CFG) a
   sample that got worse goes back to its best iterate with half the step; if nothing beats Euler, Euler stays.
@@ -39,7 +39,8 @@ def invert_fixed_point(
 ) -> tuple[Tensor, list[StepReport]]:
     """Walk the rising `grid` from the state x at grid[0]: returns (x_N, one StepReport per step).
 
-    One call at the start, then at most `max_iterations` per step: the last D of a step is the first of the next.
+    One call at the start, then at most `max_iterations` per step: the last D of a step is the first of the
+    next.
     """
     reports = []
     variance = float((x / interpolant.a(grid[0])).square().mean())
@@ -108,7 +109,7 @@ def _solve(
 
 
 def _anderson(y: Tensor, f: Tensor, moves: list[tuple[Tensor, Tensor]], damping: Tensor) -> Tensor:
-    """Anderson acceleration (Walker & Ni 2011, type II), per sample: y + b f - (dY + b dF) argmin |f - dF g|."""
+    """Anderson acceleration (Walker & Ni 2011, type II), per sample: y + b f - (dY + b dF) g, g minimal."""
     b = _like(damping, y)
     if not moves:
         return y + b * f

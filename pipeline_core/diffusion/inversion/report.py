@@ -12,9 +12,11 @@ class InversionReport:
 
     calls: network calls of the inversion (a batch of guidance branches counts once);
     calls_back: network calls the matching solver needs;
-    residuals: one-step round-trip error |x - S(y)| / |x| of every step, worst sample, where the method solves for it
-        (fixed_point) or shows it for free (euler: all but the last step); empty for the others (exact: 0 by algebra);
-    converged: per step, fixed_point only; fell_back: indices of steps where Euler's guess could not be improved;
+    residuals: one-step round-trip error |x - S(y)| / |x| of every step, worst sample, where the method solves
+    for it (fixed_point) or shows it for free (euler: all but the last step); empty for the others (0 by
+    algebra for exact);
+    converged: per step, fixed_point only; fell_back: indices of steps where Euler's guess could not be
+    improved;
     round_trip: relative L2 error |sample(invert(x0)) - x0| / |x0| over the batch, None unless asked for;
     statistics: see `noise_statistics`; notes: one sentence each for what was dropped or did not converge.
     """
@@ -39,11 +41,12 @@ class InversionReport:
 
 
 def noise_statistics(noise: Tensor) -> dict:
-    """Per-channel moments of a noise (B, C, ...): white noise has mean 0, std 1, excess kurtosis 0, correlations 0.
+    """Per-channel moments of a noise (B, C, ...): white noise has mean 0, std 1, excess kurtosis 0,
+    correlations 0.
 
-    Keys: mean, std, excess_kurtosis: lists over channels (dim 1). correlation: neighbour correlation along each
-    further axis, named t, y, x from the end, averaged over channels; axes of length 1 are left out. std_all: the
-    std over everything. Half-precision input is measured in float32.
+    Keys: mean, std, excess_kurtosis: lists over channels (dim 1). correlation: neighbour correlation along
+    each further axis, named t, y, x from the end, averaged over channels; axes of length 1 are left out.
+    std_all: the std over everything. Half-precision input is measured in float32.
     """
     n = noise.detach()
     n = n if n.dtype == torch.float64 else n.float()

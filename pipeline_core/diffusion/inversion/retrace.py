@@ -20,9 +20,9 @@ class Retrace:
     """Solver of one inversion; pass it as `sample(..., solver=inversion.solver)`.
 
     method: the inversion's method; interpolant and grid (descending, no 0): what it was inverted on;
-    x0: the latent that was inverted, to which the noise is relative; carried: the second state (exact only), as the
-    clean latent of the first step back, see exact.py.
-    Blended or edited noise is welcome: the carried latent does not depend on it.
+    x0: the latent that was inverted, to which the noise is relative; carried: the second state (exact only),
+    as the clean latent of the first step back, see exact.py. Blended or edited noise is welcome: the carried
+    latent does not depend on it.
     """
 
     method: str
@@ -35,8 +35,8 @@ class Retrace:
         """State at grid[0] -> state at grid[-1]. The exact method needs its own grid. Raises UserError."""
         if interpolant != self.interpolant:
             raise UserError(
-                f"This solver retraces a {self.interpolant.name} inversion, but interpolant is {interpolant.name}; "
-                "use the same interpolant in both passes."
+                f"This solver retraces a {self.interpolant.name} inversion, but interpolant is "
+                f"{interpolant.name}; use the same interpolant in both passes."
             )
         if self.carried is None:
             return SOLVERS[MATCHING[self.method]](run, x, grid, interpolant)
@@ -44,8 +44,9 @@ class Retrace:
         same = len(grid) >= 2 and all(abs(s - t) <= 1e-5 * t for s, t in zip(grid, self.grid))
         if not same:
             raise UserError(
-                f"This solver retraces the {len(self.grid) - 1} steps it was inverted on (sigma {self.grid[0]:.4g} to "
-                f"{self.grid[-1]:.4g}), but other sigmas came; give both passes the same sigmas."
+                f"This solver retraces the {len(self.grid) - 1} steps it was inverted on (sigma "
+                f"{self.grid[0]:.4g} to {self.grid[-1]:.4g}), but other sigmas came; give both passes the "
+                "same sigmas."
             )
         walk = [*self.grid[: len(grid)], *grid[len(self.grid) :]]
         return retrace_exact(run, x, self.carried.to(x), walk, interpolant)
@@ -57,13 +58,15 @@ class Retrace:
 
     @staticmethod
     def from_tensors(tensors: dict[str, Tensor], method: str, interpolant: str) -> "Retrace":
-        """Inverse of `to_tensors`; refuses an exact inversion whose second state is missing or below float32."""
+        """Inverse of `to_tensors`; refuses an exact inversion whose second state is missing or below
+        float32."""
         carried = tensors.get("carried")
         if method == "exact":
             if carried is None:
                 raise UserError(
-                    "The stored exact inversion has lost its second state ('carried'), and one state alone misses the "
-                    "latent by about 0.3; store all tensors of to_tensors, or invert with method fixed_point."
+                    "The stored exact inversion has lost its second state ('carried'), and one state alone "
+                    "misses the latent by about 0.3; store every tensor of to_tensors, or invert with "
+                    "method fixed_point."
                 )
             check_stored(carried, "carried")
         elif method not in MATCHING:
@@ -80,9 +83,11 @@ class Retrace:
 
 
 def check_stored(state: Tensor, name: str) -> None:
-    """An exact inversion survives storage in float32 (2e-7) but not below (bfloat16 costs 1e-3). Raises UserError."""
+    """An exact inversion survives storage in float32 (2e-7) but not below (bfloat16 costs 1e-3). Raises
+    UserError."""
     if state.dtype not in (torch.float32, torch.float64):
         raise UserError(
-            f"{name} of an exact inversion came as {str(state.dtype).removeprefix('torch.')}, which costs a round-trip "
-            f"error of about 1e-3; keep {name} in float32 or float64, or invert with method fixed_point."
+            f"{name} of an exact inversion came as {str(state.dtype).removeprefix('torch.')}, which costs a "
+            f"round-trip error of about 1e-3; keep {name} in float32 or float64, or invert with method "
+            "fixed_point."
         )
