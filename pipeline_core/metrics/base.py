@@ -1,0 +1,68 @@
+"""What every metric shares: a figure with its unit, and the check of the frames that come in.
+
+A metric is an object with `update(chunk)`, to be called once per chunk of frames in order, and `compute()`,
+which returns {name: Figure}. Chunks of any length give the same figures as the whole clip at once. A figure
+that is not defined for a clip has the value None and says why; it is never 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number: its value (None when undefined), unit, the better direction, and a remark (why None, on
+    what)."""
+
+    value: float | None
+    unit: str = ""
+    better: str = ""  # "higher", "lower" or "" where neither is
+    note: str = ""
+
+
+def check_frames(frames: Tensor, what: str = "frames", first: int = 0) -> Tensor:
+    """Frames as float32 after making sure that they are (T, H, W, 3) in [0, 1].
+
+    Raises UserError for another shape or type, values outside [0, 1] and NaN, naming the frame (counted
+    from `first`).
+    """
+    if frames.dim() != 4 or frames.shape[-1] != 3 or not frames.is_floating_point():
+        raise UserError(
+            f"The {what} came as {frames.dtype} of shape {tuple(frames.shape)}: "
+            "give floats (T, H, W, 3) in [0, 1]."
+        )
+    frames = frames.float()
+    if frames.numel() == 0:
+        return frames
+    low, high = frames.flatten(1).aminmax(dim=1)
+    bad = ~((low >= -1e-3) & (high <= 1 + 1e-3))  # a NaN fails both comparisons
+    if bool(bad.any()):
+        t = int(bad.nonzero()[0])
+        raise UserError(
+            f"Frame {first + t} of the {what} has values from {float(low[t]):.3g} to {float(high[t]):.3g}: "
+            "give values in [0, 1]."
+        )
+    return frames
+
+
+def check_pair(
+    output: Tensor, reference: Tensor, first: int = 0, other: str = "reference"
+) -> tuple[Tensor, Tensor]:
+    """Both clips checked as `check_frames` does, and that they have the same number and size of frames."""
+    if output.shape != reference.shape:
+        raise UserError(
+            f"The output came as {tuple(output.shape)} and the {other} as {tuple(reference.shape)}: "
+            "give clips of the same number and size of frames."
+        )
+    return check_frames(output, "output", first), check_frames(reference, other, first)
+
+
+def luma(frames: Tensor) -> Tensor:
+    """BT.709 luma of (..., 3) R'G'B' frames."""
+    return frames @ torch.tensor([0.2126, 0.7152, 0.0722], device=frames.device, dtype=frames.dtype)

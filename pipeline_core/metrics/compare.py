@@ -1,0 +1,140 @@
+"""All metrics of one output at once: the source it was made from, its buffers and its twin where there are
+any."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from .. import media
+from ..conditions.buffers import Buffers
+from ..conditions.segmentation import TAG, VEHICLE_TAGS
+from ..errors import UserError
+from .base import Figure
+from .fidelity import PSNR, SSIM, LowFrequencyError
+from .objects import BASIC_COLOURS, LampColours, ObjectColours, decision_table
+from .realism import Critic, Realism
+from .report import collect, environment
+from .structure import EdgeF1
+from .temporal import FlowError, FrameDifferenceError
+
+_CHUNK = 16  # frames in memory per clip
+
+
+def _chunks(path: str | os.PathLike) -> Iterator[Tensor]:
+    """The clip as float (T, H, W, 3) chunks in [0, 1]."""
+    held = []
+    for frame in media.read_frames(path):
+        held.append(frame)
+        if len(held) == _CHUNK:
+            yield torch.stack(held).float() / 255
+            held = []
+    if held:
+        yield torch.stack(held).float() / 255
+
+
+def compare(
+    source: str | os.PathLike,
+    output: str | os.PathLike,
+    buffers: Buffers | None = None,
+    reference: str | os.PathLike | None = None,
+    critic: Critic | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict:
+    """Measure an output clip in one pass and constant memory; returns a report (see `report.collect`).
+
+    source: the clip it was made from; buffers: the source's, for the figures of objects and motion;
+    reference: the photoreal twin or another clip the output should look like; critic: see `realism`.
+    `progress(done, total)` is called with frame counts after every chunk. What cannot be measured without
+    one of them is undefined and says so. Raises UserError for clips that cannot be read or differ in frames
+    or size.
+    """
+    clips = {"source": source, "output": output}
+    if reference is not None:
+        clips["reference"] = reference
+    total = _check_sizes(clips, buffers)
+    to_source = [PSNR(), SSIM(), LowFrequencyError(), EdgeF1()]
+    to_reference = [PSNR(), SSIM(), LowFrequencyError(), FrameDifferenceError()]
+    motion, realism = FlowError(), Realism(critic) if critic else None
+    lamps = LampColours(buffers.lights if buffers else [])
+    vehicles = ObjectColours("vehicles", VEHICLE_TAGS, names=_colour_names(buffers))
+    signs = ObjectColours("signs", [TAG["traffic sign"]], min_pixels=12)
+    has_objects = buffers is not None and {"semantic", "instance"} <= set(buffers.channels)
+    has_flow = buffers is not None and "flow" in buffers.channels
+
+    done = 0
+    for given, made, *rest in zip(*(_chunks(path) for path in clips.values())):
+        twin = rest[0] if rest else None
+        stop = done + len(made)
+        for metric in to_source:
+            metric.update(made, given)
+        if twin is not None:
+            for metric in to_reference:
+                metric.update(made, twin)
+        if realism:
+            realism.update(made)
+            if twin is not None:
+                realism.update_reference(twin)
+        lamps.update(made)
+        if has_objects:
+            classes, instances = buffers.classes(done, stop), buffers.instances(done, stop)
+            for metric in (vehicles, signs):
+                metric.update(made, given if twin is None else twin, classes, instances)
+        if has_flow:
+            motion.update(made, buffers.flow(done, stop), instances if has_objects else None)
+        done = stop
+        progress(done, total)
+    if done != total:
+        raise UserError(f"Only {done} of {total} frames could be decoded: give clips that play to their end.")
+
+    no_buffers, no_twin = "no such buffers were given", "no reference was given"
+    sections = {
+        "to the source": _figures(to_source),
+        "to the reference": _figures(to_reference, None if reference is not None else no_twin),
+        "objects": {
+            **_figures([lamps], None if buffers else no_buffers),
+            **_figures([vehicles, signs], None if has_objects else no_buffers),
+        },
+        "time": _figures([motion], None if has_flow else no_buffers),
+        "realism": realism.compute() if realism else {"critic": Figure(None, note="no critic was given")},
+    }
+    about = {name: str(path) for name, path in clips.items()}
+    if buffers is not None:
+        about["buffers"] = str(buffers.folder)
+    report = collect(sections, frames=done, environment=environment(), **about)
+    lost = [d for metric in (lamps, vehicles, signs) for d in metric.decisions if not d.kept]
+    report["lost"] = decision_table(lost)
+    return report
+
+
+def _check_sizes(clips: dict, buffers: Buffers | None) -> int:
+    """The number of frames, after making sure that all clips, and the buffers, agree with the output."""
+    infos = {name: media.probe(path) for name, path in clips.items()}
+    if buffers is not None:
+        infos["buffers folder"] = buffers
+    frames, height, width = infos["output"].frames, infos["output"].height, infos["output"].width
+    for name, info in infos.items():
+        if (info.frames, info.height, info.width) != (frames, height, width):
+            raise UserError(
+                f"The {name} has {info.frames} frames of {info.height}x{info.width} and the output "
+                f"{frames} of {height}x{width}: give clips of the same number and size of frames."
+            )
+    return frames
+
+
+def _colour_names(buffers: Buffers | None) -> dict[int, str]:
+    """The colours that the scene itself states for its objects, where it does."""
+    objects = buffers.scene.get("objects", []) if buffers else []
+    return {int(o["instance"]): o["colour"] for o in objects if o.get("colour") in BASIC_COLOURS}
+
+
+def _figures(metrics: list, missing: str | None = None) -> dict[str, Figure]:
+    """The figures of several metrics; all undefined for the reason `missing` if there was nothing to measure
+    on."""
+    figures = {name: figure for metric in metrics for name, figure in metric.compute().items()}
+    if missing is None:
+        return figures
+    return {name: Figure(None, figure.unit, figure.better, missing) for name, figure in figures.items()}

@@ -1,0 +1,52 @@
+"""Structure kept: do the edges of the output lie where the edges of the source lie."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..conditions.edges import CANNY_PRESETS, edge_map
+from .base import Figure, check_pair
+
+
+class EdgeF1:
+    """Edge F1 of the output against the source.
+
+    Both clips go through the same Canny (`conditions.edges.edge_map`). Precision is the share of output
+    edge pixels with a source edge pixel within one pixel (the 8 neighbours count), recall the share of
+    source edge pixels with an output edge pixel within one pixel, both over all frames together; F1 = 2 P R
+    / (P + R).
+    """
+
+    def __init__(self, preset: str = "medium") -> None:
+        self._thresholds, self.preset = CANNY_PRESETS[preset], preset
+        self._hits = [0, 0]
+        self._edges = [0, 0]
+        self._frames = 0
+
+    def update(self, output: Tensor, source: Tensor) -> None:
+        """Both (T, H, W, 3) in [0, 1]."""
+        clips = check_pair(output, source, self._frames, "source")
+        edges = [edge_map(clip.clamp(0, 1), *self._thresholds) for clip in clips]
+        near = [F.max_pool2d(e[:, None], 3, 1, 1)[:, 0] for e in edges]
+        for i in (0, 1):
+            self._hits[i] += int((edges[i] * near[1 - i]).sum())
+            self._edges[i] += int(edges[i].sum())
+        self._frames += len(output)
+
+    def compute(self) -> dict[str, Figure]:
+        names = ("edge_f1", "edge_precision", "edge_recall")
+        empty = [who for who, count in zip(("output", "source"), self._edges) if count == 0]
+        if len(empty) == 2:
+            return {name: Figure(None, "", "higher", "no edges in either clip") for name in names}
+        if empty:
+            note = f"no edges in the {empty[0]}"
+            precision = Figure(None if empty[0] == "output" else 0.0, "", "higher", note)
+            recall = Figure(None if empty[0] == "source" else 0.0, "", "higher", note)
+            return dict(zip(names, (Figure(0.0, "", "higher", note), precision, recall)))
+        precision, recall = (hits / count for hits, count in zip(self._hits, self._edges))
+        f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+        note = f"Canny {self.preset}, 1 px"
+        return {
+            name: Figure(value, "", "higher", note) for name, value in zip(names, (f1, precision, recall))
+        }
