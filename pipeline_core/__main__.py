@@ -1,4 +1,7 @@
-"""Command line: python -m pipeline_core {enhance, render, metrics, demo}. Exit codes: 0 done, 2 bad input, 130 cancelled."""
+"""Command line: python -m pipeline_core {enhance, render, metrics, demo}.
+
+Exit codes: 0 done, 2 bad input, 130 cancelled.
+"""
 
 import argparse
 import sys
@@ -10,8 +13,9 @@ COMMANDS = (enhance, render, metrics, demo)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m pipeline_core",
-                                     description="Turn synthetic driving video into photoreal video.")
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline_core", description="Turn synthetic driving video into photoreal video."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     for command in COMMANDS:
         name = command.__name__.rsplit(".", 1)[-1]

@@ -97,22 +97,41 @@ def prepare(
     weights = {name: weight for name, weight in normalise_weights(controls).items() if weight > 0}
     work_size = working_size(size, preset.size, preset.spatial_ratio * 2)
     if work_size != size:
-        notes.append(f"Frames of {size[1]}x{size[0]} were resized to {work_size[1]}x{work_size[0]} for the model, "
-                     "and its result back.")
+        notes.append(
+            f"Frames of {size[1]}x{size[0]} were resized to {work_size[1]}x{work_size[0]} for the model, "
+            "and its result back."
+        )
     windows = plan_windows(frame_count, preset.window, preset.overlap, preset.temporal_ratio)
     padding = windows[-1].stop - frame_count
     if padding:
         notes.append(f"The last frame was repeated {padding} times to fill a window and trimmed from the result.")
-    branches = {"positive": settings.prompt, "negative": settings.negative_prompt,
-                "inversion": settings.inversion_prompt}
+    branches = {
+        "positive": settings.prompt,
+        "negative": settings.negative_prompt,
+        "inversion": settings.inversion_prompt,
+    }
     embeddings = model.encode_text(list(branches.values()))
-    texts = {name: embeddings[i:i + 1] for i, name in enumerate(branches)}
-    plan = {"frames": frame_count, "windows": [[w.start, w.stop] for w in windows],
-            "window": preset.window, "compute_factor": round(compute_factor(windows, frame_count), 3),
-            "work_size": list(work_size)}
+    texts = {name: embeddings[i : i + 1] for i, name in enumerate(branches)}
+    plan = {
+        "frames": frame_count,
+        "windows": [[w.start, w.stop] for w in windows],
+        "window": preset.window,
+        "compute_factor": round(compute_factor(windows, frame_count), 3),
+        "work_size": list(work_size),
+    }
     limits = clip_disparity_limits(buffers) if "depth" in weights else None
-    return Job(model, settings, windows, size, work_size, texts, weights, buffers, limits,
-               Report(settings.to_dict(), notes, plan))
+    return Job(
+        model,
+        settings,
+        windows,
+        size,
+        work_size,
+        texts,
+        weights,
+        buffers,
+        limits,
+        Report(settings.to_dict(), notes, plan),
+    )
 
 
 def run(job: Job, frames: Iterable[Tensor], progress: Progress | None = None) -> Iterator[Tensor]:
@@ -164,8 +183,9 @@ def _enhance_window(job: Job, index: int, clip: Tensor, step_done: Callable) -> 
     return resize(model.decode(latent), job.size).clamp(0, 1)
 
 
-def enhance_latent(predict, x0: Tensor, settings: EnhanceSettings, preset, interpolant, seed: int,
-                   step_done: Callable) -> tuple[Tensor, dict]:
+def enhance_latent(
+    predict, x0: Tensor, settings: EnhanceSettings, preset, interpolant, seed: int, step_done: Callable
+) -> tuple[Tensor, dict]:
     """From the source's latent x0 to the enhanced one, by the chosen start. Returns it and the report entries."""
     top = interpolant.from_ve_sigma(preset.sigma_max) if interpolant is FLOW else preset.sigma_max
     bottom = interpolant.from_ve_sigma(preset.sigma_min) if interpolant is FLOW else preset.sigma_min
@@ -173,6 +193,7 @@ def enhance_latent(predict, x0: Tensor, settings: EnhanceSettings, preset, inter
     denoise = guided(predict, CFG(settings.cfg))
     fresh = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed)).to(x0)
     if settings.start == "inversion":
+
         def describe(x: Tensor, sigma: float) -> Tensor:
             return predict(x, sigma, ["inversion"])[0]
 
@@ -183,8 +204,15 @@ def enhance_latent(predict, x0: Tensor, settings: EnhanceSettings, preset, inter
         return sample(denoise, fresh, sigmas, interpolant, solver=settings.solver, callback=step_done), {}
     entry = {}
     if settings.start == "calibration":
-        calibration = calibrate_noise(denoise, x0, fresh, float(sigmas[0]), interpolant,
-                                      rounds=settings.calibration_rounds, nu=settings.calibration_nu)
+        calibration = calibrate_noise(
+            denoise,
+            x0,
+            fresh,
+            float(sigmas[0]),
+            interpolant,
+            rounds=settings.calibration_rounds,
+            nu=settings.calibration_nu,
+        )
         fresh, entry = calibration.noise, {"calibration": calibration.report.to_dict()}
     return sample(denoise, fresh, sigmas, interpolant, x0=x0, solver=settings.solver, callback=step_done), entry
 

@@ -47,6 +47,7 @@ def resolve(settings: EnhanceSettings, preset: Preset, description: str = "") ->
 
     Raises UserError for a value out of range.
     """
+
     def told(text: str) -> str:
         return f"{text}, {description}" if description else text
 
@@ -54,7 +55,8 @@ def resolve(settings: EnhanceSettings, preset: Preset, description: str = "") ->
         settings,
         prompt=told(preset.prompt) if settings.prompt is None else settings.prompt,
         negative_prompt=preset.negative_prompt if settings.negative_prompt is None else settings.negative_prompt,
-        inversion_prompt=told(preset.inversion_prompt) if settings.inversion_prompt is None
+        inversion_prompt=told(preset.inversion_prompt)
+        if settings.inversion_prompt is None
         else settings.inversion_prompt,
         start=settings.start or preset.start,
         strength=preset.strength if settings.strength is None else settings.strength,

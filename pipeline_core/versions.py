@@ -8,8 +8,12 @@ from . import __version__
 
 def versions() -> dict[str, str]:
     """Versions of this pack, Python and the numerical packages, and the kind of machine."""
-    found = {"videorealism": __version__, "python": platform.python_version(), "machine": platform.machine(),
-             "system": platform.system()}
+    found = {
+        "videorealism": __version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+    }
     for package in ("torch", "diffusers", "transformers", "kornia", "av"):
         try:
             found[package] = version(package)

@@ -35,8 +35,11 @@ def render_scene(seed: int, target: Path) -> None:
     edges = edge_map(source.rgb, ignore=source.classes == TRAFFIC_LIGHT)
     limits = disparity_limits([source.depth])
     tensors = {f"rgb.{style}": to_bytes(renders[style].rgb) for style in styles}
-    tensors |= {"edge": to_bytes(edges), "depth": to_bytes(disparity_map(source.depth, limits)),
-                "segmentation": to_bytes(segmentation_map(source.classes))}
+    tensors |= {
+        "edge": to_bytes(edges),
+        "depth": to_bytes(disparity_map(source.depth, limits)),
+        "segmentation": to_bytes(segmentation_map(source.classes)),
+    }
     captions = {style: [caption(scene, style, rng) for _ in range(CAPTIONS_PER_STYLE)] for style in styles}
     part = target.with_suffix(".part")
     save_file(tensors, str(part), {"captions": json.dumps(captions)})

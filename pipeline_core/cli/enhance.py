@@ -6,7 +6,8 @@ from pathlib import Path
 from .. import media
 from ..conditions.buffers import open_buffers
 from ..conditions.stack import parse_controls
-from ..enhance import prepare, run as run_job
+from ..enhance import prepare
+from ..enhance import run as run_job
 from ..errors import UserError
 from ..models.loading import load_video_model
 from ..settings import STARTS, EnhanceSettings
@@ -39,9 +40,16 @@ def run(options: argparse.Namespace) -> None:
     if options.output.exists() and options.output.samefile(options.input):
         raise UserError(f"The output {options.output} is the input itself: change -o.")
     settings = EnhanceSettings(
-        prompt=options.prompt, negative_prompt=options.negative, inversion_prompt=options.inversion_prompt,
-        start=options.start, strength=options.strength, cfg=options.cfg, steps=options.steps,
-        controls=parse_controls(options.controls) if options.controls else None, seed=options.seed)
+        prompt=options.prompt,
+        negative_prompt=options.negative,
+        inversion_prompt=options.inversion_prompt,
+        start=options.start,
+        strength=options.strength,
+        cfg=options.cfg,
+        steps=options.steps,
+        controls=parse_controls(options.controls) if options.controls else None,
+        seed=options.seed,
+    )
     buffers = find_buffers(options.input, options.buffers)
     model = load_video_model(options.model)
     report = enhance_file(options.input, options.output, info, model, settings, buffers)
@@ -65,8 +73,10 @@ def enhance_file(source: Path, target: Path, info, model, settings: EnhanceSetti
     for note in job.report.notes:
         print(f"note: {note}")
     plan = job.report.plan
-    print(f"{info.frames} frames of {info.width}x{info.height} in {len(plan['windows'])} windows of "
-          f"{plan['window']} frames, {plan['compute_factor']:.2f} x the frames computed")
+    print(
+        f"{info.frames} frames of {info.width}x{info.height} in {len(plan['windows'])} windows of "
+        f"{plan['window']} frames, {plan['compute_factor']:.2f} x the frames computed"
+    )
     bar = tqdm(total=1, desc="enhance", unit="step", dynamic_ncols=True)
 
     def progress(done: int, total: int) -> None:
@@ -76,5 +86,12 @@ def enhance_file(source: Path, target: Path, info, model, settings: EnhanceSetti
     with bar, media.VideoWriter(target, info.fps, (info.height, info.width)) as out:
         for frame in run_job(job, media.read_frames(source), progress):
             out.write(frame)
-    return {"input": str(source), "output": str(target), "frames": info.frames, "fps": str(info.fps),
-            "size": [info.height, info.width], "versions": versions(), **job.report.to_dict()}
+    return {
+        "input": str(source),
+        "output": str(target),
+        "frames": info.frames,
+        "fps": str(info.fps),
+        "size": [info.height, info.width],
+        "versions": versions(),
+        **job.report.to_dict(),
+    }

@@ -24,7 +24,7 @@ def write_json(path: Path, values: dict) -> None:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """"96x160" (height x width) to (96, 160)."""
+    """ "96x160" (height x width) to (96, 160)."""
     try:
         height, width = (int(part) for part in text.lower().split("x"))
     except ValueError:

@@ -28,12 +28,20 @@ def run(options: argparse.Namespace) -> None:
     writable(options.output, "the clip")
     if options.frames < 1:
         raise UserError(f"--frames is {options.frames} but at least 1 is needed: change --frames.")
-    render_file(options.seed, options.frames, options.fps, parse_size(options.size), options.style, options.output,
-                options.buffers)
+    render_file(
+        options.seed,
+        options.frames,
+        options.fps,
+        parse_size(options.size),
+        options.style,
+        options.output,
+        options.buffers,
+    )
 
 
-def render_file(seed: int, frames: int, fps: float, size: tuple[int, int], style: str, output: Path,
-                buffers: Path | None) -> None:
+def render_file(
+    seed: int, frames: int, fps: float, size: tuple[int, int], style: str, output: Path, buffers: Path | None
+) -> None:
     """Render to a file in constant memory, and the buffers after it."""
     from tqdm import tqdm
 
@@ -50,5 +58,10 @@ def render_file(seed: int, frames: int, fps: float, size: tuple[int, int], style
     with BuffersWriter(buffers, output, scene_data(scene, style)) as out:
         for numbers in tqdm(chunks, desc="write buffers", unit="chunk", dynamic_ncols=True):
             piece = render_world(scene, numbers, size, "synthetic")
-            out.append(depth=piece.depth, classes=piece.classes, instances=piece.instances, flow=piece.flow,
-                       lights=piece.lights)
+            out.append(
+                depth=piece.depth,
+                classes=piece.classes,
+                instances=piece.instances,
+                flow=piece.flow,
+                lights=piece.lights,
+            )

@@ -25,7 +25,11 @@ def clip_disparity_limits(buffers: Buffers) -> DisparityLimits:
 def available_controls(buffers: Buffers | None) -> tuple[str, ...]:
     """Controls that can be made: edges always, the others from the buffers that are there."""
     channels = buffers.channels if buffers is not None else ()
-    return ("edge", *(["depth"] if "depth" in channels else []), *(["segmentation"] if "semantic" in channels else []))
+    return (
+        "edge",
+        *(["depth"] if "depth" in channels else []),
+        *(["segmentation"] if "semantic" in channels else []),
+    )
 
 
 def window_maps(

@@ -36,7 +36,9 @@ def plan_windows(frames: int, window: int, overlap: int, temporal_ratio: int = 1
         raise UserError(f"The clip has {frames} frames but at least one is needed: change the clip.")
     if temporal_ratio < 1 or window < 1 or (window - 1) % temporal_ratio:
         legal = legal_length(max(window, 1), max(temporal_ratio, 1))
-        raise UserError(f"window is {window} but must be 1 + k x {temporal_ratio} frames, such as {legal}: change window.")
+        raise UserError(
+            f"window is {window} but must be 1 + k x {temporal_ratio} frames, such as {legal}: change window."
+        )
     if not 0 <= overlap < window:
         raise UserError(f"overlap is {overlap} but must be from 0 to {window - 1}, below the window: change overlap.")
     if frames <= window:

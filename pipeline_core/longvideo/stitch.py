@@ -15,7 +15,7 @@ def window_clips(frames: Iterable[Tensor], windows: list[Window]) -> Iterator[Te
     """
     stream, held, first = iter(frames), [], 0
     for window in windows:
-        del held[:window.start - first]
+        del held[: window.start - first]
         first = window.start
         while len(held) < window.length:
             frame = next(stream, None)
@@ -34,14 +34,14 @@ def blend_windows(clips: Iterable[Tensor], windows: list[Window]) -> Iterator[Te
     total = windows[-1].keep.stop
     tail, tail_start = None, 0
     for window, clip in zip(windows, clips, strict=True):
-        clip = clip[:max(0, min(window.stop, total) - window.start)]
+        clip = clip[: max(0, min(window.stop, total) - window.start)]
         if tail is not None:
             shared = tail_start + len(tail) - window.start
             if shared > 0:
                 rise = torch.arange(1, shared + 1, dtype=clip.dtype) / (shared + 1)
                 rise = rise.reshape(-1, *[1] * (clip.ndim - 1))
-                mixed = tail[len(tail) - shared:] * (1 - rise) + clip[:shared] * rise
-                yield from tail[:len(tail) - shared]
+                mixed = tail[len(tail) - shared :] * (1 - rise) + clip[:shared] * rise
+                yield from tail[: len(tail) - shared]
                 clip = torch.cat([mixed, clip[shared:]])
             else:
                 yield from tail

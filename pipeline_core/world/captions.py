@@ -6,21 +6,55 @@ from random import Random
 from . import tags
 from .scene import Scene
 
-STYLES = ("synthetic", "photoreal", "photoreal.day", "photoreal.dusk", "photoreal.night", "photoreal.rain",
-          "photoreal.fog")
+STYLES = (
+    "synthetic",
+    "photoreal",
+    "photoreal.day",
+    "photoreal.dusk",
+    "photoreal.night",
+    "photoreal.rain",
+    "photoreal.fog",
+)
 
-_SYNTHETIC = ("a synthetic driving simulator render, flat shading", "video game footage, cartoonish, low quality CG",
-              "a computer graphics render of driving, saturated flat colours", "an unrealistic 3D game, aliased edges",
-              "simulator footage, CG render, simple geometry, fake lighting")
-_PHOTOREAL = ("a photorealistic dashcam video", "realistic driving footage, photograph, natural light",
-              "photoreal video from a car camera, highly detailed", "a real video of driving, realistic lighting",
-              "masterpiece, best quality, realistic lighting, photorealistic driving video")
+_SYNTHETIC = (
+    "a synthetic driving simulator render, flat shading",
+    "video game footage, cartoonish, low quality CG",
+    "a computer graphics render of driving, saturated flat colours",
+    "an unrealistic 3D game, aliased edges",
+    "simulator footage, CG render, simple geometry, fake lighting",
+)
+_PHOTOREAL = (
+    "a photorealistic dashcam video",
+    "realistic driving footage, photograph, natural light",
+    "photoreal video from a car camera, highly detailed",
+    "a real video of driving, realistic lighting",
+    "masterpiece, best quality, realistic lighting, photorealistic driving video",
+)
 _LOOKS = {
-    "day": ("on a clear sunny day", "in daylight, clear weather", "sunny day, blue sky", "at daytime, clear day"),
-    "dusk": ("at dusk, warm sky", "in the evening at sunset, dusk", "dusk, orange horizon", "at twilight, dusk"),
-    "night": ("at night, street lights", "night, dark sky", "nighttime, lamps and headlights", "in the dark at night"),
-    "rain": ("in the rain, wet road", "rainy weather, overcast, wet asphalt", "rain, reflections on the road",
-             "on a rainy day, grey sky"),
+    "day": (
+        "on a clear sunny day",
+        "in daylight, clear weather",
+        "sunny day, bright sky",
+        "at daytime, clear day",
+    ),
+    "dusk": (
+        "at dusk, warm sky",
+        "in the evening at sunset, dusk",
+        "dusk, orange horizon",
+        "at twilight, dusk",
+    ),
+    "night": (
+        "at night, street lights",
+        "night, dark sky",
+        "nighttime, lamps and headlights",
+        "in the dark at night",
+    ),
+    "rain": (
+        "in the rain, wet road",
+        "rainy weather, overcast, wet asphalt",
+        "rain, reflections on the road",
+        "on a rainy day, grey sky",
+    ),
     "fog": ("in thick fog", "foggy weather, low visibility", "fog, hazy and grey", "on a foggy day, mist"),
 }
 
@@ -28,11 +62,19 @@ _LOOKS = {
 def scene_facts(scene: Scene) -> dict:
     """Countable facts a captioning model would also see in the first seconds."""
     near, far = scene.start, scene.start + 60.0
+
     def count(tag: int) -> int:
         return len({s.instance for s in scene.solids if s.tag == tag and near < s.position[2] < far})
-    return {"area": scene.area, "lanes": scene.lanes, "cars": count(tags.CAR), "people": count(tags.PEDESTRIAN),
-            "lights": count(tags.TRAFFIC_LIGHT), "sun": "right" if sin(scene.sun_azimuth) > 0 else "left",
-            "sun_ahead": abs(scene.sun_azimuth) < pi / 2}
+
+    return {
+        "area": scene.area,
+        "lanes": scene.lanes,
+        "cars": count(tags.CAR),
+        "people": count(tags.PEDESTRIAN),
+        "lights": count(tags.TRAFFIC_LIGHT),
+        "sun": "right" if sin(scene.sun_azimuth) > 0 else "left",
+        "sun_ahead": abs(scene.sun_azimuth) < pi / 2,
+    }
 
 
 def description(scene: Scene) -> str:
@@ -56,11 +98,23 @@ def caption(scene: Scene, style: str, rng: Random | None = None) -> str:
 
 
 def _details(facts: dict, sunny: bool) -> list[str]:
-    details = [facts["area"], "two lanes each way" if facts["lanes"] == 2 else "a narrow road",
-               _count(facts["cars"], "car", "cars"), _count(facts["people"], "pedestrian", "pedestrians"),
-               "a crossing with traffic lights" if facts["lights"] else "no traffic lights"]
+    details = [
+        facts["area"],
+        "two lanes each way" if facts["lanes"] == 2 else "a narrow road",
+        _count(facts["cars"], "car", "cars"),
+        _count(facts["people"], "pedestrian", "pedestrians"),
+        "a crossing with traffic lights" if facts["lights"] else "no traffic lights",
+    ]
     return details + [f"sun from the {facts['sun']}"] if sunny else details
 
 
 def _count(number: int, one: str, many: str) -> str:
-    return f"no {many}" if number == 0 else f"one {one}" if number == 1 else f"several {many}" if number < 6 else f"many {many}"
+    return (
+        f"no {many}"
+        if number == 0
+        else f"one {one}"
+        if number == 1
+        else f"several {many}"
+        if number < 6
+        else f"many {many}"
+    )

@@ -7,31 +7,30 @@ from dataclasses import dataclass
 class Material:
     """albedo: linear RGB seen by the photoreal style, or None where it follows the object's own paint.
 
-    grain, patches: relative amplitude of fine and coarse texture; size: metres per texture tile.
+    grain, patches: relative amplitude of fine and coarse texture.
     """
 
     name: str
     albedo: tuple[float, float, float] | None
     grain: float = 0.0
     patches: float = 0.0
-    size: float = 6.0
 
 
 MATERIALS = (
-    Material("asphalt", (0.085, 0.085, 0.09), 0.13, 0.10, 5.0),
-    Material("line", (0.62, 0.61, 0.58), 0.10, 0.14, 3.0),
-    Material("yellow_line", (0.62, 0.43, 0.08), 0.10, 0.14, 3.0),
-    Material("kerb", (0.30, 0.29, 0.27), 0.12, 0.10, 3.0),
-    Material("sidewalk", (0.24, 0.23, 0.21), 0.10, 0.10, 4.0),
-    Material("grass", (0.085, 0.115, 0.035), 0.26, 0.18, 4.0),
-    Material("wall", None, 0.09, 0.10, 7.0),
-    Material("roof", (0.16, 0.085, 0.06), 0.18, 0.12, 5.0),
+    Material("asphalt", (0.085, 0.085, 0.09), 0.13, 0.10),
+    Material("line", (0.62, 0.61, 0.58), 0.10, 0.14),
+    Material("yellow_line", (0.62, 0.43, 0.08), 0.10, 0.14),
+    Material("kerb", (0.30, 0.29, 0.27), 0.12, 0.10),
+    Material("sidewalk", (0.24, 0.23, 0.21), 0.10, 0.10),
+    Material("grass", (0.085, 0.115, 0.035), 0.26, 0.18),
+    Material("wall", None, 0.09, 0.10),
+    Material("roof", (0.16, 0.085, 0.06), 0.18, 0.12),
     Material("car_body", None),
     Material("car_cabin", None),
-    Material("trunk", (0.075, 0.052, 0.036), 0.30, 0.10, 2.0),
-    Material("canopy", (0.060, 0.092, 0.026), 0.38, 0.25, 5.0),
+    Material("trunk", (0.075, 0.052, 0.036), 0.30, 0.10),
+    Material("canopy", (0.060, 0.092, 0.026), 0.38, 0.25),
     Material("skin", (0.38, 0.24, 0.17)),
-    Material("cloth", None, 0.10, 0.0, 2.0),
+    Material("cloth", None, 0.10, 0.0),
     Material("pole", (0.16, 0.165, 0.17), 0.06),
     Material("light_head", (0.022, 0.024, 0.024)),
     Material("sign_face", None),
@@ -62,9 +61,28 @@ CAR_PAINTS = {
     "yellow": (1.0, 0.82, 0.05),
     "green": (0.05, 0.65, 0.25),
 }
-WALL_PAINTS = ((0.95, 0.55, 0.35), (0.98, 0.88, 0.55), (0.55, 0.70, 0.95), (0.90, 0.45, 0.50),
-               (0.80, 0.80, 0.85), (0.60, 0.85, 0.70), (0.80, 0.65, 0.90), (0.70, 0.48, 0.35))
-CLOTH_PAINTS = ((0.95, 0.15, 0.15), (0.15, 0.35, 0.95), (0.98, 0.85, 0.10), (0.20, 0.20, 0.22),
-                (0.95, 0.95, 0.95), (0.10, 0.70, 0.40))
-SIGN_KINDS = ("stop", "limit", "direction", "warning")  # red disc, white disc with red rim, blue disc, red-rimmed triangle
+WALL_PAINTS = (
+    (0.95, 0.55, 0.35),
+    (0.98, 0.88, 0.55),
+    (0.55, 0.70, 0.95),
+    (0.90, 0.45, 0.50),
+    (0.80, 0.80, 0.85),
+    (0.60, 0.85, 0.70),
+    (0.80, 0.65, 0.90),
+    (0.70, 0.48, 0.35),
+)
+CLOTH_PAINTS = (
+    (0.95, 0.15, 0.15),
+    (0.15, 0.35, 0.95),
+    (0.98, 0.85, 0.10),
+    (0.20, 0.20, 0.22),
+    (0.95, 0.95, 0.95),
+    (0.10, 0.70, 0.40),
+)
+SIGN_KINDS = (
+    "stop",
+    "limit",
+    "direction",
+    "warning",
+)  # red disc, white disc with red rim, blue disc, red-rimmed triangle
 LAMP_PAINTS = {"red": (1.0, 0.06, 0.06), "yellow": (1.0, 0.80, 0.05), "green": (0.05, 0.95, 0.35)}

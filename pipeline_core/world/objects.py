@@ -84,15 +84,37 @@ class Builder:
         instance = self._instance("car", colour=name)
         velocity = (0.0, 0.0, speed)
         body_size, body_centre = (half_width, (waist - 0.18) / 2, half_length), (0.0, (waist + 0.18) / 2, 0.0)
-        self.solids.append(Solid((x, 0.0, z), INDEX["car_body"], tags.CAR, instance, paint, body_size,
-                                 planes=tapered_planes(body_centre, body_size, 0.08, 0.06, 0.02),
-                                 centre=body_centre, yaw=yaw, velocity=velocity))
+        self.solids.append(
+            Solid(
+                (x, 0.0, z),
+                INDEX["car_body"],
+                tags.CAR,
+                instance,
+                paint,
+                body_size,
+                planes=tapered_planes(body_centre, body_size, 0.08, 0.06, 0.02),
+                centre=body_centre,
+                yaw=yaw,
+                velocity=velocity,
+            )
+        )
         shift = rng.uniform(-0.35, -0.1)
         cabin_size = (half_width * 0.92, (roof - waist) / 2, half_length * 0.58)
         cabin_centre = (0.0, (roof + waist) / 2, shift)
-        self.solids.append(Solid((x, 0.0, z), INDEX["car_cabin"], tags.CAR, instance, paint, cabin_size,
-                                 planes=tapered_planes(cabin_centre, cabin_size, 0.55, 0.35, 0.14),
-                                 centre=cabin_centre, yaw=yaw, velocity=velocity))
+        self.solids.append(
+            Solid(
+                (x, 0.0, z),
+                INDEX["car_cabin"],
+                tags.CAR,
+                instance,
+                paint,
+                cabin_size,
+                planes=tapered_planes(cabin_centre, cabin_size, 0.55, 0.35, 0.14),
+                centre=cabin_centre,
+                yaw=yaw,
+                velocity=velocity,
+            )
+        )
 
     def _instance(self, kind: str, **facts) -> int:
         instance = self._next_instance
@@ -100,15 +122,42 @@ class Builder:
         self.objects.append({"instance": instance, "kind": kind, **facts})
         return instance
 
-    def _box(self, material: str, tag: int, instance: int, position: tuple, centre: tuple, half: tuple,
-             paint: tuple | None = None, **more) -> None:
-        self.solids.append(Solid(position, INDEX[material], tag, instance, paint or FLAT_PAINT[material], half,
-                                 planes=box_planes(centre, half), centre=centre, **more))
+    def _box(
+        self,
+        material: str,
+        tag: int,
+        instance: int,
+        position: tuple,
+        centre: tuple,
+        half: tuple,
+        paint: tuple | None = None,
+        **more,
+    ) -> None:
+        self.solids.append(
+            Solid(
+                position,
+                INDEX[material],
+                tag,
+                instance,
+                paint or FLAT_PAINT[material],
+                half,
+                planes=box_planes(centre, half),
+                centre=centre,
+                **more,
+            )
+        )
 
     def _kerb(self, side: int, edge: float, low: float, high: float) -> None:
         half = (KERB_WIDTH / 2, 0.07, (high - low) / 2)
-        self._box("kerb", tags.SIDEWALK, 0, (side * (edge + KERB_WIDTH / 2), 0.0, (low + high) / 2),
-                  (0.0, 0.07, 0.0), half, casts_shadow=False)
+        self._box(
+            "kerb",
+            tags.SIDEWALK,
+            0,
+            (side * (edge + KERB_WIDTH / 2), 0.0, (low + high) / 2),
+            (0.0, 0.07, 0.0),
+            half,
+            casts_shadow=False,
+        )
 
     def _frontage(self, side: int, front: float, low: float, high: float) -> None:
         """Buildings along one side; suburbs leave gardens between houses, avenues set them back."""
@@ -124,13 +173,30 @@ class Builder:
                 half = (5.0, height / 2, width / 2 - (0.8 if house else 0.05))
                 position = (side * (front + setback + 5.0), 0.0, z + width / 2)
                 instance = self._instance("building")
-                self._box("wall", tags.BUILDING, instance, position, (0.0, height / 2, 0.0), half,
-                          paint=rng.choice(WALL_PAINTS), variant=rng.randrange(4))
+                self._box(
+                    "wall",
+                    tags.BUILDING,
+                    instance,
+                    position,
+                    (0.0, height / 2, 0.0),
+                    half,
+                    paint=rng.choice(WALL_PAINTS),
+                    variant=rng.randrange(4),
+                )
                 if house:
                     roof_half, roof_centre = (5.4, 1.1, half[2] + 0.3), (0.0, height + 1.1, 0.0)
-                    self.solids.append(Solid(position, INDEX["roof"], tags.BUILDING, instance, FLAT_PAINT["roof"],
-                                             roof_half, planes=gable_planes(roof_centre, roof_half),
-                                             centre=roof_centre))
+                    self.solids.append(
+                        Solid(
+                            position,
+                            INDEX["roof"],
+                            tags.BUILDING,
+                            instance,
+                            FLAT_PAINT["roof"],
+                            roof_half,
+                            planes=gable_planes(roof_centre, roof_half),
+                            centre=roof_centre,
+                        )
+                    )
             z += width + (rng.uniform(1.5, 5.0) if self.area == "suburban street" else 0.0)
 
     def _trees(self, side: int, edge: float, low: float, high: float) -> None:
@@ -145,8 +211,18 @@ class Builder:
             for _ in range(2):
                 radii = (rng.uniform(1.0, 1.6), rng.uniform(0.9, 1.5), rng.uniform(1.0, 1.6))
                 centre = (rng.uniform(-0.5, 0.5), trunk + radii[1] * 0.7, rng.uniform(-0.5, 0.5))
-                self.solids.append(Solid(position, INDEX["canopy"], tags.VEGETATION, instance, FLAT_PAINT["canopy"],
-                                         radii, radii=radii, centre=centre))
+                self.solids.append(
+                    Solid(
+                        position,
+                        INDEX["canopy"],
+                        tags.VEGETATION,
+                        instance,
+                        FLAT_PAINT["canopy"],
+                        radii,
+                        radii=radii,
+                        centre=centre,
+                    )
+                )
             z += step * rng.uniform(0.8, 1.3)
 
     def _people(self, side: int, edge: float, low: float, high: float) -> None:
@@ -158,14 +234,40 @@ class Builder:
             height = rng.uniform(1.55, 1.85)
             legs, chest = rng.choice(CLOTH_PAINTS), rng.choice(CLOTH_PAINTS)
             hip, neck = height * 0.48, height * 0.84
-            self._box("cloth", tags.PEDESTRIAN, instance, position, (0, hip / 2, 0), (0.17, hip / 2, 0.13),
-                      paint=legs, velocity=velocity)
-            self._box("cloth", tags.PEDESTRIAN, instance, position, (0, (hip + neck) / 2, 0),
-                      (0.24, (neck - hip) / 2, 0.15), paint=chest, velocity=velocity)
+            self._box(
+                "cloth",
+                tags.PEDESTRIAN,
+                instance,
+                position,
+                (0, hip / 2, 0),
+                (0.17, hip / 2, 0.13),
+                paint=legs,
+                velocity=velocity,
+            )
+            self._box(
+                "cloth",
+                tags.PEDESTRIAN,
+                instance,
+                position,
+                (0, (hip + neck) / 2, 0),
+                (0.24, (neck - hip) / 2, 0.15),
+                paint=chest,
+                velocity=velocity,
+            )
             radius = height * 0.085
-            self.solids.append(Solid(position, INDEX["skin"], tags.PEDESTRIAN, instance, FLAT_PAINT["skin"],
-                                     (radius, radius, radius), radii=(radius, radius * 1.15, radius),
-                                     centre=(0.0, height - radius, 0.0), velocity=velocity))
+            self.solids.append(
+                Solid(
+                    position,
+                    INDEX["skin"],
+                    tags.PEDESTRIAN,
+                    instance,
+                    FLAT_PAINT["skin"],
+                    (radius, radius, radius),
+                    radii=(radius, radius * 1.15, radius),
+                    centre=(0.0, height - radius, 0.0),
+                    velocity=velocity,
+                )
+            )
 
     def _parked(self, side: int, edge: float, spans: list) -> None:
         """Cars parked half on the sidewalk."""
@@ -191,10 +293,25 @@ class Builder:
             self._box("pole", tags.POLE, instance, position, (0, 1.1, 0.07), (0.05, 1.1, 0.05))
             sides = 3 if kind == "warning" else 12
             centre = (0.0, 2.45, 0.0)
-            self.solids.append(Solid(position, INDEX["sign_face"], tags.TRAFFIC_SIGN, instance, (1.0, 1.0, 1.0),
-                                     (SIGN_RADIUS, SIGN_RADIUS, 0.04), centre=centre, variant=SIGN_KINDS.index(kind),
-                                     planes=prism_planes(centre, SIGN_RADIUS * (1.25 if sides == 3 else 1.0), 0.06,
-                                                         sides, pi if sides == 3 else 0.0)))
+            self.solids.append(
+                Solid(
+                    position,
+                    INDEX["sign_face"],
+                    tags.TRAFFIC_SIGN,
+                    instance,
+                    (1.0, 1.0, 1.0),
+                    (SIGN_RADIUS, SIGN_RADIUS, 0.04),
+                    centre=centre,
+                    variant=SIGN_KINDS.index(kind),
+                    planes=prism_planes(
+                        centre,
+                        SIGN_RADIUS * (1.25 if sides == 3 else 1.0),
+                        0.06,
+                        sides,
+                        pi if sides == 3 else 0.0,
+                    ),
+                )
+            )
 
     def _signals(self, crossing: float, cross_half: float, edge: float) -> None:
         """Heads facing the ego: beside the road before the crossing, and over the ego's lane behind it."""
@@ -210,8 +327,21 @@ class Builder:
             post = abs(x) if abs(x) > edge else edge + 0.7
             side = 1 if x > 0 else -1
             top = y - HEAD_HALF[1] if post == abs(x) else y + 0.3
-            self._box("pole", tags.POLE, instance, (side * post, 0.0, z + 0.3), (0, top / 2, 0), (0.09, top / 2, 0.09))
+            self._box(
+                "pole",
+                tags.POLE,
+                instance,
+                (side * post, 0.0, z + 0.3),
+                (0, top / 2, 0),
+                (0.09, top / 2, 0.09),
+            )
             if post != abs(x):
                 half = (post - abs(x)) / 2
-                self._box("pole", tags.POLE, instance, (side * (abs(x) + half), 0.0, z + 0.3),
-                          (0, top, 0), (half, 0.08, 0.08))
+                self._box(
+                    "pole",
+                    tags.POLE,
+                    instance,
+                    (side * (abs(x) + half), 0.0, z + 0.3),
+                    (0, top, 0),
+                    (half, 0.08, 0.08),
+                )

@@ -65,7 +65,7 @@ def sky_light(direction: Tensor, look: Look) -> Tensor:
 def _albedo(surface: Surface, hits: Hits, look: Look) -> Tensor:
     """Material colour times world-anchored texture; painted things get weathered, less saturated paint."""
     material = surface.material.clamp(min=0)
-    linear = surface.paint ** 2.2
+    linear = surface.paint**2.2
     grey = (linear * torch.tensor([0.30, 0.59, 0.11])).sum(-1, keepdim=True)
     painted = (0.70 * linear + 0.30 * grey) * 0.62 + 0.010
     wall = (surface.material == INDEX["wall"])[..., None]
@@ -79,14 +79,13 @@ def _albedo(surface: Surface, hits: Hits, look: Look) -> Tensor:
     albedo = torch.where(surface.glass[..., None] > 0, torch.tensor([0.02, 0.022, 0.026]), albedo)
     grain = torch.tensor([m.grain for m in MATERIALS])[material]
     patches = torch.tensor([m.patches for m in MATERIALS])[material]
-    size = torch.tensor([m.size for m in MATERIALS])[material]
     # Texture coordinates lie in the surface: x-z on level ground, along-height on walls; own frame for solids.
     level = hits.normal[..., 1].abs() > 0.5
     anchor = torch.where((hits.solid >= 0)[..., None], hits.local, hits.point)
     u = torch.where(hits.normal[..., 0].abs() > 0.5, anchor[..., 2], anchor[..., 0])
     v = torch.where(level, anchor[..., 2], anchor[..., 1])
     # Far away a pixel averages many grains.
-    near = (18.0 / hits.depth.clamp(min=18.0))
+    near = 18.0 / hits.depth.clamp(min=18.0)
     texture = 1 + grain * near * sample_noise(u, v, 1.0, 5, salt=1) * 0.9
     texture = texture * (1 + patches * sample_noise(u, v, 11.0, 4, salt=2))
     albedo = albedo * texture.clamp(min=0.25)[..., None]
@@ -118,10 +117,10 @@ def _street_lamps(scene: Scene, camera: Camera, hits: Hits) -> Tensor:
             dz = hits.point[..., 2] - (base + step * LAMP_STEP)
             dy = LAMP_HEIGHT - hits.point[..., 1]
             distance2 = dx * dx + dy * dy + dz * dz
-            toward = (-hits.normal[..., 0] * dx + hits.normal[..., 1] * dy - hits.normal[..., 2] * dz)
+            toward = -hits.normal[..., 0] * dx + hits.normal[..., 1] * dy - hits.normal[..., 2] * dz
             total = total + toward.clamp(min=0) / distance2.clamp(min=1.0) ** 1.5 * 9.0
     warm = total[..., None] * torch.tensor(LAMP_COLOUR)
-    side_angle = (hits.direction[..., 0] ** 2 + (hits.direction[..., 1] + 0.12) ** 2 * 4)
+    side_angle = hits.direction[..., 0] ** 2 + (hits.direction[..., 1] + 0.12) ** 2 * 4
     beam = torch.exp(-side_angle * 4.0) * (9.0 / hits.depth.clamp(min=4.0)) ** 1.4
     return warm + beam.clamp(max=1.5)[..., None] * torch.tensor([0.42, 0.40, 0.36])
 
@@ -141,7 +140,7 @@ def _reflections(surface: Surface, hits: Hits, look: Look) -> Tensor:
 
 def _emission(surface: Surface, look: Look) -> Tensor:
     """Lit signal lamps always; car lamps and windows as far as the look switches lamps on."""
-    linear = surface.paint ** 2.2
+    linear = surface.paint**2.2
     signal = surface.lamp[..., None] * linear * (1.15 / look.exposure)
     car = ((surface.glow > 0) & (surface.lamp == 0))[..., None] * linear * (0.9 * look.lamps)
     lit = (hash01((surface.window * 4096).long()) < 0.35) & (surface.window > 0)
@@ -158,14 +157,14 @@ def _wet_mirror(image: Tensor, surface: Surface, camera: Camera, look: Look) -> 
     reflection = _blur(image[:, mirrored].permute(0, 3, 1, 2), 1.6).permute(0, 2, 3, 1)
     grazing = 1 - ((rows - camera.horizon_row).clamp(min=0) / camera.focal).clamp(max=1)
     ground = (surface.material >= 0) & (surface.material <= INDEX["sidewalk"])
-    share = look.wet * ground * (0.25 + 0.6 * grazing ** 3)[None, :, None]
+    share = look.wet * ground * (0.25 + 0.6 * grazing**3)[None, :, None]
     return image * (1 - share[..., None]) + reflection * share[..., None]
 
 
 def _blur(planes: Tensor, sigma: float) -> Tensor:
     """Separable Gaussian blur of (F, C, H, W), edges replicated."""
     radius = max(1, int(3 * sigma + 0.5))
-    taps = torch.exp(-torch.arange(-radius, radius + 1, dtype=planes.dtype) ** 2 / (2 * sigma * sigma))
+    taps = torch.exp(-(torch.arange(-radius, radius + 1, dtype=planes.dtype) ** 2) / (2 * sigma * sigma))
     taps = taps / taps.sum()
     channels = planes.shape[1]
     for axis in (2, 3):

@@ -131,5 +131,3 @@ def _screen_window(camera: Camera, corners: Tensor, height: int, width: int) -> 
     x0, x1 = max(0, floor(float(low[0])) - 1), min(width, ceil(float(high[0])) + 2)
     y0, y1 = max(0, floor(float(low[1])) - 1), min(height, ceil(float(high[1])) + 2)
     return (y0, y1, x0, x1) if x0 < x1 and y0 < y1 else None
-
-

@@ -40,8 +40,9 @@ class Render:
     scene: dict
 
 
-def render(scene: Scene, frames: int | range = 17, size: tuple[int, int] = (96, 160),
-           style: str = "synthetic") -> Render:
+def render(
+    scene: Scene, frames: int | range = 17, size: tuple[int, int] = (96, 160), style: str = "synthetic"
+) -> Render:
     """Render `frames` (a count or a range of global frame numbers) at size (height, width).
 
     style: "synthetic", or "photoreal" (day), or "photoreal.day", ".dusk", ".night", ".rain", ".fog".
@@ -49,22 +50,39 @@ def render(scene: Scene, frames: int | range = 17, size: tuple[int, int] = (96, 
     return render_styles(scene, frames, size, (style,))[style]
 
 
-def render_styles(scene: Scene, frames: int | range = 17, size: tuple[int, int] = (96, 160),
-                  styles: tuple[str, ...] = ("synthetic",)) -> dict[str, Render]:
+def render_styles(
+    scene: Scene,
+    frames: int | range = 17,
+    size: tuple[int, int] = (96, 160),
+    styles: tuple[str, ...] = ("synthetic",),
+) -> dict[str, Render]:
     """`render` for several styles at once, tracing the rays only once."""
     numbers = range(frames) if isinstance(frames, int) else frames
     _check(numbers, size, styles)
-    pieces = [_render_chunk(scene, numbers[i:i + CHUNK], size, styles) for i in range(0, len(numbers), CHUNK)]
+    pieces = [_render_chunk(scene, numbers[i : i + CHUNK], size, styles) for i in range(0, len(numbers), CHUNK)]
     lights = _join_lights([piece["lights"] for piece in pieces])
     shared = {key: torch.cat([piece[key] for piece in pieces]) for key in ("depth", "classes", "instances", "flow")}
-    return {style: Render(rgb=torch.cat([piece[style] for piece in pieces]), lights=lights,
-                          scene=scene_data(scene, style), **shared) for style in styles}
+    return {
+        style: Render(
+            rgb=torch.cat([piece[style] for piece in pieces]),
+            lights=lights,
+            scene=scene_data(scene, style),
+            **shared,
+        )
+        for style in styles
+    }
 
 
 def scene_data(scene: Scene, style: str) -> dict:
     """What is written beside a clip: seed, style, frame rate, caption, description (no style words), objects."""
-    return {"seed": scene.seed, "style": style, "fps": scene.fps, "caption": caption(scene, style),
-            "description": description(scene), "objects": list(scene.objects)}
+    return {
+        "seed": scene.seed,
+        "style": style,
+        "fps": scene.fps,
+        "caption": caption(scene, style),
+        "description": description(scene),
+        "objects": list(scene.objects),
+    }
 
 
 def _check(numbers: range, size: tuple[int, int], styles: tuple[str, ...]) -> None:
@@ -84,9 +102,13 @@ def _render_chunk(scene: Scene, numbers: range, size: tuple[int, int], styles: t
     hits = cast(scene, camera, seconds)
     surface = describe(scene, hits, seconds)
     after = scene.camera(frame + 1, *size)
-    result = {"depth": hits.depth, "classes": surface.tag.to(torch.uint8),
-              "instances": surface.instance.to(torch.int32), "flow": _flow(scene, camera, after, hits),
-              "lights": _lights(scene, camera, seconds, surface)}
+    result = {
+        "depth": hits.depth,
+        "classes": surface.tag.to(torch.uint8),
+        "instances": surface.instance.to(torch.int32),
+        "flow": _flow(scene, camera, after, hits),
+        "lights": _lights(scene, camera, seconds, surface),
+    }
     sun = sun_direction(scene.sun_azimuth, LOOKS["day"].elevation)
     if "synthetic" in styles:
         result["synthetic"] = shade_synthetic(surface, hits, sunlit(scene, camera, seconds, hits, sun))
@@ -141,7 +163,7 @@ def _lights(scene: Scene, camera: Camera, seconds: Tensor, surface: Surface) -> 
 
 def _box(camera: Camera, index: int, centre: tuple, half_x: float, half_y: float) -> list[float] | None:
     x, y, z = centre
-    one = Camera(camera.position[index:index + 1], camera.yaw[index:index + 1], camera.height, camera.width)
+    one = Camera(camera.position[index : index + 1], camera.yaw[index : index + 1], camera.height, camera.width)
     corners = torch.tensor([[[x - half_x, y + half_y, z], [x + half_x, y - half_y, z]]])
     pixels, depth = one.project(corners)
     if float(depth.min()) < 0.5:

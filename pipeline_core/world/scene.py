@@ -98,5 +98,17 @@ def make_scene(seed: int, fps: float = 16.0, length: float = 240.0, area: str | 
             crossings.append(crossing)
         builder.block(first, first + BLOCK, crossing, CROSS_HALF_WIDTH)
     builder.traffic(start, start + length, speed)
-    return Scene(seed, area, lanes, fps, speed, start, weave, sun_azimuth, tuple(crossings),
-                 tuple(builder.solids), tuple(Light(**light) for light in builder.lights), tuple(builder.objects))
+    return Scene(
+        seed,
+        area,
+        lanes,
+        fps,
+        speed,
+        start,
+        weave,
+        sun_azimuth,
+        tuple(crossings),
+        tuple(builder.solids),
+        tuple(Light(**light) for light in builder.lights),
+        tuple(builder.objects),
+    )

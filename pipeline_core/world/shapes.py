@@ -81,10 +81,13 @@ def gable_planes(centre: tuple, half: tuple) -> tuple:
     slope = torch.tensor([2 * half[1], half[0]])
     slope = (slope / slope.norm()).tolist()
     foot = centre[1] - half[1]
-    rows = [(-slope[0], slope[1], 0.0, -slope[0] * (centre[0] - half[0]) + slope[1] * foot),
-            (slope[0], slope[1], 0.0, slope[0] * (centre[0] + half[0]) + slope[1] * foot),
-            (0.0, -1.0, 0.0, -foot),
-            (0.0, 0.0, -1.0, -(centre[2] - half[2])), (0.0, 0.0, 1.0, centre[2] + half[2])]
+    rows = [
+        (-slope[0], slope[1], 0.0, -slope[0] * (centre[0] - half[0]) + slope[1] * foot),
+        (slope[0], slope[1], 0.0, slope[0] * (centre[0] + half[0]) + slope[1] * foot),
+        (0.0, -1.0, 0.0, -foot),
+        (0.0, 0.0, -1.0, -(centre[2] - half[2])),
+        (0.0, 0.0, 1.0, centre[2] + half[2]),
+    ]
     return tuple(rows)
 
 

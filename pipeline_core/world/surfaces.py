@@ -129,9 +129,9 @@ def _car_details(material, hits, rel, size, paint, glass, glow):
     body, cabin = material == INDEX["car_body"], material == INDEX["car_cabin"]
     side = hits.face <= 1
     axle = 0.62 * size[..., 2]
-    wheel = body & side & (((z.abs() - axle) ** 2 + (y - 0.34) ** 2) < 0.35 ** 2)
+    wheel = body & side & (((z.abs() - axle) ** 2 + (y - 0.34) ** 2) < 0.35**2)
     paint = _set(wheel, (0.06, 0.06, 0.07), paint)
-    paint = _set(body & side & (((z.abs() - axle) ** 2 + (y - 0.34) ** 2) < 0.17 ** 2), (0.62, 0.62, 0.65), paint)
+    paint = _set(body & side & (((z.abs() - axle) ** 2 + (y - 0.34) ** 2) < 0.17**2), (0.62, 0.62, 0.65), paint)
     back, front = body & (hits.face == 2), body & (hits.face == 3)
     outer = (x.abs() > 0.55 * size[..., 0]) & (x.abs() < 0.95 * size[..., 0])
     tail = back & outer & ((y - 0.68).abs() < 0.12)
@@ -151,7 +151,7 @@ def _signal_lamps(scene, material, instance, hits, rel, seconds, paint, glow, la
     head = (material == INDEX["light_head"]) & (hits.face == 4)
     for slot, name in enumerate(LAMP_ORDER):
         radius2 = rel[..., 0] ** 2 + (rel[..., 1] - LAMP_SPACING * (1 - slot)) ** 2
-        paint = _set(head & (radius2 < LAMP_RADIUS ** 2), (0.22, 0.22, 0.24), paint)
+        paint = _set(head & (radius2 < LAMP_RADIUS**2), (0.22, 0.22, 0.24), paint)
     for light in scene.lights:
         mine = head & (instance == light.instance)
         if not bool(mine.any()):
@@ -160,7 +160,7 @@ def _signal_lamps(scene, material, instance, hits, rel, seconds, paint, glow, la
             name = light.state_at(second)
             slot = LAMP_ORDER.index(name)
             radius2 = rel[frame, ..., 0] ** 2 + (rel[frame, ..., 1] - LAMP_SPACING * (1 - slot)) ** 2
-            lit = mine[frame] & (radius2 < LAMP_RADIUS ** 2)
+            lit = mine[frame] & (radius2 < LAMP_RADIUS**2)
             paint[frame] = _set(lit, LAMP_PAINTS[name], paint[frame])
             glow[frame] = torch.where(lit, torch.ones_like(glow[frame]), glow[frame])
             lamp[frame] = torch.where(lit, torch.ones_like(lamp[frame]), lamp[frame])

@@ -32,7 +32,7 @@ def noise_tile(octaves: int, salt: int) -> Tensor:
         wrapped = F.pad(lattice[None, None], (2, 2, 2, 2), mode="circular")
         scale = TILE // cells
         fine = F.interpolate(wrapped, scale_factor=scale, mode="bicubic", align_corners=False)
-        total = total + amplitude * fine[0, 0, 2 * scale:-2 * scale, 2 * scale:-2 * scale]
+        total = total + amplitude * fine[0, 0, 2 * scale : -2 * scale, 2 * scale : -2 * scale]
         cells, amplitude = min(cells * 2, TILE), amplitude * 0.65
     total = total - total.mean()
     return total / (total.std() * 2)

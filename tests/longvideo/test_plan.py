@@ -9,7 +9,9 @@ from pipeline_core.longvideo.plan import compute_factor, legal_length
 from pipeline_core.longvideo.stitch import window_clips
 
 
-@pytest.mark.parametrize("window, overlap, ratio", [(17, 5, 4), (17, 0, 4), (17, 16, 4), (9, 1, 8), (1, 0, 1), (16, 3, 1)])
+@pytest.mark.parametrize(
+    "window, overlap, ratio", [(17, 5, 4), (17, 0, 4), (17, 16, 4), (9, 1, 8), (1, 0, 1), (16, 3, 1)]
+)
 def test_plans_tile_the_clip_with_legal_windows(window, overlap, ratio):
     for frames in range(1, 120):
         windows = plan_windows(frames, window, overlap, ratio)
