@@ -53,9 +53,7 @@ def cosmos_forward(
 
     tokens = _add_masks(x, input_channels(transformer.patch_embed), condition_mask)
     rotary = transformer.rope(tokens, fps=fps)
-    position = (
-        transformer.learnable_pos_embed(tokens) if transformer.learnable_pos_embed is not None else None
-    )
+    position = transformer.learnable_pos_embed(tokens) if transformer.learnable_pos_embed is not None else None
     h = _patchify(transformer.patch_embed, tokens)
     temb, embedded = _embed_time(transformer.time_embed, timestep, h, x.shape, transformer.config.patch_size)
     context = _context(transformer, text)
@@ -91,9 +89,7 @@ def _control_residuals(
     total: dict[int, torch.Tensor] = {}
     for branch, hint, weight in controls:
         # Released branches cover every target; a branch may also stop earlier (ours: the first three blocks).
-        for target, block_hint in zip(
-            targets, _branch_hints(branch, hint, x, timestep, text, condition_mask, fps)
-        ):
+        for target, block_hint in zip(targets, _branch_hints(branch, hint, x, timestep, text, condition_mask, fps)):
             scaled = block_hint * weight
             total[target] = total[target] + scaled if target in total else scaled
     return total
@@ -170,16 +166,12 @@ def _embed_time(
     return to_tokens(temb), to_tokens(embedded)
 
 
-def _context(
-    network: torch.nn.Module, text: torch.Tensor
-) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+def _context(network: torch.nn.Module, text: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
     """The text through the network's own projection; models with an image context get the released zeros."""
     config = network.config
     if config.use_crossattn_projection:
         text = network.crossattn_proj(text)
     if not config.img_context_dim_in:
         return text
-    image = text.new_zeros(
-        text.shape[0], config.get("img_context_num_tokens", 256), config.img_context_dim_in
-    )
+    image = text.new_zeros(text.shape[0], config.get("img_context_num_tokens", 256), config.img_context_dim_in)
     return text, network.img_context_proj(image)

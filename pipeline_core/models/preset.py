@@ -40,24 +40,18 @@ class Preset:
     negative_prompt: str = ""
     inversion_prompt: str = "a synthetic computer game video of a street"
     hint_normalisation: str = "vae"
-    control_weights: dict[str, float] = field(
-        default_factory=lambda: {"edge": 1.0, "depth": 1.0, "segmentation": 1.0}
-    )
+    control_weights: dict[str, float] = field(default_factory=lambda: {"edge": 1.0, "depth": 1.0, "segmentation": 1.0})
 
 
 def read_preset(folder: Path) -> Preset:
     """Preset of a model folder. UserError when preset.json is missing, not JSON or names an unknown setting."""
     path = Path(folder) / "preset.json"
     if not path.is_file():
-        raise UserError(
-            f"{folder} has no preset.json; choose a model folder that was prepared for this pack."
-        )
+        raise UserError(f"{folder} has no preset.json; choose a model folder that was prepared for this pack.")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(
-            f"{path} is not valid JSON ({error}); restore the file that came with the model."
-        ) from error
+        raise UserError(f"{path} is not valid JSON ({error}); restore the file that came with the model.") from error
     unknown = sorted(set(values) - {f.name for f in fields(Preset)})
     if unknown:
         raise UserError(f"{path} names the unknown setting {unknown[0]!r}; remove it from the preset.")

@@ -9,9 +9,7 @@ import torch
 
 def tokenise(tokenizer, prompts: Sequence[str], length: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids and mask, each (B, length) int64; longer prompts are cut, shorter ones padded."""
-    tokens = tokenizer(
-        list(prompts), padding="max_length", truncation=True, max_length=length, return_tensors="pt"
-    )
+    tokens = tokenizer(list(prompts), padding="max_length", truncation=True, max_length=length, return_tensors="pt")
     return tokens["input_ids"], tokens["attention_mask"]
 
 

@@ -16,9 +16,7 @@ def latent_statistics(vae: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]
             "This VAE states no latents_mean and latents_std; use a video VAE whose config or weights carry them."
         )
     scale = float(vae.config.get("scaling_factor") or 1.0)
-    mean, std = (
-        torch.as_tensor(value, dtype=torch.float32).flatten().view(1, -1, 1, 1, 1) for value in (mean, std)
-    )
+    mean, std = (torch.as_tensor(value, dtype=torch.float32).flatten().view(1, -1, 1, 1, 1) for value in (mean, std))
     return mean, std / scale
 
 

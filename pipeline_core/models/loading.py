@@ -1,0 +1,137 @@
+"""Load a Cosmos-Transfer model folder in diffusers' layout: the embedded one, or a full-size one, the same way."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from ..errors import UserError
+from .preset import read_preset
+from .video_model import VideoModel
+
+EMBEDDED = Path(__file__).resolve().parents[2] / "models" / "embedded"
+BRANCH_PREFIX = "controlnet_"
+
+
+def load_video_model(
+    folder: str | Path | None = None,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+    precision: str = "auto",
+) -> VideoModel:
+    """VideoModel of a diffusers folder; nothing but safetensors is read and nothing is downloaded.
+
+    folder: None is the embedded model in models/embedded. dtype: of the weights in memory, None = float32.
+    precision: "auto" runs the networks under bfloat16 autocast where the hardware has it (CPUs with AVX-512
+    BF16, GPUs from Ampere on) and in the weights' dtype elsewhere; "bf16" and "fp32" force one. Pictures differ
+    in the last digits between the two, so give it where runs on different machines are compared.
+    Raises UserError for a missing folder or part, a part of another kind, and weights that are missing, do not
+    belong or hold NaN, naming the first one.
+    """
+    folder = Path(folder) if folder is not None else EMBEDDED
+    device = torch.device(device)
+    if precision not in ("auto", "bf16", "fp32"):
+        raise UserError(f"precision is {precision!r}; give auto, bf16 or fp32.")
+    index = _read_index(folder)
+    kind = dtype or torch.float32
+    transformer = _load_part(folder, "transformer", index, "CosmosTransformer3DModel", kind)
+    branches = {
+        name.removeprefix(BRANCH_PREFIX): _load_part(folder, name, index, "CosmosControlNetModel", kind)
+        for name in sorted(index)
+        if name.startswith(BRANCH_PREFIX)
+    }
+    model = VideoModel(
+        transformer=transformer.to(device),
+        branches={name: branch.to(device) for name, branch in branches.items()},
+        vae=_load_part(folder, "vae", index, None, kind).to(device),
+        text_encoder=_load_part(folder, "text_encoder", index, "T5EncoderModel", kind).to(device),
+        tokenizer=_load_tokenizer(folder, index),
+        preset=read_preset(folder),
+        device=device,
+        bf16=precision == "bf16" or (precision == "auto" and has_bf16(device)),
+    )
+    unknown = sorted(set(model.preset.control_weights) - set(branches))
+    if unknown:
+        raise UserError(f"{folder}/preset.json weighs the control {unknown[0]!r}, which the folder does not have.")
+    return model
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether `device` multiplies bfloat16 in hardware; False when that cannot be told."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type != "cpu":
+        return False
+    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(probe()) if probe is not None else False
+
+
+def _read_index(folder: Path) -> Mapping[str, list[str]]:
+    """model_index.json without its underscore entries: {part: [library, class]}."""
+    path = folder / "model_index.json"
+    if not folder.is_dir():
+        raise UserError(f"The model folder {folder} does not exist; give a folder in diffusers' layout.")
+    if not path.is_file():
+        raise UserError(f"{folder} has no model_index.json; give the folder that holds transformer/, vae/ and so on.")
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON ({error}); restore the model folder.") from error
+    return {name: value for name, value in index.items() if not name.startswith("_")}
+
+
+def _load_part(
+    folder: Path, name: str, index: Mapping[str, list[str]], expected: str | None, dtype: torch.dtype
+) -> torch.nn.Module:
+    """One network by the class model_index.json names; `expected` is the only class allowed, None any VAE."""
+    import diffusers
+    import transformers
+
+    path = folder / name
+    if name not in index or not (path / "config.json").is_file():
+        raise UserError(f"{folder} has no {name}/ with a config.json; restore that part of the model folder.")
+    if not any(path.glob("*.safetensors")):
+        raise UserError(f"{path} has no .safetensors file; convert the weights to safetensors first.")
+    library, class_name = index[name]
+    allowed = class_name == expected if expected else class_name.startswith("Autoencoder")
+    module = {"diffusers": diffusers, "transformers": transformers}.get(library)
+    if not allowed or not hasattr(module, class_name):
+        raise UserError(f"{path} is a {class_name}; a {expected or 'diffusers video autoencoder'} is needed there.")
+    options = {"torch_dtype" if library == "diffusers" else "dtype": dtype}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            part, info = getattr(module, class_name).from_pretrained(
+                str(path), local_files_only=True, use_safetensors=True, output_loading_info=True, **options
+            )
+    except Exception as error:
+        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{path} could not be loaded ({line}); restore that part of the model folder.") from error
+    _check_weights(path, part, info)
+    return part.eval().requires_grad_(False)
+
+
+def _check_weights(path: Path, part: torch.nn.Module, info: Mapping) -> None:
+    """Every weight present, none left over, all finite; otherwise a UserError that names the first one."""
+    for problem, found in (
+        ("lacks", info.get("missing_keys")),
+        ("has the unknown", info.get("unexpected_keys")),
+    ):
+        if found:
+            raise UserError(f"{path} {problem} tensor {sorted(found)[0]}; restore the weights that belong to it.")
+    for name, tensor in part.state_dict().items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise UserError(f"The tensor {name} in {path} holds NaN or Inf; restore the weights of this part.")
+
+
+def _load_tokenizer(folder: Path, index: Mapping[str, list[str]]):
+    from transformers import PreTrainedTokenizerFast
+
+    path = folder / "tokenizer"
+    if "tokenizer" not in index or not (path / "tokenizer.json").is_file():
+        raise UserError(f"{folder} has no tokenizer/tokenizer.json; restore that part of the model folder.")
+    return PreTrainedTokenizerFast.from_pretrained(str(path), local_files_only=True)

@@ -1,0 +1,153 @@
+"""A loaded video model: frames, prompts and maps in, and one batched clean prediction for all branches out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..diffusion import FLOW, VE, Interpolant
+from ..errors import UserError
+from .cosmos import cosmos_forward
+from .preset import Preset
+from .text import embed_tokens, tokenise
+from .vae import decode_latents, encode_clips
+
+Predict = Callable[[Tensor, float, Sequence[str]], list[Tensor]]
+
+
+@dataclass(frozen=True)
+class VideoModel:
+    """The parts of a diffusers Cosmos-Transfer folder, ready to run. Made by `load_video_model`.
+
+    branches: modality -> CosmosControlNetModel. device: where the networks are and latents come out.
+    bf16: whether the networks run under bfloat16 autocast; results differ slightly from float32, so two runs
+    are comparable only with the same value. preset: the model's own defaults.
+    """
+
+    transformer: torch.nn.Module
+    branches: Mapping[str, torch.nn.Module]
+    vae: torch.nn.Module
+    text_encoder: torch.nn.Module
+    tokenizer: object
+    preset: Preset
+    device: torch.device
+    bf16: bool
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Latent (1, C, t, h, w), float32, normalised, of frames (T, H, W, 3) in [0, 1]; t = 1 + (T - 1) / ratio.
+
+        UserError when T, H or W do not fit the model's latent grid or the frames are not RGB.
+        """
+        self._check_frames(frames, "frames")
+        with self._autocast():
+            return encode_clips(self.vae, frames[None].to(self.device)).float()
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Frames (T, H, W, 3) in [0, 1], float32, of a normalised latent (1, C, t, h, w)."""
+        if latent.ndim != 5 or latent.shape[0] != 1:
+            raise UserError(f"A latent of shape {tuple(latent.shape)} came; decode one (1, C, t, h, w) at a time.")
+        with self._autocast():
+            return decode_latents(self.vae, latent)[0].float()
+
+    @torch.no_grad()
+    def encode_text(self, prompts: Sequence[str]) -> Tensor:
+        """Embeddings (B, tokens, D) of prompts; any text, "" included. Padding positions are zero."""
+        ids, mask = tokenise(self.tokenizer, prompts, self.preset.max_text_tokens)
+        with self._autocast():
+            return embed_tokens(self.text_encoder, ids.to(self.device), mask.to(self.device)).float()
+
+    def encode_hint(self, control_map: Tensor) -> Tensor:
+        """Hint latent (1, C, t, h, w) of a control map (T, H, W) or (T, H, W, 3) in [0, 1], as a video of its own."""
+        if control_map.ndim == 3:
+            control_map = control_map[..., None].expand(*control_map.shape, 3)
+        self._check_frames(control_map, "a control map")
+        return self.encode(control_map)
+
+    def predictor(
+        self,
+        conditions: Mapping[str, Tensor],
+        hints: Mapping[str, Tensor],
+        weights: Mapping[str, float | Tensor],
+        interpolant: Interpolant,
+    ) -> Predict:
+        """predict(x, sigma, branches) -> [x0 per branch] by one batched forward; x0 = x_t - t v (flow matching).
+
+        conditions: branch name -> text embedding (1, tokens, D). hints: modality -> hint latent.
+        weights: modality -> weight after the w / max(1, sum w) rule: a float, or a map (T, H, W) in pixels or
+        latent cells, averaged per token. A modality without a weight is off. interpolant: what x and sigma mean;
+        a VE state becomes the network's flow state by x_t = x / (1 + sigma), t = sigma / (1 + sigma).
+        x: (B, C, t, h, w), any float dtype; x0 comes back in it. UserError for an unknown modality or branch.
+        """
+        if interpolant not in (VE, FLOW):
+            raise UserError(f"The interpolant is {interpolant!r}; give VE or FLOW.")
+        for modality in [*weights, *hints]:
+            if modality not in self.branches:
+                raise UserError(f"This model has no {modality} control; it has {', '.join(self.branches) or 'none'}.")
+        for modality, weight in weights.items():
+            if modality not in hints and (isinstance(weight, Tensor) or weight != 0):
+                raise UserError(f"The control {modality} has a weight but no map; give its map or weight 0.")
+        used = {m: w for m, w in weights.items() if isinstance(w, Tensor) or w != 0}
+
+        @torch.no_grad()
+        def predict(x: Tensor, sigma: float, branches: Sequence[str]) -> list[Tensor]:
+            missing = [name for name in branches if name not in conditions]
+            if missing:
+                raise UserError(f"No prompt was given for the branch {missing[0]!r}; add it to the conditions.")
+            a = 1.0 / (1.0 + sigma) if interpolant == VE else 1.0
+            t = sigma * a
+            count = len(branches)
+            flow = x * a
+            state = flow.to(self.device, torch.float32).repeat(count, 1, 1, 1, 1)
+            batch = state.shape[0]
+            text = torch.cat([conditions[name].expand(x.shape[0], -1, -1) for name in branches]).to(state)
+            controls = [
+                (
+                    self.branches[m],
+                    hints[m].to(state).expand(batch, -1, -1, -1, -1),
+                    self._token_weights(w, x.shape),
+                )
+                for m, w in used.items()
+            ]
+            timestep = torch.full((batch,), t, device=self.device)
+            dtype = self.transformer.patch_embed.proj.weight.dtype
+            with self._autocast():
+                v = cosmos_forward(
+                    self.transformer,
+                    [(b, h.to(dtype), w) for b, h, w in controls],
+                    state.to(dtype),
+                    timestep,
+                    text.to(dtype),
+                )
+            v = v.to(flow)
+            return [flow - t * part for part in v.chunk(count)]
+
+        return predict
+
+    def _token_weights(self, weight: float | Tensor, shape: torch.Size) -> float | Tensor:
+        """A float as it is; a map (T, H, W) averaged over each token's cells, (1, tokens, 1)."""
+        if not isinstance(weight, Tensor):
+            return float(weight)
+        if weight.ndim != 3:
+            raise UserError(f"A control weight map of shape {tuple(weight.shape)} came; give (T, H, W).")
+        grid = [size // p for size, p in zip(shape[2:], self.transformer.config.patch_size)]
+        weight = weight.to(self.device, torch.float32)[None, None]
+        return torch.nn.functional.adaptive_avg_pool3d(weight, grid).flatten()[None, :, None]
+
+    def _check_frames(self, frames: Tensor, what: str) -> None:
+        preset = self.preset
+        if frames.ndim != 4 or frames.shape[3] != 3:
+            raise UserError(f"{what} came as {tuple(frames.shape)}; give (T, H, W, 3) with values in [0, 1].")
+        count, height, width, _ = frames.shape
+        _, p_h, p_w = self.transformer.config.patch_size
+        tall, wide = preset.spatial_ratio * p_h, preset.spatial_ratio * p_w
+        if (count - 1) % preset.temporal_ratio or height % tall or width % wide:
+            raise UserError(
+                f"{what} came as {count} frames of {height}x{width}; the model needs 1 + a multiple of "
+                f"{preset.temporal_ratio} frames, a height divisible by {tall} and a width divisible by {wide}."
+            )
+
+    def _autocast(self):
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
