@@ -11,8 +11,8 @@ from ..enhance import run as run_job
 from ..errors import UserError
 from ..models.loading import load_video_model
 from ..settings import STARTS, EnhanceSettings
-from ..versions import versions
-from .files import writable, write_json
+from ..metrics.report import environment, write_json
+from .files import writable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,6 +92,6 @@ def enhance_file(source: Path, target: Path, info, model, settings: EnhanceSetti
         "frames": info.frames,
         "fps": str(info.fps),
         "size": [info.height, info.width],
-        "versions": versions(),
+        "environment": environment(),
         **job.report.to_dict(),
     }

@@ -1,7 +1,5 @@
-"""What the commands share about files: output folders, sizes, reports."""
+"""What the commands share about files: output folders and sizes."""
 
-import json
-import os
 from pathlib import Path
 
 from ..errors import UserError
@@ -14,13 +12,6 @@ def writable(path: Path, what: str) -> Path:
     if path.is_dir():
         raise UserError(f"{path} is a folder but {what} needs a file name: change the path.")
     return path
-
-
-def write_json(path: Path, values: dict) -> None:
-    """Write JSON under a temporary name, then rename."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, path)
 
 
 def parse_size(text: str) -> tuple[int, int]:
