@@ -1,5 +1,21 @@
 """The diffusion maths, written once on the clean prediction D(x, sigma)."""
 
+from .calibration import Calibration, calibrate_noise
+from .damping import ConflictDamping
+from .editing import blend_noise, fresh_noise, renoise_low_sigmas, restore_high_frequencies
+from .guidance import (
+    CFG,
+    DualPrompt,
+    Guidance,
+    Interval,
+    Only,
+    Predict,
+    Rescale,
+    SimDrop,
+    VideoText,
+    guided,
+    with_branch,
+)
 from .interpolants import FLOW, VE, Interpolant
 from .invert import Inversion, invert
 from .run import Callback, Denoise
@@ -7,17 +23,35 @@ from .sample import sample
 from .sigmas import flow_from_ve, flow_sigmas, karras_sigmas, log_sigmas, truncate
 
 __all__ = [
+    "CFG",
     "FLOW",
     "VE",
+    "Calibration",
     "Callback",
+    "ConflictDamping",
     "Denoise",
+    "DualPrompt",
+    "Guidance",
     "Interpolant",
+    "Interval",
     "Inversion",
+    "Only",
+    "Predict",
+    "Rescale",
+    "SimDrop",
+    "VideoText",
+    "blend_noise",
+    "calibrate_noise",
     "flow_from_ve",
     "flow_sigmas",
+    "fresh_noise",
+    "guided",
     "invert",
     "karras_sigmas",
     "log_sigmas",
+    "renoise_low_sigmas",
+    "restore_high_frequencies",
     "sample",
     "truncate",
+    "with_branch",
 ]

@@ -54,9 +54,7 @@ class Interpolant:
         """x_ve = x / a: the state of the same latent and noise in VE form. a must be above 0."""
         a = self.a(sigma)
         if a <= 0:
-            raise UserError(
-                "A flow state at sigma 1 has no VE form; start the sigmas below 1, for example at 0.99."
-            )
+            raise UserError("A flow state at sigma 1 has no VE form; start the sigmas below 1, for example at 0.99.")
         return x / a
 
     def from_ve(self, x_ve: Tensor, sigma: float) -> Tensor:

@@ -100,9 +100,7 @@ def invert(
     error = None
     if round_trip:
         back = Run(denoise, steps, x0.dtype, None)
-        error = relative_error(
-            walk_down(back, noise, sigmas, interpolant, source, solver, state_dtype), source
-        )
+        error = relative_error(walk_down(back, noise, sigmas, interpolant, source, solver, state_dtype), source)
     report = InversionReport(
         method=method,
         interpolant=interpolant.name,
@@ -123,9 +121,7 @@ def _grid_notes(sigmas: Tensor, grid: list[float], interpolant: Interpolant, x0:
     """Say what the grid does to the clean latent: a dropped 0, or an end far above it."""
     notes = []
     if len(grid) < len(sigmas):
-        notes.append(
-            f"The trailing 0 of the sigmas was dropped; the clean latent stands at sigma {grid[-1]:.4g}."
-        )
+        notes.append(f"The trailing 0 of the sigmas was dropped; the clean latent stands at sigma {grid[-1]:.4g}.")
     end, spread = interpolant.ve_sigma(grid[-1]), float(x0.double().std(correction=0))
     if end > 0.1 * spread > 0:
         notes.append(

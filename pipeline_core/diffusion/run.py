@@ -19,9 +19,7 @@ class Run:
     total, x0)`, step counted from 0; a callback cancels by raising. `run.calls` counts network calls.
     """
 
-    def __init__(
-        self, denoise: Denoise, total: int, model_dtype: torch.dtype, callback: Callback | None = None
-    ):
+    def __init__(self, denoise: Denoise, total: int, model_dtype: torch.dtype, callback: Callback | None = None):
         self._denoise, self._callback = denoise, callback
         self.total, self.model_dtype = total, model_dtype
         self.calls = 0
@@ -35,9 +33,7 @@ class Run:
         where = f"at step {self.step + 1} of {self.total} (sigma {sigma:.6g})"
         if not isinstance(x0, Tensor) or x0.shape != x.shape:
             came = tuple(x0.shape) if isinstance(x0, Tensor) else type(x0).__name__
-            raise UserError(
-                f"The denoiser returned {came} {where}, but {tuple(x.shape)} is needed; change the model."
-            )
+            raise UserError(f"The denoiser returned {came} {where}, but {tuple(x.shape)} is needed; change the model.")
         if not torch.isfinite(x0).all():
             raise UserError(
                 f"The denoiser returned NaN or Inf {where}, but finite values are needed; check the model's "
@@ -63,9 +59,7 @@ def check_latent(x: Tensor, name: str) -> None:
 def check_state_dtype(state_dtype: torch.dtype, device: torch.device) -> None:
     """float64 or float32; half precision loses the trajectory, and MPS has no float64."""
     if state_dtype not in (torch.float64, torch.float32):
-        raise UserError(
-            f"state_dtype is {state_dtype}, but float64 or float32 is needed; change state_dtype."
-        )
+        raise UserError(f"state_dtype is {state_dtype}, but float64 or float32 is needed; change state_dtype.")
     if state_dtype == torch.float64 and device.type == "mps":
         raise UserError("MPS has no float64; set state_dtype to float32.")
 

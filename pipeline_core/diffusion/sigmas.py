@@ -17,9 +17,7 @@ from .interpolants import FLOW, VE, Interpolant
 
 def _check_range(steps: int, sigma_min: float, sigma_max: float, limit: float = math.inf) -> None:
     if not (isinstance(steps, int) and steps >= 1):
-        raise UserError(
-            f"steps is {steps!r}, but a sigma grid needs a whole number of at least 1; change steps."
-        )
+        raise UserError(f"steps is {steps!r}, but a sigma grid needs a whole number of at least 1; change steps.")
     if not (0 < sigma_min < sigma_max <= limit and math.isfinite(sigma_max)):
         raise UserError(
             f"sigma_min {sigma_min} and sigma_max {sigma_max} came, but 0 < sigma_min < sigma_max <= {limit} "
@@ -53,8 +51,8 @@ def log_sigmas(steps: int, sigma_min: float = 0.02, sigma_max: float = 80.0) -> 
 def flow_sigmas(steps: int, shift: float = 1.0, sigma_min: float = 0.02, sigma_max: float = 0.99) -> Tensor:
     """sigma = shift u / (1 + (shift - 1) u) with u uniform (rectified flow, SD3 time shift).
 
-    FLOW scale: 0 < sigma_min < sigma_max <= 1; the ends hold after the shift. Pure noise starts well at 1; the
-    default 0.99 keeps sigma / (1 - sigma) finite. Returns float64 (steps + 1,). Raises UserError.
+    FLOW scale: 0 < sigma_min < sigma_max <= 1; the ends hold after the shift. Pure noise starts well at 1;
+    the default 0.99 keeps sigma / (1 - sigma) finite. Returns float64 (steps + 1,). Raises UserError.
     """
     _check_range(steps, sigma_min, sigma_max, limit=1.0)
     if not shift > 0:
@@ -87,8 +85,7 @@ def truncate(sigmas: Tensor, strength: float, interpolant: Interpolant = VE) -> 
         return torch.tensor(grid, dtype=torch.float64)
     if level <= grid[-1]:
         raise UserError(
-            f"strength {strength} starts at sigma {level:.4g}, but the sigmas end at {grid[-1]:.4g}; raise "
-            "strength."
+            f"strength {strength} starts at sigma {level:.4g}, but the sigmas end at {grid[-1]:.4g}; raise strength."
         )
     logs = [math.log(s) for s in grid]
     above = max(i for i, s in enumerate(grid) if s >= level)
@@ -109,16 +106,12 @@ def as_grid(sigmas: Tensor, interpolant: Interpolant) -> list[float]:
     """
     values = torch.as_tensor(sigmas).detach().to("cpu", torch.float64)
     if values.ndim != 1:
-        raise UserError(
-            f"sigmas has shape {tuple(values.shape)}, but one row of values is needed; change sigmas."
-        )
+        raise UserError(f"sigmas has shape {tuple(values.shape)}, but one row of values is needed; change sigmas.")
     grid = values.tolist()
     if grid and grid[-1] == 0:
         grid = grid[:-1]
     if len(grid) < 2:
-        raise UserError(
-            f"sigmas has {len(grid)} value(s) above 0, but at least 2 are needed; raise the steps."
-        )
+        raise UserError(f"sigmas has {len(grid)} value(s) above 0, but at least 2 are needed; raise the steps.")
     if not all(math.isfinite(s) and s > 0 for s in grid):
         raise UserError(f"sigmas {_brief(grid)} has values that are not finite and above 0; change sigmas.")
     if any(nxt >= cur for cur, nxt in zip(grid, grid[1:])):

@@ -40,9 +40,7 @@ class Mixture:
     def draw(self, count, seed=1):
         g = torch.Generator().manual_seed(seed)
         which = torch.randint(len(self.means) // 3, (count,), generator=g)  # modes of the condition
-        x = self.means[which] + math.sqrt(self.variance) * torch.randn(
-            count, 64, generator=g, dtype=torch.float64
-        )
+        x = self.means[which] + math.sqrt(self.variance) * torch.randn(count, 64, generator=g, dtype=torch.float64)
         return x.reshape(count, *self.shape)
 
     def posterior_mean(self, x, sigma, means):

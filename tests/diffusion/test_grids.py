@@ -32,9 +32,7 @@ def test_flow_state_divided_by_signal_is_the_ve_state():
     x0, n = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     for s in (0.05, 0.5, 0.95):
         ve = FLOW.ve_sigma(s)
-        assert ve == pytest.approx(s / (1 - s), rel=1e-14) and FLOW.from_ve_sigma(ve) == pytest.approx(
-            s, rel=1e-14
-        )
+        assert ve == pytest.approx(s / (1 - s), rel=1e-14) and FLOW.from_ve_sigma(ve) == pytest.approx(s, rel=1e-14)
         torch.testing.assert_close(FLOW.to_ve(FLOW.add_noise(x0, n, s), s), VE.add_noise(x0, n, ve))
         torch.testing.assert_close(FLOW.from_ve(VE.add_noise(x0, n, ve), s), FLOW.add_noise(x0, n, s))
 

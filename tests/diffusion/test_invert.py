@@ -92,9 +92,7 @@ def test_exact_holds_for_any_denoiser_and_network_precision():
     x0 = torch.randn(2, 2, 3, 2, 2, generator=g).bfloat16()
     inversion = invert(denoise, x0, karras_sigmas(20), round_trip=True)
     assert inversion.report.round_trip < 1e-12 and inversion.noise.dtype == torch.float64
-    assert (
-        sample(denoise, inversion.noise, karras_sigmas(20), solver=inversion.solver).dtype == torch.bfloat16
-    )
+    assert sample(denoise, inversion.noise, karras_sigmas(20), solver=inversion.solver).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("steps", [10, 20, 35, 50])

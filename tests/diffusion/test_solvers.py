@@ -141,9 +141,7 @@ def test_a_nan_names_the_step_and_sigma(gaussian, solver, bad):
 
     # heun and midpoint look ahead within step 3
     step = 3 if solver == "heun" else 4
-    with pytest.raises(
-        UserError, match=rf"NaN or Inf at step {step} of 6 \(sigma {at:.4g}|step 4 of 6 \(sigma"
-    ):
+    with pytest.raises(UserError, match=rf"NaN or Inf at step {step} of 6 \(sigma {at:.4g}|step 4 of 6 \(sigma"):
         sample(denoise, noise(2, 3), grid, solver=solver)
 
 

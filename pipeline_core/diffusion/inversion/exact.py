@@ -96,9 +96,7 @@ def check_grid(grid: list[float], interpolant: Interpolant, spread: float) -> No
         )
 
 
-def _step(
-    states: tuple[Tensor, Tensor], x0: Tensor, sigmas: tuple[float, float, float], form: Form
-) -> Tensor:
+def _step(states: tuple[Tensor, Tensor], x0: Tensor, sigmas: tuple[float, float, float], form: Form) -> Tensor:
     """next = r^2 P + (1 - r^2) C + (1 + r) h (y - D) / u in y, for native states (P, C) and three sigmas."""
     (previous, current), (m_p, m_c, m_n) = states, (form.m(s) for s in sigmas)
     u_p, u_c, u_n = (s / m for s, m in zip(sigmas, (m_p, m_c, m_n)))
@@ -126,9 +124,7 @@ def invert_exact(run: Run, x: Tensor, grid: list[float], interpolant: Interpolan
     return current, (previous - q * current) / (1 - q)
 
 
-def retrace_exact(
-    run: Run, x: Tensor, carried: Tensor, grid: list[float], interpolant: Interpolant
-) -> Tensor:
+def retrace_exact(run: Run, x: Tensor, carried: Tensor, grid: list[float], interpolant: Interpolant) -> Tensor:
     """Walk the falling `grid` back from the state x at grid[0] and the carried latent: N - 1 calls."""
     form = best_form(grid, interpolant)
     previous, current = x, towards(x, carried, grid[0], grid[1])

@@ -50,9 +50,7 @@ def invert_fixed_point(
         a = interpolant.a(sigma_next)
         slope = a * variance / (a * a * variance + sigma_next**2)
         guess = towards(x, x0, sigma, sigma_next)
-        x, x0, report = _solve(
-            run, x, guess, (sigma, sigma_next), 1 / (q + (1 - q) * slope), tolerance, max_iterations
-        )
+        x, x0, report = _solve(run, x, guess, (sigma, sigma_next), 1 / (q + (1 - q) * slope), tolerance, max_iterations)
         reports.append(report)
         run.step_done(x0)
     return x, reports
@@ -93,9 +91,7 @@ def _solve(
             break
         # A sample that got worse starts again from its best iterate, more carefully and without its history.
         damping = torch.where(worse, damping / 2, damping)
-        moves = [
-            (_select(worse, torch.zeros_like(s), s), _select(worse, torch.zeros_like(t), t)) for s, t in moves
-        ]
+        moves = [(_select(worse, torch.zeros_like(s), s), _select(worse, torch.zeros_like(t), t)) for s, t in moves]
         base = best
         y = _select(done, best[0], _anderson(best[0], p * best[1], moves, damping))
     report = StepReport(

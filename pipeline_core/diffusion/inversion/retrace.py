@@ -70,16 +70,12 @@ class Retrace:
                 )
             check_stored(carried, "carried")
         elif method not in MATCHING:
-            raise UserError(
-                f"method is {method!r}, but one of {['exact', *MATCHING]} is needed; change method."
-            )
+            raise UserError(f"method is {method!r}, but one of {['exact', *MATCHING]} is needed; change method.")
         names = {"VE": VE, "FLOW": FLOW}
         if interpolant not in names:
             raise UserError(f"interpolant is {interpolant!r}, but VE or FLOW is needed; change interpolant.")
         grid = tuple(tensors["sigmas"].double().tolist())
-        return Retrace(
-            method, names[interpolant], grid, tensors["x0"], carried if method == "exact" else None
-        )
+        return Retrace(method, names[interpolant], grid, tensors["x0"], carried if method == "exact" else None)
 
 
 def check_stored(state: Tensor, name: str) -> None:

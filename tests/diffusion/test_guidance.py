@@ -1,0 +1,199 @@
+"""Guidance objects against formulas written out by hand, and branch economy."""
+
+import pytest
+import torch
+
+from pipeline_core.diffusion import (
+    CFG,
+    ConflictDamping,
+    DualPrompt,
+    Interval,
+    Only,
+    Rescale,
+    SimDrop,
+    VideoText,
+    guided,
+    invert,
+    karras_sigmas,
+    sample,
+    with_branch,
+)
+from pipeline_core.diffusion.frequency import low_pass
+from pipeline_core.errors import UserError
+
+NAMES = ["positive", "negative", "inversion", "reference", "uncond", "video", "video_text"]
+
+
+@pytest.fixture
+def answers():
+    g = torch.Generator().manual_seed(0)
+    return {name: torch.randn(2, 3, 2, 8, 8, generator=g, dtype=torch.float64) for name in NAMES}
+
+
+class Predict:
+    """Answers from a table, remembering what was asked."""
+
+    def __init__(self, answers):
+        self.answers, self.asked = answers, []
+
+    def __call__(self, x, sigma, branches):
+        self.asked.append(tuple(branches))
+        return [self.answers[b] for b in branches]
+
+
+def run(guidance, answers, sigma=1.0):
+    predict = Predict(answers)
+    x0 = guided(predict, guidance)(torch.zeros(2, 3, 2, 8, 8), sigma)
+    assert len(predict.asked) == 1 and len(set(predict.asked[0])) == len(predict.asked[0])
+    assert set(predict.asked[0]) <= set(guidance.branches())
+    return x0, predict.asked[0]
+
+
+def std(x):
+    return x.flatten(1).std(1, correction=0).reshape(-1, 1, 1, 1, 1)
+
+
+def test_cfg_in_both_conventions(answers):
+    p, n = answers["positive"], answers["negative"]
+    for s in (0.5, 2.0, 7.0):
+        x0, asked = run(CFG(s), answers)
+        torch.testing.assert_close(x0, n + s * (p - n))
+        assert set(asked) == {"positive", "negative"}
+    torch.testing.assert_close(run(CFG.from_nvidia(7.0), answers)[0], p + 7 * (p - n))
+    assert CFG.from_nvidia(7.0) == CFG(8.0)
+
+
+def test_scale_one_and_zero_cost_one_branch(answers):
+    for guidance, name in [(CFG(1.0), "positive"), (CFG.from_nvidia(0.0), "positive"), (CFG(0.0), "negative")]:
+        x0, asked = run(guidance, answers)
+        assert asked == (name,) and torch.equal(x0, answers[name])
+
+
+def test_insv2v_three_terms(answers):
+    u, v, vt = (answers[k] for k in ("uncond", "video", "video_text"))
+    x0, asked = run(VideoText(1.2, 7.5), answers)
+    torch.testing.assert_close(x0, u + 1.2 * (v - u) + 7.5 * (vt - v))
+    assert set(asked) == {"uncond", "video", "video_text"}
+    assert run(VideoText(1.0, 1.0), answers)[1] == ("video_text",)
+    x0, asked = run(VideoText(3.0, 3.0), answers)  # equal scales: plain CFG, video drops out
+    assert set(asked) == {"uncond", "video_text"}
+    torch.testing.assert_close(x0, u + 3 * (vt - u))
+    assert set(run(VideoText(1.0, 4.0), answers)[1]) == {"video", "video_text"}
+
+
+def test_dual_prompt_keeps_the_passes_apart(answers):
+    dual = DualPrompt(3.0)
+    assert run(dual.for_inversion, answers)[1] == ("inversion",)
+    assert set(run(dual.for_sampling, answers)[1]) == {"positive", "negative"}
+    assert dual.for_sampling == CFG(3.0)
+
+
+def test_interval_is_off_outside_and_then_free(answers):
+    guidance = Interval(CFG(4.0), 0.5, 2.0)
+    for sigma in (0.5, 1.0, 2.0):
+        assert set(run(guidance, answers, sigma)[1]) == {"positive", "negative"}
+        torch.testing.assert_close(run(guidance, answers, sigma)[0], run(CFG(4.0), answers)[0])
+    for sigma in (0.49, 2.01):
+        assert run(guidance, answers, sigma)[1] == ("positive",)
+    assert set(guidance.branches()) == {"positive", "negative"}
+    with pytest.raises(UserError, match="sigma_low"):
+        Interval(CFG(2.0), 2.0, 1.0)
+
+
+def test_rescale_gives_the_conditional_std(answers):
+    plain = run(CFG(6.0), answers)[0]
+    full = run(Rescale(CFG(6.0), 1.0), answers)[0]
+    torch.testing.assert_close(std(full), std(answers["positive"]))
+    torch.testing.assert_close(full / std(full), plain / std(plain))
+    torch.testing.assert_close(run(Rescale(CFG(6.0), 0.4), answers)[0], 0.4 * full + 0.6 * plain)
+    assert torch.equal(run(Rescale(CFG(6.0), 0.0), answers)[0], plain)
+    with pytest.raises(UserError, match="share"):
+        Rescale(CFG(2.0), 1.5)
+
+
+def test_simdrop_is_bounded_and_free_at_zero(answers):
+    p, r = answers["positive"], answers["reference"]
+    plain = run(CFG(3.0), answers)[0]
+    x0, asked = run(SimDrop(CFG(3.0), 0.01), answers)
+    assert sorted(asked) == ["negative", "positive", "reference"]
+    torch.testing.assert_close(x0, plain + 0.01 * (p - r))
+    for weight in (5.0, -5.0):
+        term = run(SimDrop(CFG(3.0), weight, cap=0.2), answers)[0] - plain
+        rms = term.flatten(1).square().mean(1).sqrt() / p.flatten(1).square().mean(1).sqrt()
+        torch.testing.assert_close(rms, torch.full_like(rms, 0.2))
+        torch.testing.assert_close(
+            term / term.norm(), (weight * (p - r)) / (weight * (p - r)).norm(), rtol=0.3, atol=0.02
+        )
+    assert run(SimDrop(CFG(1.0), 0.0), answers)[1] == ("positive",)
+    assert torch.isfinite(run(SimDrop(CFG(3.0), 1.0), {**answers, "reference": p})[0]).all()
+
+
+def test_reference_may_be_another_model(answers):
+    predict = Predict(answers)
+    other = with_branch(predict, "reference", lambda x, sigma: torch.full_like(x, 2.0))
+    x0 = other(torch.zeros(2, 3, 2, 8, 8), 1.0, ["reference", "positive"])
+    assert predict.asked == [("positive",)] and torch.equal(x0[1], answers["positive"]) and x0[0].eq(2).all()
+    assert other(torch.zeros(1, 2), 1.0, ["reference"])[0].eq(2).all() and len(predict.asked) == 1
+
+
+def test_damping_takes_out_what_opposes_the_carried_detail_and_nothing_else(answers):
+    p, s = answers["positive"], answers["inversion"]
+    g = 3 * (p - answers["negative"])
+    detail = s - low_pass(s, 0.25, "symmetric")
+    damped, asked = run(ConflictDamping(CFG(4.0)), answers)
+    assert sorted(asked) == ["inversion", "negative", "positive"]
+    before = ((g - low_pass(g, 0.25, "symmetric")) * detail).sum(1)
+    change = damped - (p + g)
+    # along the detail, exactly the opposing positions change, and only up to zero
+    after = before + (change * detail).sum(1)
+    torch.testing.assert_close(after, before.clamp_min(0), rtol=1e-9, atol=1e-9)
+    assert bool((change.abs().sum(1)[before > 1e-6] < 1e-9).all()) and bool((before < 0).any())
+    # guidance without local part (a global change of look) passes untouched
+    flat = {**answers, "negative": p - 0.7}
+    torch.testing.assert_close(run(ConflictDamping(CFG(4.0)), flat)[0], p + 3 * 0.7)
+    # guidance that only fades the detail is stopped
+    fading = {**answers, "negative": p + detail}
+    torch.testing.assert_close(run(ConflictDamping(CFG(4.0)), fading)[0], p + low_pass(-3 * detail, 0.25, "symmetric"))
+
+
+def test_damping_off_or_unneeded_is_free(answers):
+    assert set(run(ConflictDamping(CFG(4.0), 0.0), answers)[1]) == {"positive", "negative"}
+    assert run(ConflictDamping(CFG(1.0)), answers)[1] == ("positive",)
+    assert set(run(ConflictDamping(CFG(4.0), structure="positive"), answers)[1]) == {"positive", "negative"}
+    half = run(ConflictDamping(CFG(4.0), 0.5), answers)[0]
+    torch.testing.assert_close(half, (run(CFG(4.0), answers)[0] + run(ConflictDamping(CFG(4.0)), answers)[0]) / 2)
+
+
+def test_objects_nest_and_share_branches(answers):
+    nest = Rescale(SimDrop(ConflictDamping(Interval(CFG(5.0), 0.0, 10.0)), 0.05), 0.5)
+    x0, asked = run(nest, answers)
+    assert sorted(asked) == ["inversion", "negative", "positive", "reference"] and torch.isfinite(x0).all()
+    assert sorted(run(nest, answers, sigma=20.0)[1]) == ["positive", "reference"]
+
+
+def test_predict_is_called_once_per_step_with_the_branches_of_that_sigma(mixture):
+    x0, grid = mixture.draw(2), karras_sigmas(10)
+    asked = []
+
+    def predict(x, sigma, branches):
+        asked.append((sigma, tuple(branches)))
+        table = {"positive": 1.0, "negative": 4.0, "inversion": 1.0}
+        return [mixture.denoiser(cfg=table[b])(x, sigma) for b in branches]
+
+    dual = DualPrompt(2.0)
+    inversion = invert(guided(predict, dual.for_inversion), x0, grid, method="euler")
+    assert [b for _, b in asked] == [("inversion",)] * 10
+    asked.clear()
+    sample(guided(predict, Interval(dual.for_sampling, 0.1, 5.0)), inversion.noise, grid, x0=x0)
+    assert len(asked) == 10
+    for sigma, branches in asked:
+        assert branches == (("positive", "negative") if 0.1 <= sigma <= 5.0 else ("positive",))
+
+
+def test_errors(answers):
+    with pytest.raises(UserError, match="one each"):
+        guided(lambda x, s, b: [x], CFG(2.0))(torch.zeros(1, 2), 1.0)
+    for make in (lambda: ConflictDamping(CFG(2.0), 2.0), lambda: SimDrop(CFG(2.0), 1.0, cap=0.0)):
+        with pytest.raises(UserError):
+            make()
+    assert run(Only("video"), answers)[1] == ("video",)
