@@ -1,4 +1,8 @@
-"""Train the embedded DiT with its control branches and text encoder by flow matching, v = e - x0 (resumable)."""
+"""Train the embedded DiT, its control branches and text encoder by flow matching, v = e - x0 (resumable).
+
+On a machine that does other work too, start it with OMP_WAIT_POLICY=passive or --threads 1: threads that spin
+for each other on busy cores are many times slower than one thread.
+"""
 
 from __future__ import annotations
 
@@ -113,9 +117,7 @@ def train(args: argparse.Namespace, architecture: Mapping[str, Mapping] = ARCHIT
     if path.exists():
         state = load_checkpoint(path, networks, average, optimizer) | {"scenes": len(scenes)}
         print(f"resumed at step {state['step']} after {state['elapsed'] / 60:.1f} min")
-    print(
-        f"{len(scenes)} scenes, {len(held)} held out, {sum(state['parameters'].values()) / 1e6:.2f} M parameters"
-    )
+    print(f"{len(scenes)} scenes, {len(held)} held out, {sum(state['parameters'].values()) / 1e6:.2f} M parameters")
 
     def progress() -> float:
         if args.steps:
@@ -182,14 +184,10 @@ def train(args: argparse.Namespace, architecture: Mapping[str, Mapping] = ARCHIT
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--latents", type=Path, default=Path("training/data/latents"))
-    parser.add_argument(
-        "--model", type=Path, default=Path("models/embedded"), help="holds tokenizer; export goes here"
-    )
+    parser.add_argument("--model", type=Path, default=Path("models/embedded"), help="holds tokenizer; export goes here")
     parser.add_argument("--run", type=Path, default=Path("training/runs/dit"))
     budget = parser.add_mutually_exclusive_group(required=True)
-    budget.add_argument(
-        "--minutes", type=float, help="training time, resumed runs included; sets the schedule"
-    )
+    budget.add_argument("--minutes", type=float, help="training time, resumed runs included; sets the schedule")
     budget.add_argument("--steps", type=int, help="optimizer steps, resumed runs included; sets the schedule")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--lr", type=float, default=1e-3)

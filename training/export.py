@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 from pathlib import Path
 
@@ -17,9 +18,7 @@ from .checkpoint import load_average, read_state
 LIMIT_BYTES = 40_000_000
 
 
-def export(
-    checkpoint: Path, folder: Path, dtype: torch.dtype = torch.float16, preset: Preset | None = None
-) -> dict:
+def export(checkpoint: Path, folder: Path, dtype: torch.dtype = torch.float16, preset: Preset | None = None) -> dict:
     """Fill `folder` (its vae/ and tokenizer/ exist already) with the networks; returns the checkpoint's state.
 
     An existing preset.json is kept unless `preset` is given, as it is tuned by hand. UserError above 40 MB.
@@ -33,9 +32,7 @@ def export(
     size = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
     print(f"exported step {state['step']}: {size / 1e6:.1f} MB of weights in {folder}")
     if size > LIMIT_BYTES:
-        raise UserError(
-            f"The weights take {size / 1e6:.1f} MB; the limit is 40 MB, store them in half precision."
-        )
+        raise UserError(f"The weights take {size / 1e6:.1f} MB; the limit is 40 MB, store them in half precision.")
     return state
 
 
@@ -48,10 +45,11 @@ def write_networks(networks: EmbeddedNetworks, folder: Path, dtype: torch.dtype)
     parts |= {f"controlnet_{name}": branch for name, branch in networks.branches.items()}
     index: dict = {"_class_name": "Cosmos2_5_TransferPipeline", "_diffusers_version": diffusers.__version__}
     for name, part in parts.items():
-        # Half precision in the file only: networks stay as they are.
-        whole = {key: value.detach().clone() for key, value in part.state_dict().items()}
-        part.to(dtype).save_pretrained(str(folder / name))
-        part.to(torch.float32).load_state_dict(whole)
+        # Half precision in the file only: the networks themselves stay as they are.
+        half = copy.deepcopy(part)
+        for parameter in half.parameters():
+            parameter.data = parameter.data.to(dtype)
+        half.save_pretrained(str(folder / name))
         index[name] = [type(part).__module__.split(".")[0], type(part).__name__]
     scheduler.save_pretrained(str(folder / "scheduler"))
     index["scheduler"] = ["diffusers", type(scheduler).__name__]
@@ -60,9 +58,7 @@ def write_networks(networks: EmbeddedNetworks, folder: Path, dtype: torch.dtype)
     if not config.is_file():
         raise UserError(f"{folder} has no vae/config.json; train or copy the VAE first.")
     index["vae"] = ["diffusers", json.loads(config.read_text(encoding="utf-8"))["_class_name"]]
-    (folder / "model_index.json").write_text(
-        json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8"
-    )
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def main() -> None:

@@ -1,0 +1,80 @@
+"""A tiny random model folder in the real layout, built once: the real classes, a few thousand weights."""
+
+import pytest
+import torch
+
+from pipeline_core.models.preset import Preset
+from training.architecture import build_networks
+from training.captions_tokenizer import train_tokenizer
+from training.export import write_networks
+
+TINY = {
+    "transformer": {
+        "num_attention_heads": 2,
+        "attention_head_dim": 12,
+        "num_layers": 3,
+        "mlp_ratio": 2.0,
+        "text_embed_dim": 16,
+        "adaln_lora_dim": 8,
+        "max_size": (8, 16, 16),
+        "patch_size": (1, 2, 2),
+        "rope_scale": (1.0, 1.0, 1.0),
+        "concat_padding_mask": True,
+        "extra_pos_embed_type": None,
+        "controlnet_block_every_n": 1,
+    },
+    "control": {"n_controlnet_blocks": 3, "mlp_ratio": 1.0, "adaln_lora_dim": 4},
+    "text": {
+        "d_model": 16,
+        "d_kv": 8,
+        "num_heads": 2,
+        "d_ff": 16,
+        "num_layers": 1,
+        "dropout_rate": 0.0,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+    },
+}
+CHANNELS = 4
+
+
+@torch.no_grad()
+def shake(networks, seed=5):
+    """Make every weight count: a fresh model's zero heads would let any error pass."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in networks.parameters():
+        parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.2)
+    return networks
+
+
+def build_tiny(seed=0, vocab_size=300):
+    return shake(build_networks(CHANNELS, vocab_size, seed, TINY)).eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_networks():
+    return build_tiny().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory):
+    from diffusers import AutoencoderKLWan
+
+    folder = tmp_path_factory.mktemp("model")
+    torch.manual_seed(0)
+    vae = AutoencoderKLWan(
+        base_dim=3,
+        z_dim=CHANNELS,
+        dim_mult=[1, 1, 1, 1],
+        num_res_blocks=1,
+        latents_mean=[0.1, -0.2, 0.3, 0.0],
+        latents_std=[0.5, 0.6, 0.7, 0.8],
+    )
+    vae.save_pretrained(folder / "vae")
+    tokenizer = train_tokenizer(["a photoreal video of a street at night", "a synthetic street"] * 4, 300)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    write_networks(build_tiny(), folder, torch.float32)
+    from pipeline_core.models.preset import write_preset
+
+    write_preset(Preset(window=5, size=(32, 48), max_text_tokens=8), folder)
+    return folder

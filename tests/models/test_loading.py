@@ -1,0 +1,100 @@
+"""Loading: what was saved comes back bit for bit; every broken folder is refused with one sentence."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pipeline_core.errors import UserError
+from pipeline_core.models import has_bf16, load_video_model
+
+
+@pytest.fixture
+def copy(model_folder, tmp_path):
+    return shutil.copytree(model_folder, tmp_path / "copy")
+
+
+def weights_of(folder):
+    return next(folder.glob("*.safetensors"))
+
+
+def test_round_trip_is_bit_equal(model_folder, tiny_networks):
+    model = load_video_model(model_folder, precision="fp32")
+    pairs = [(model.transformer, tiny_networks.transformer), (model.text_encoder, tiny_networks.text_encoder)]
+    pairs += [(model.branches[name], branch) for name, branch in tiny_networks.branches.items()]
+    assert set(model.branches) == {"edge", "depth", "segmentation"}
+    for loaded, built in pairs:
+        expected, got = built.state_dict(), loaded.state_dict()
+        assert got.keys() == expected.keys()
+        assert all(torch.equal(got[name], expected[name]) for name in expected)
+        assert not loaded.training
+    assert model.preset.size == (32, 48)
+
+
+def test_precision_is_what_was_asked(model_folder):
+    assert load_video_model(model_folder, precision="bf16").bf16
+    assert not load_video_model(model_folder, precision="fp32").bf16
+    assert load_video_model(model_folder).bf16 == has_bf16(torch.device("cpu"))
+
+
+def test_nan_weight_is_named(copy):
+    path = weights_of(copy / "controlnet_depth")
+    tensors = load_file(path)
+    tensors["control_blocks.1.attn1.to_q.weight"][0, 0] = float("nan")
+    save_file(tensors, path, {"format": "pt"})
+    with pytest.raises(UserError, match=r"control_blocks\.1\.attn1\.to_q\.weight in .*controlnet_depth.* NaN"):
+        load_video_model(copy)
+
+
+def test_missing_and_unknown_tensors_are_named(copy):
+    path = weights_of(copy / "transformer")
+    tensors = load_file(path)
+    tensors["stray.weight"] = torch.zeros(1)
+    save_file(tensors, path, {"format": "pt"})
+    with pytest.raises(UserError, match=r"unknown tensor stray\.weight"):
+        load_video_model(copy)
+    del tensors["stray.weight"], tensors["proj_out.weight"]
+    save_file(tensors, path, {"format": "pt"})
+    with pytest.raises(UserError, match=r"lacks tensor proj_out\.weight"):
+        load_video_model(copy)
+
+
+@pytest.mark.parametrize("part", ["transformer", "vae", "text_encoder", "tokenizer", "controlnet_edge"])
+def test_missing_part_is_named(copy, part):
+    shutil.rmtree(copy / part)
+    with pytest.raises(UserError, match=f"has no {part}/"):
+        load_video_model(copy)
+
+
+def test_wrong_folders(tmp_path, copy):
+    with pytest.raises(UserError, match="does not exist"):
+        load_video_model(tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"no model_index\.json"):
+        load_video_model(tmp_path)
+    (copy / "preset.json").write_text(json.dumps({"stepz": 3}))
+    with pytest.raises(UserError, match="stepz"):
+        load_video_model(copy)
+    (copy / "preset.json").unlink()
+    with pytest.raises(UserError, match=r"no preset\.json"):
+        load_video_model(copy)
+
+
+def test_a_pickle_or_a_truncated_file_is_refused(copy):
+    path = weights_of(copy / "transformer")
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(UserError, match="transformer could not be loaded"):
+        load_video_model(copy)
+    path.unlink()
+    torch.save({}, copy / "transformer" / "diffusion_pytorch_model.bin")
+    with pytest.raises(UserError, match=r"no \.safetensors"):
+        load_video_model(copy)
+
+
+def test_a_class_of_another_kind_is_refused(copy):
+    index = json.loads((copy / "model_index.json").read_text())
+    index["vae"] = ["transformers", "pipeline"]
+    (copy / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(UserError, match="is a pipeline"):
+        load_video_model(copy)
