@@ -34,8 +34,7 @@ def check_frames(frames: Tensor, what: str = "frames", first: int = 0) -> Tensor
     """
     if frames.dim() != 4 or frames.shape[-1] != 3 or not frames.is_floating_point():
         raise UserError(
-            f"The {what} came as {frames.dtype} of shape {tuple(frames.shape)}: "
-            "give floats (T, H, W, 3) in [0, 1]."
+            f"The {what} came as {frames.dtype} of shape {tuple(frames.shape)}: give floats (T, H, W, 3) in [0, 1]."
         )
     frames = frames.float()
     if frames.numel() == 0:

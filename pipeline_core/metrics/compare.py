@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -90,13 +91,14 @@ def compare(
     if done != total:
         raise UserError(f"Only {done} of {total} frames could be decoded: give clips that play to their end.")
 
+    against = "" if reference is not None else "against the source, so the change of style counts as well"
     no_buffers, no_twin = "no such buffers were given", "no reference was given"
     sections = {
         "to the source": _figures(to_source),
         "to the reference": _figures(to_reference, None if reference is not None else no_twin),
         "objects": {
             **_figures([lamps], None if buffers else no_buffers),
-            **_figures([vehicles, signs], None if has_objects else no_buffers),
+            **_figures([vehicles, signs], None if has_objects else no_buffers, against),
         },
         "time": _figures([motion], None if has_flow else no_buffers),
         "realism": realism.compute() if realism else {"critic": Figure(None, note="no critic was given")},
@@ -131,10 +133,9 @@ def _colour_names(buffers: Buffers | None) -> dict[int, str]:
     return {int(o["instance"]): o["colour"] for o in objects if o.get("colour") in BASIC_COLOURS}
 
 
-def _figures(metrics: list, missing: str | None = None) -> dict[str, Figure]:
-    """The figures of several metrics; all undefined for the reason `missing` if there was nothing to measure
-    on."""
+def _figures(metrics: list, missing: str | None = None, remark: str = "") -> dict[str, Figure]:
+    """The figures of several metrics, with a remark added; all undefined if there was nothing to measure on."""
     figures = {name: figure for metric in metrics for name, figure in metric.compute().items()}
-    if missing is None:
-        return figures
-    return {name: Figure(None, figure.unit, figure.better, missing) for name, figure in figures.items()}
+    if missing is not None:
+        return {name: replace(figure, value=None, note=missing) for name, figure in figures.items()}
+    return {name: replace(f, note="; ".join(filter(None, [f.note, remark]))) for name, f in figures.items()}

@@ -1,4 +1,4 @@
-"""Oracles: an analytic texture moving by a known flow (the sign!), closed forms, the order of disturbances."""
+"""Oracles: a texture moving by a known flow (the sign!), closed forms, the order of disturbances."""
 
 import pytest
 import torch
