@@ -41,10 +41,7 @@ def _interpolation() -> int:
     from av.video.reformatter import Interpolation
 
     return int(
-        Interpolation.BICUBIC
-        | Interpolation.ACCURATE_RND
-        | Interpolation.FULL_CHR_H_INT
-        | Interpolation.FULL_CHR_H_INP
+        Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
     )
 
 
@@ -168,26 +165,30 @@ def _to_bytes(frames: Tensor, first: int) -> Tensor:
         low, high = (float(v) for v in torch.aminmax(frame))
         if not (low >= -1e-3 and high <= 1 + 1e-3):  # a NaN fails both comparisons
             raise UserError(
-                f"Frame {first + offset} to be written has values from {low:.3g} to {high:.3g}: "
-                "give values in [0, 1]."
+                f"Frame {first + offset} to be written has values from {low:.3g} to {high:.3g}: give values in [0, 1]."
             )
     return (frames.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 class VideoWriter:
-    """Write an H.264 clip frame by frame in constant memory: `with VideoWriter(path, fps, (height, width))
-    as out`.
+    """Write an H.264 clip frame by frame: `with VideoWriter(path, fps, (height, width)) as out: out.write(frames)`.
 
-    The frames go to a temporary file in the same folder, which takes the final name only when everything
-    succeeded; on any error, or when no frame was written, it is deleted and an older file of that name
-    stays as it was. Even sizes are stored as yuv420p, which every player shows; an odd width or height as
-    yuv444p, because 4:2:0 has no odd sizes and the output keeps the size of its input. `fps` is any
-    positive rate; a Fraction is kept exactly. Raises UserError for a missing folder, an unknown suffix,
-    wrong sizes, values outside [0, 1] and an empty clip.
+    Constant memory. The frames go to a temporary file in the same folder, which takes the final name only when
+    everything succeeded; on any error, or when no frame was written, it is deleted and an older file of that name
+    stays as it was. `fps` is any positive rate; a Fraction is kept exactly.
+
+    Even sizes are stored as yuv420p, which every player shows; an odd width or height as yuv444p, because 4:2:0 has
+    no odd sizes and the output keeps the size of its input. `full_chroma` stores yuv444p at any size: for clips to
+    compute with, because halving the chroma of a saturated 96x160 render leaves 27 dB of it, against 39 dB; many
+    players and browsers do not show it.
+
+    Raises UserError for a missing folder, an unknown suffix, wrong sizes, values outside [0, 1] and an empty clip.
     """
 
-    def __init__(self, path: str | os.PathLike, fps: Fraction | float, size: tuple[int, int]) -> None:
-        self.path, self.frames = Path(path), 0
+    def __init__(
+        self, path: str | os.PathLike, fps: Fraction | float, size: tuple[int, int], full_chroma: bool = False
+    ) -> None:
+        self.path, self.frames, self.full_chroma = Path(path), 0, full_chroma
         self.height, self.width = size
         self.fps = Fraction(fps).limit_denominator(1_000_000)
         if self.path.suffix.lower() not in _FORMATS:
@@ -217,7 +218,8 @@ class VideoWriter:
             ) from error
         stream = self._container.add_stream("libx264", rate=self.fps)
         stream.width, stream.height = self.width, self.height
-        stream.pix_fmt = "yuv420p" if self.width % 2 == 0 and self.height % 2 == 0 else "yuv444p"
+        even = self.width % 2 == 0 and self.height % 2 == 0
+        stream.pix_fmt = "yuv420p" if even and not self.full_chroma else "yuv444p"
         stream.options = {"crf": "12", "preset": "medium"}
         context = stream.codec_context
         context.colorspace = context.color_primaries = context.color_trc = _BT709
@@ -232,8 +234,7 @@ class VideoWriter:
         frames = frames[None] if frames.dim() == 3 else frames
         if frames.dim() != 4 or tuple(frames.shape[1:]) != (self.height, self.width, 3):
             raise UserError(
-                f"Frames of shape {tuple(frames.shape)} came for {self.path}: "
-                f"give (T, {self.height}, {self.width}, 3)."
+                f"Frames of shape {tuple(frames.shape)} came for {self.path}: give (T, {self.height}, {self.width}, 3)."
             )
         for array in _to_bytes(frames.detach().cpu(), self.frames).contiguous().numpy():
             frame = av.VideoFrame.from_ndarray(array, format="rgb24").reformat(
@@ -261,14 +262,15 @@ class VideoWriter:
             self._partial.unlink(missing_ok=True)
 
 
-def write_clip(path: str | os.PathLike, frames: Tensor | Iterable[Tensor], fps: Fraction | float) -> None:
-    """Write a (T, H, W, 3) tensor, or an iterable of (H, W, 3) frames, as an H.264 clip (see
-    `VideoWriter`)."""
+def write_clip(
+    path: str | os.PathLike, frames: Tensor | Iterable[Tensor], fps: Fraction | float, full_chroma: bool = False
+) -> None:
+    """Write a (T, H, W, 3) tensor, or an iterable of (H, W, 3) frames, as an H.264 clip (see `VideoWriter`)."""
     iterator = iter(frames)
     first = next(iterator, None)
     if first is None:
         raise UserError(f"No frame was given for {path}: give a clip with at least one frame.")
-    with VideoWriter(path, fps, (first.shape[0], first.shape[1])) as out:
+    with VideoWriter(path, fps, (first.shape[0], first.shape[1]), full_chroma) as out:
         out.write(first)
         for frame in iterator:
             out.write(frame)

@@ -57,6 +57,18 @@ def test_any_rate_size_and_count(tmp_path, frames, fps, size):
     assert sum(1 for _ in read_frames(path)) == frames
 
 
+def test_full_chroma_keeps_one_pixel_of_colour(tmp_path):
+    """A red and green checkerboard: 4:2:0 has one chroma sample for each 2 x 2 block and must blend it away."""
+    clip = torch.zeros(2, 32, 32, 3)
+    board = (torch.arange(32)[:, None] + torch.arange(32)) % 2
+    clip[..., 0], clip[..., 1] = 0.8 * board, 0.8 * (1 - board)
+    errors = []
+    for full in (True, False):
+        write_clip(tmp_path / "a.mp4", clip, 10, full_chroma=full)
+        errors.append((read_clip(tmp_path / "a.mp4") - clip).abs().mean().item())
+    assert errors[0] < 0.02 and errors[1] > 0.2
+
+
 def test_common_rates_are_exact(tmp_path):
     for fps in (Fraction(24), Fraction(30000, 1001), Fraction(24000, 1001), Fraction(10), Fraction(50)):
         write_clip(tmp_path / "a.mp4", torch.zeros(12, 16, 16, 3), fps)

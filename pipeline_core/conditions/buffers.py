@@ -80,18 +80,12 @@ class BuffersWriter:
         self.folder, self.clip, self.scene = Path(folder), Path(clip), dict(scene or {})
         self.frames, self._channels, self._size, self._lights = 0, None, None, {}
         if not self.folder.parent.is_dir():
-            raise UserError(
-                f"The folder {self.folder.parent} does not exist: create it for the buffers first."
-            )
+            raise UserError(f"The folder {self.folder.parent} does not exist: create it for the buffers first.")
         if self.folder.exists() and not self._replaceable():
-            raise UserError(
-                f"{self.folder} exists and holds no buffers: name a new or empty folder for them."
-            )
+            raise UserError(f"{self.folder} exists and holds no buffers: name a new or empty folder for them.")
 
     def _replaceable(self) -> bool:
-        return self.folder.is_dir() and (
-            (self.folder / _MANIFEST).is_file() or not any(self.folder.iterdir())
-        )
+        return self.folder.is_dir() and ((self.folder / _MANIFEST).is_file() or not any(self.folder.iterdir()))
 
     def __enter__(self) -> BuffersWriter:
         self._partial = self.folder.parent / f".{self.folder.name}.{secrets.token_hex(4)}.part"
@@ -122,9 +116,7 @@ class BuffersWriter:
         sizes = {tuple(value.shape[:3]) for value in given.values()}
         T, *size = sizes.pop()
         if sizes or (self._size and size != self._size):
-            raise UserError(
-                "The buffers differ in frames or size: give all of them as (T, H, W) of one size."
-            )
+            raise UserError("The buffers differ in frames or size: give all of them as (T, H, W) of one size.")
         if self._channels is None:
             self._channels, self._size = list(given), size
             for name in given:
@@ -189,9 +181,7 @@ class BuffersWriter:
             (self._partial / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
         if self.folder.exists():
             if not self._replaceable():  # looked at again: rendering may have taken long
-                raise UserError(
-                    f"{self.folder} now holds something else: name another folder for the buffers."
-                )
+                raise UserError(f"{self.folder} now holds something else: name another folder for the buffers.")
             shutil.rmtree(self.folder)
         os.replace(self._partial, self.folder)
 
@@ -220,13 +210,9 @@ class Buffers:
         self.lights: list[dict] = _read_json(folder / "lights.json")
         self.scene: dict = _read_json(folder / "scene.json")
 
-    def _read(
-        self, channel: str, start: int, stop: int | None, decode: Callable[[np.ndarray], Tensor]
-    ) -> Tensor:
+    def _read(self, channel: str, start: int, stop: int | None, decode: Callable[[np.ndarray], Tensor]) -> Tensor:
         if channel not in self.channels:
-            raise UserError(
-                f"The buffers {self.folder} have no {channel}: they hold {', '.join(self.channels)}."
-            )
+            raise UserError(f"The buffers {self.folder} have no {channel}: they hold {', '.join(self.channels)}.")
         stop = self.frames if stop is None else stop
         if not 0 <= start < stop <= self.frames:
             raise UserError(f"Frames {start} to {stop} were asked of {self.folder}, which has {self.frames}.")
@@ -235,9 +221,7 @@ class Buffers:
         for t in range(start, stop):
             image = _load(self.folder / channel / f"{t:06d}.png")
             if image.shape[:2] != (rows, self.width):
-                raise UserError(
-                    f"Frame {t} of {channel} in {self.folder} has another size: render them again."
-                )
+                raise UserError(f"Frame {t} of {channel} in {self.folder} has another size: render them again.")
             frames.append(decode(image))
         return torch.stack(frames)
 
@@ -266,16 +250,12 @@ def open_buffers(folder: str | os.PathLike, clip: str | os.PathLike) -> Buffers:
     """
     folder, clip = Path(folder), Path(clip)
     if not (folder / _MANIFEST).is_file():
-        raise UserError(
-            f"{folder} is no buffers folder (no {_MANIFEST} in it): give one written with a clip."
-        )
+        raise UserError(f"{folder} is no buffers folder (no {_MANIFEST} in it): give one written with a clip.")
     if not clip.is_file():
         raise UserError(f"The video {clip} does not exist: give the path of an existing video file.")
     manifest = _read_json(folder / _MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("version") != _VERSION:
         raise UserError(f"{folder / _MANIFEST} is of another version or damaged: render the buffers again.")
     if manifest.get("clip_sha256") != fingerprint(clip):
-        raise UserError(
-            f"The buffers {folder} belong to another clip than {clip}: give that clip's own folder."
-        )
+        raise UserError(f"The buffers {folder} belong to another clip than {clip}: give that clip's own folder.")
     return Buffers(folder, manifest)

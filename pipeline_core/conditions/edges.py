@@ -19,9 +19,7 @@ CANNY_PRESETS = {
 _CHUNK_PIXELS = 4_000_000
 
 
-def edge_map(
-    frames: Tensor, low: float = 100 / 255, high: float = 200 / 255, ignore: Tensor | None = None
-) -> Tensor:
+def edge_map(frames: Tensor, low: float = 100 / 255, high: float = 200 / 255, ignore: Tensor | None = None) -> Tensor:
     """Canny edges of (T, H, W, 3) frames in [0, 1]; returns (T, H, W) float32, 1 on an edge and 0 elsewhere.
 
     `low` and `high` are OpenCV's thresholds divided by 255 (`edge_map(frames, *CANNY_PRESETS["low"])`):
@@ -55,8 +53,7 @@ def edge_map(
         lowest, highest = (float(v) for v in torch.aminmax(chunk))
         if not (lowest >= 0 and highest <= 1):
             raise UserError(
-                f"Frames with values from {lowest:.3g} to {highest:.3g} came for the edge map: "
-                "give values in [0, 1]."
+                f"Frames with values from {lowest:.3g} to {highest:.3g} came for the edge map: give values in [0, 1]."
             )
         grey = chunk @ torch.tensor([0.299, 0.587, 0.114], device=chunk.device)
         mask = None if ignore is None else ignore[t : t + step].bool()
@@ -64,8 +61,22 @@ def edge_map(
             grey = grey.masked_fill(mask, 0.0)
         # kornia's thresholds are in units of the Sobel sum too, but some of its releases refuse any above 1.
         # The gradient is linear, so a picture and thresholds divided by 8 alike give the same edges.
-        found = canny(grey[:, None] / 8, low / 8, high / 8, kernel_size=(1, 1), eps=1e-12)[1][:, 0]
+        graded = canny(grey[:, None] / 8, low / 8, high / 8, kernel_size=(1, 1), hysteresis=False, eps=1e-12)[1]
+        found = _connect(graded)
         if mask is not None:
-            found = found.masked_fill(F.max_pool2d(mask[:, None].float(), 3, 1, 1)[:, 0] > 0, 0.0)
-        edges[t : t + step] = found
+            found = found.masked_fill(F.max_pool2d(mask[:, None].float(), 3, 1, 1) > 0, 0.0)
+        edges[t : t + step] = found[:, 0]
     return edges
+
+
+def _connect(graded: Tensor) -> Tensor:
+    """Hysteresis: weak edges (0.5) that touch a strong one (1), directly or through weak ones, become edges.
+
+    The same as kornia's own, which spends most of the time of the whole map on it.
+    """
+    candidate, edges = (graded > 0).float(), (graded == 1).float()
+    while True:
+        grown = F.max_pool2d(edges, 3, 1, 1) * candidate
+        if torch.equal(grown, edges):
+            return edges
+        edges = grown

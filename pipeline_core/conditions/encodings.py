@@ -74,9 +74,7 @@ def encode_flow(flow: Tensor) -> np.ndarray:
     values = flow.double().cpu()
     defined = values.isfinite()
     if bool((values[defined].abs() > 511).any()):
-        raise UserError(
-            "Optical flow of more than 511 pixels came: give flow in pixels, at most 511 each way."
-        )
+        raise UserError("Optical flow of more than 511 pixels came: give flow in pixels, at most 511 each way.")
     code = (values.nan_to_num() * _FLOW_SCALE + _FLOW_ZERO).round().masked_fill(~defined, 0)
     return code.permute(2, 0, 1).reshape(-1, flow.shape[1]).numpy().astype(np.uint16)
 

@@ -50,9 +50,7 @@ def check_frames(frames: Tensor, what: str = "frames", first: int = 0) -> Tensor
     return frames
 
 
-def check_pair(
-    output: Tensor, reference: Tensor, first: int = 0, other: str = "reference"
-) -> tuple[Tensor, Tensor]:
+def check_pair(output: Tensor, reference: Tensor, first: int = 0, other: str = "reference") -> tuple[Tensor, Tensor]:
     """Both clips checked as `check_frames` does, and that they have the same number and size of frames."""
     if output.shape != reference.shape:
         raise UserError(

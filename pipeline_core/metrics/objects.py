@@ -113,9 +113,7 @@ def _share(decisions: list[Decision], what: str) -> Figure:
         return Figure(None, "", "higher", f"no frame shows {what}")
     kept = sum(d.kept for d in decisions)
     objects = len({d.instance for d in decisions})
-    return Figure(
-        kept / len(decisions), "", "higher", f"{kept} of {len(decisions)} views of {objects} objects"
-    )
+    return Figure(kept / len(decisions), "", "higher", f"{kept} of {len(decisions)} views of {objects} objects")
 
 
 def lab(colour: Tensor) -> Tensor:

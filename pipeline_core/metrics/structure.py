@@ -47,6 +47,4 @@ class EdgeF1:
         precision, recall = (hits / count for hits, count in zip(self._hits, self._edges))
         f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
         note = f"Canny {self.preset}, 1 px"
-        return {
-            name: Figure(value, "", "higher", note) for name, value in zip(names, (f1, precision, recall))
-        }
+        return {name: Figure(value, "", "higher", note) for name, value in zip(names, (f1, precision, recall))}

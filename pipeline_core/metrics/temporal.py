@@ -20,9 +20,7 @@ def warp_back(after: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     finite flow that stays inside the picture.
     """
     N, H, W, _ = after.shape
-    y, x = torch.meshgrid(
-        torch.arange(H, device=flow.device), torch.arange(W, device=flow.device), indexing="ij"
-    )
+    y, x = torch.meshgrid(torch.arange(H, device=flow.device), torch.arange(W, device=flow.device), indexing="ij")
     tx, ty = x + flow[..., 0], y + flow[..., 1]
     inside = (tx >= 0) & (tx <= W - 1) & (ty >= 0) & (ty <= H - 1)  # False for NaN
     tx, ty = (torch.where(inside, v, torch.zeros_like(v)) for v in (tx, ty))

@@ -102,9 +102,7 @@ def test_depth_is_carla_s(tmp_path):
     """Decoded here with the formula of CARLA's documentation, from the file, without the package."""
     clip = clip_at(tmp_path / "a.mp4")
     write_buffers(tmp_path / "b", clip, rendered())
-    r, g, b = (
-        np.asarray(Image.open(tmp_path / "b" / "depth" / "000002.png")).astype(np.float64).transpose(2, 0, 1)
-    )
+    r, g, b = np.asarray(Image.open(tmp_path / "b" / "depth" / "000002.png")).astype(np.float64).transpose(2, 0, 1)
     metres = 1000 * (r + g * 256 + b * 256 * 256) / (256 * 256 * 256 - 1)
     assert np.abs(metres - rendered().depth[2].clamp(max=1000).numpy()).max() < 1e-4
     image = np.asarray(Image.open(tmp_path / "b" / "instance" / "000003.png")).astype(int)

@@ -22,9 +22,7 @@ T, H, W = 19, 32, 48  # more frames than a chunk, and a short last one
 def street(tmp_path):
     """A pan over a texture with a red car and a green lamp, its buffers, and a twin."""
     y, x = torch.meshgrid(torch.arange(float(H)), torch.arange(float(W)), indexing="ij")
-    clip = torch.stack([0.4 + 0.2 * torch.sin(0.5 * (x - t) + 0.3 * y) for t in range(T)])[..., None].repeat(
-        1, 1, 1, 3
-    )
+    clip = torch.stack([0.4 + 0.2 * torch.sin(0.5 * (x - t) + 0.3 * y) for t in range(T)])[..., None].repeat(1, 1, 1, 3)
     classes = torch.full((T, H, W), TAG["building"], dtype=torch.uint8)
     instances = torch.zeros(T, H, W, dtype=torch.int32)
     clip[:, 16:28, 8:24] = torch.tensor([0.6, 0.1, 0.1])
@@ -75,9 +73,7 @@ def test_a_swapped_lamp_and_a_repainted_car_are_listed(street):
     output[17, 4:14, 30:40] = torch.tensor([0.9, 0.1, 0.1])
     output[3, 16:28, 8:24] = torch.tensor([0.1, 0.2, 0.6])
     write_clip(folder / "out.mp4", output, 10)
-    report = compare(
-        folder / "source.mp4", folder / "out.mp4", open_buffers(folder / "buffers", folder / "source.mp4")
-    )
+    report = compare(folder / "source.mp4", folder / "out.mp4", open_buffers(folder / "buffers", folder / "source.mp4"))
     assert values(report, "objects")["lamps_kept"] == pytest.approx(1 - 1 / T)
     assert values(report, "objects")["vehicles_kept"] == pytest.approx(1 - 1 / T)
     assert [(d["instance"], d["frame"], d["seen"]) for d in report["lost"]] == [

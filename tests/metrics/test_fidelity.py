@@ -13,9 +13,7 @@ def pair(frames=5, height=24, width=31):
     """A smooth clip with flat parts (where SSIM is most delicate) and a disturbed copy."""
     g = torch.Generator().manual_seed(0)
     clip = torch.rand(frames, 3, 4, 4, generator=g)
-    clip = (
-        torch.nn.functional.interpolate(clip, (height, width), mode="bicubic").permute(0, 2, 3, 1).clamp(0, 1)
-    )
+    clip = torch.nn.functional.interpolate(clip, (height, width), mode="bicubic").permute(0, 2, 3, 1).clamp(0, 1)
     clip[:, :12, :14] = 0.97
     other = (clip * 0.9 + 0.02 + 0.05 * torch.randn(clip.shape, generator=g)).clamp(0, 1)
     other[:, :6, :12] = 0.96
@@ -51,18 +49,14 @@ def test_ssim_is_scikit_image_s(size):
     assert run(SSIM(), clip, clip)["ssim"] == pytest.approx(1, abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    "cycles, kept", [((0, 0), 1.0), ((3, 0), 1.0), ((0, 8), 1.0), ((9, 0), 0.0), ((4, 15), 0.0)]
-)
+@pytest.mark.parametrize("cycles, kept", [((0, 0), 1.0), ((3, 0), 1.0), ((0, 8), 1.0), ((9, 0), 0.0), ((4, 15), 0.0)])
 def test_mse_l_keeps_low_waves_and_drops_high_ones(cycles, kept):
     """On 32 x 32 pixels nu = 0.5 keeps up to 8 cycles; a wave of amplitude 0.2 has a mean square of 0.02."""
     y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
     wave = 0.2 * torch.cos(2 * torch.pi * (cycles[0] * y + cycles[1] * x) / 32 + 0.3)
     wave = wave if cycles != (0, 0) else torch.full_like(wave, 0.2 / 2**0.5)
     base = torch.full((2, 32, 32, 3), 0.5)
-    assert run(LowFrequencyError(), base + wave[..., None], base)["mse_l"] == pytest.approx(
-        0.02 * kept, abs=1e-8
-    )
+    assert run(LowFrequencyError(), base + wave[..., None], base)["mse_l"] == pytest.approx(0.02 * kept, abs=1e-8)
 
 
 def test_mse_l_is_the_error_of_the_low_passed_clips():
@@ -70,9 +64,7 @@ def test_mse_l_is_the_error_of_the_low_passed_clips():
     fy, fx = np.abs(np.fft.fftfreq(24)), np.abs(np.fft.fftfreq(31))
     box = ((fy[:, None] <= 0.25) & (fx[None] <= 0.25))[None, ..., None]
     low = [np.fft.ifft2(box * np.fft.fft2(c.numpy(), axes=(1, 2)), axes=(1, 2)).real for c in (output, clip)]
-    assert run(LowFrequencyError(0.5), output, clip)["mse_l"] == pytest.approx(
-        mean_squared_error(*low), rel=1e-5
-    )
+    assert run(LowFrequencyError(0.5), output, clip)["mse_l"] == pytest.approx(mean_squared_error(*low), rel=1e-5)
     whole = mean_squared_error(output.numpy(), clip.numpy())
     assert run(LowFrequencyError(1.0), output, clip)["mse_l"] == pytest.approx(whole, rel=1e-5)
 

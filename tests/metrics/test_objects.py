@@ -24,14 +24,9 @@ CAR, SIGN, POLE = TAG["car"], TAG["traffic sign"], TAG["pole"]
 
 def test_lamp_states_by_hue():
     for hue in range(360):
-        expected = (
-            "red" if hue < 25 or hue >= 300 else "yellow" if hue < 85 else "green" if hue < 210 else "none"
-        )
+        expected = "red" if hue < 25 or hue >= 300 else "yellow" if hue < 85 else "green" if hue < 210 else "none"
         for saturation, value in ((1.0, 1.0), (0.3, 0.9), (1.0, 0.2)):
-            assert (
-                lamp_state(torch.tensor(colorsys.hsv_to_rgb((hue + 0.5) / 360, saturation, value)))
-                == expected
-            )
+            assert lamp_state(torch.tensor(colorsys.hsv_to_rgb((hue + 0.5) / 360, saturation, value))) == expected
     for colour in ((0.2, 0.2, 0.22), (1.0, 1.0, 1.0), (0.5, 0.4, 0.38), (torch.nan,) * 3):
         assert lamp_state(torch.tensor(colour)) == "none"
 
@@ -129,9 +124,9 @@ def test_object_means():
     clip[:, 8:11, :8] += 0.1
     means = object_colours(clip, classes, instances, [CAR], 24)
     assert len(means) == 8
-    assert means[2, 1].tolist() == pytest.approx([0.85, 0.15, 0.25]) and means[
-        3, 2
-    ].tolist() == pytest.approx([0.1, 0.3, 0.7])
+    assert means[2, 1].tolist() == pytest.approx([0.85, 0.15, 0.25]) and means[3, 2].tolist() == pytest.approx(
+        [0.1, 0.3, 0.7]
+    )
     assert object_colours(clip, classes, instances, [CAR], 49) == {}
     assert object_colours(clip, classes, instances, [SIGN], 1) == {}
 

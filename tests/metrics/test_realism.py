@@ -21,10 +21,7 @@ def test_frechet_distance_is_scipy_s(n):
     means, covariances = [x.mean(0) for x in (a, b)], [x.T.cov() for x in (a, b)]
     root = sqrtm((covariances[0] @ covariances[1]).numpy())
     expected = (
-        ((means[0] - means[1]) ** 2).sum()
-        + covariances[0].trace()
-        + covariances[1].trace()
-        - 2 * np.trace(root).real
+        ((means[0] - means[1]) ** 2).sum() + covariances[0].trace() + covariances[1].trace() - 2 * np.trace(root).real
     )
     result = frechet_distance(means[0], covariances[0], means[1], covariances[1])
     assert result == pytest.approx(expected.item(), rel=1e-6)

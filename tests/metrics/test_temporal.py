@@ -15,9 +15,7 @@ def moving(frames=6, dx=1.5, dy=-0.75):
     clip = []
     for t in range(frames):
         u, v = x - dx * t, y - dy * t
-        clip.append(
-            torch.stack([torch.sin(0.5 * u + 0.2 * v), torch.cos(0.4 * v), torch.sin(0.3 * u - 0.4 * v)], -1)
-        )
+        clip.append(torch.stack([torch.sin(0.5 * u + 0.2 * v), torch.cos(0.4 * v), torch.sin(0.3 * u - 0.4 * v)], -1))
     flow = torch.tensor([dx, dy]).expand(frames, H, W, 2)
     return 0.5 + 0.4 * torch.stack(clip), flow
 
@@ -112,17 +110,11 @@ def test_frame_difference_error():
     g = torch.Generator().manual_seed(2)
     other = (clip + 0.1 * torch.rand(clip.shape, generator=g)).clamp(0, 1)
     figures = run(FrameDifferenceError(), other, clip)
-    assert figures["tde"].value == pytest.approx(
-        (other.diff(dim=0) - clip.diff(dim=0)).abs().mean().item(), rel=1e-5
-    )
+    assert figures["tde"].value == pytest.approx((other.diff(dim=0) - clip.diff(dim=0)).abs().mean().item(), rel=1e-5)
     ratio = (other.diff(dim=0).abs().mean() / clip.diff(dim=0).abs().mean()).item()
     assert figures["motion_ratio"].value == pytest.approx(ratio, rel=1e-5)
-    assert run(FrameDifferenceError(), clip * 0.5 + 0.5 * clip[:1], clip)[
-        "motion_ratio"
-    ].value == pytest.approx(0.5)
-    assert (
-        run(FrameDifferenceError(), (clip + 0.05).clamp(0, 1), clip)["tde"].value < 1e-6
-    )  # an offset is no motion
+    assert run(FrameDifferenceError(), clip * 0.5 + 0.5 * clip[:1], clip)["motion_ratio"].value == pytest.approx(0.5)
+    assert run(FrameDifferenceError(), (clip + 0.05).clamp(0, 1), clip)["tde"].value < 1e-6  # an offset is no motion
     still = run(FrameDifferenceError(), clip, clip[:1].expand_as(clip))
     assert still["motion_ratio"].value is None and still["tde"].value > 0
 
