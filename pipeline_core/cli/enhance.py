@@ -9,9 +9,9 @@ from ..conditions.stack import parse_controls
 from ..enhance import prepare
 from ..enhance import run as run_job
 from ..errors import UserError
+from ..metrics.report import environment, write_json
 from ..models.loading import load_video_model
 from ..settings import STARTS, EnhanceSettings
-from ..metrics.report import environment, write_json
 from .files import writable
 
 

@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from ..metrics.compare import compare
-from ..metrics.critic import load_critic
 from ..metrics.report import format_table, write_json
 from .enhance import find_buffers
 from .files import writable
@@ -30,6 +29,8 @@ def run(options: argparse.Namespace) -> None:
 def measure(source: Path, output: Path, buffers: Path | None, reference: Path | None) -> dict:
     """`compare` with a progress bar, the embedded critic and the buffers found beside the source."""
     from tqdm import tqdm
+
+    from ..metrics.critic import load_critic
 
     bar = tqdm(total=1, desc="measure", unit="frame", dynamic_ncols=True)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from .buffers import Buffers
 from .depth import DisparityLimits, disparity_limits, disparity_map
 from .edges import edge_map
-from .segmentation import TRAFFIC_LIGHT, segmentation_map
+from .segmentation import TAG, segmentation_map
 
 _CHUNK = 16
 
@@ -53,7 +53,7 @@ def window_maps(
     maps = {}
     for name in controls:
         if name == "edge":
-            maps[name] = edge_map(frames, ignore=None if classes is None else classes == TRAFFIC_LIGHT)
+            maps[name] = edge_map(frames, ignore=None if classes is None else classes == TAG["traffic light"])
         elif name == "depth":
             depth = _window(buffers.depth, buffers.frames, start, count)
             maps[name] = _fit(disparity_map(depth, limits)[:, None], size, "area")[:, 0]

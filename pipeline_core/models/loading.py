@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -103,7 +104,7 @@ def _load_part(
         raise UserError(f"{path} is a {class_name}; a {expected or 'diffusers video autoencoder'} is needed there.")
     options = {"torch_dtype" if library == "diffusers" else "dtype": dtype}
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _no_progress_bars():
             warnings.simplefilter("ignore")
             part, info = getattr(module, class_name).from_pretrained(
                 str(path), local_files_only=True, use_safetensors=True, output_loading_info=True, **options
@@ -113,6 +114,20 @@ def _load_part(
         raise UserError(f"{path} could not be loaded ({line}); restore that part of the model folder.") from error
     _check_weights(path, part, info)
     return part.eval().requires_grad_(False)
+
+
+@contextmanager
+def _no_progress_bars():
+    """transformers draws a bar even for eleven small tensors; the user's own setting is put back after."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _check_weights(path: Path, part: torch.nn.Module, info: Mapping) -> None:

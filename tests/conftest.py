@@ -76,5 +76,5 @@ def model_folder(tmp_path_factory):
     write_networks(build_tiny(), folder, torch.float32)
     from pipeline_core.models.preset import write_preset
 
-    write_preset(Preset(window=5, size=(32, 48), max_text_tokens=8), folder)
+    write_preset(Preset(window=5, overlap=1, size=(32, 48), max_text_tokens=8), folder)
     return folder
