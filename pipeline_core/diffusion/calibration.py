@@ -57,6 +57,7 @@ class Calibration:
     report: CalibrationReport
 
 
+@torch.no_grad()
 def calibrate_noise(
     denoise: Denoise,
     x_ref: Tensor,

@@ -8,7 +8,7 @@ used twice is computed once.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
@@ -166,7 +166,7 @@ class Interval:
     inner: Guidance
     sigma_low: float
     sigma_high: float
-    outside: Guidance = field(default_factory=lambda: Only("positive"))
+    outside: Guidance = Only("positive")
 
     def __post_init__(self):
         if not 0 <= self.sigma_low <= self.sigma_high:

@@ -31,6 +31,7 @@ class Inversion:
     report: InversionReport
 
 
+@torch.no_grad()
 def invert(
     denoise: Denoise,
     x0: Tensor,

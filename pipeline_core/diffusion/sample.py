@@ -11,6 +11,7 @@ from .sigmas import as_grid
 from .solvers import SOLVERS
 
 
+@torch.no_grad()
 def sample(
     denoise: Denoise,
     noise: Tensor,

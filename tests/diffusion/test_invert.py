@@ -69,16 +69,40 @@ def test_exact_on_flow_grids(mixture, grid, cfg):
     ratio = [FLOW.ve_sigma(float(s)) for s in (grid[-1], grid[0])]
     reference = invert(mixture.denoiser(VE, cfg), x0, log_sigmas(400, *ratio), VE, "heun").noise
     assert error < 1e-10
-    assert relative_error(inversion.noise, reference) < (0.1 if cfg == 1.0 else 0.25)
+    assert relative_error(inversion.noise, reference) < (0.1 if cfg == 1.0 else 0.5)  # VE form: 1.5 and more
     assert float(inversion.noise.std() / reference.std()) == pytest.approx(1, abs=0.1)
 
 
-def test_exact_walks_each_grid_in_the_variable_where_its_steps_are_equal():
-    """u = sigma / (a + w sigma): equal steps for w = 1 / shift on a shifted flow grid."""
-    for shift in (1.0, 3.0, 5.0, 0.5):
+def test_exact_walks_each_grid_in_a_variable_where_it_is_stable():
+    """u = sigma / (a + w sigma). Equal steps (w = 1 / shift) have no gain either way: |y| runs from 1 to shift."""
+    for shift in (1.0, 3.0, 5.0):
         grid = flow_sigmas(20, shift).tolist()
-        assert best_form(grid, FLOW).w == pytest.approx(1 / shift, rel=0.5)
-        assert math.prod(gains(grid, best_form(grid, FLOW))) < 4 < math.prod(gains(grid, Form(FLOW, 0.0)))
+        assert math.prod(gains(grid, Form(FLOW, 1 / shift))) < 1.1 * 2 * shift
+        up, down = gains(grid, best_form(grid, FLOW))
+        assert 5 < up < 60 and down < 1.1 and 0 < best_form(grid, FLOW).w < 1 / shift
+        assert gains(grid, Form(FLOW, 0.0))[0] > 500
+    for grid in (karras_sigmas(20), log_sigmas(35), flow_from_ve(log_sigmas(35))):
+        own = FLOW if grid[0] < 1 else VE
+        assert (
+            math.prod(gains(grid.tolist(), best_form(grid.tolist(), own)))
+            < 0.5 * gains(grid.tolist(), Form(own, 0.0))[0]
+        )
+
+
+@pytest.mark.parametrize(
+    "grid", [flow_sigmas(20), flow_sigmas(35), flow_sigmas(35, 5.0), flow_from_ve(karras_sigmas(20))]
+)
+def test_retracing_under_another_prompt_follows_its_ode(mixture, grid):
+    """What the enhancement does: the noise comes from one density, the sampling goes to another."""
+    x0, other = mixture.draw(32), mixture.denoiser(FLOW, 1.7)
+    inversion = invert(mixture.denoiser(FLOW), x0, grid, FLOW)
+    ratio = [FLOW.ve_sigma(float(s)) for s in (grid[-1], grid[0])]
+    fine = flow_from_ve(log_sigmas(400, *ratio))
+    reference = sample(other, inversion.noise, fine, FLOW, x0=x0, solver="heun")
+    out = sample(other, inversion.noise, grid, FLOW, solver=inversion.solver)
+    errors = (out - reference).flatten(1).norm(dim=1) / reference.flatten(1).norm(dim=1)
+    assert float(errors.median()) < 0.02
+    assert float((reference - x0).norm() / x0.norm()) > 0.02  # the other density is another one
 
 
 def test_exact_holds_for_any_denoiser_and_network_precision():

@@ -145,6 +145,12 @@ def test_a_nan_names_the_step_and_sigma(gaussian, solver, bad):
         sample(denoise, noise(2, 3), grid, solver=solver)
 
 
+def test_no_graph_is_built_through_the_network():
+    w = torch.ones(3, requires_grad=True)
+    out = sample(lambda x, s: x * 0.5 * w, noise(2, 3, dtype=torch.float32), grid_for(VE, 3))
+    assert not out.requires_grad and torch.is_grad_enabled()
+
+
 def test_callback_sees_every_step_and_cancels(gaussian):
     seen = []
 

@@ -15,12 +15,13 @@ x_{N-1}:
 Carried like this the second state is an ordinary latent in size, is the same in VE and FLOW, follows x_N when
 the noise is edited, and saves the first call of the way back.
 
-The line above holds unchanged in any variables u = sigma / (a + w sigma), y = x / (a + w sigma): w = 0 is VE,
-w = 1 is FLOW, w = 1/shift the variable in which a shifted flow grid has equal steps. They differ in
-stability. The scheme has a parasitic mode multiplied by -r^2 at every step, so over a stretch of grid it
-grows with the square of the step length in u, against a state of size |y|. Growth upwards spoils the noise (a
-flow grid walked in VE form: noise std 2 to 20, round trip still exact), growth downwards amplifies rounding.
-`best_form` takes the w with the smallest product of the two, from the grid alone, so both passes agree on it.
+The line above holds unchanged in any variables u = sigma / (a + w sigma), y = x / (a + w sigma): w = 0 is VE, w = 1
+is FLOW, w = 1/shift the variable in which a shifted flow grid has equal steps. They differ in stability. The scheme
+has a parasitic mode multiplied by -r^2 at every step, so over a stretch of grid it grows with the square of the step
+length in u, against a state of size |y|. Growth upwards spoils the noise while the round trip stays exact (a flow
+grid walked in VE form: noise std 2 to 20). Growth downwards amplifies rounding; and where the mode does not decay
+downwards, sampling under another prompt than the inversion's sets it ringing. `best_form` picks w from the grid
+alone, so both passes agree on it.
 """
 
 import math
@@ -34,6 +35,7 @@ from ..run import Run
 from ..solvers import towards
 
 CANDIDATES = (0.0, *(10 ** (i / 8) for i in range(-16, 9)))  # w = 0 and 0.01 .. 10
+DECAY = 30.0  # parasitic decay over a sampling pass that is worth having: more only costs noise accuracy
 MAX_GAIN_DOWN = 100.0  # beyond it a float32 state ends above 1e-6
 
 
@@ -64,9 +66,18 @@ def gains(grid: list[float], form: Form) -> tuple[float, float]:
 
 
 def best_form(grid: list[float], interpolant: Interpolant) -> Form:
-    """The form with the smallest gain up times gain down on the falling `grid`."""
+    """The form with the smallest gain up times gain down on the falling `grid`, gains up to DECAY counting as DECAY.
+
+    Upward gain is downward decay, so the first form to reach DECAY (the smallest w) is kept on flow grids: equal
+    steps in u (w = 1/shift) would have no gain, and no decay either. Karras and log grids come out near w = 0.02.
+    """
     forms = [Form(interpolant, w) for w in CANDIDATES]
-    return min(forms, key=lambda form: math.prod(gains(grid, form)))
+
+    def cost(form: Form) -> float:
+        up, down = gains(grid, form)
+        return max(up, DECAY) * down
+
+    return min(forms, key=cost)
 
 
 def check_grid(grid: list[float], interpolant: Interpolant, spread: float) -> None:
