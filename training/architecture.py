@@ -67,9 +67,7 @@ def build_networks(
     from transformers import T5Config, T5EncoderModel
 
     transformer, control, text = (architecture[part] for part in ("transformer", "control", "text"))
-    base = CosmosTransformer3DModel(
-        in_channels=latent_channels + 1, out_channels=latent_channels, **dict(transformer)
-    )
+    base = CosmosTransformer3DModel(in_channels=latent_channels + 1, out_channels=latent_channels, **dict(transformer))
     shared = {
         k: transformer[k]
         for k in (

@@ -28,9 +28,7 @@ def save_checkpoint(
         for key, value in optimizer.state[parameter].items():
             tensors[f"adam.{key}.{name}"] = torch.as_tensor(value)
     part = path.with_suffix(".part")
-    save_file(
-        {name: t.contiguous().clone() for name, t in tensors.items()}, str(part), {"state": json.dumps(state)}
-    )
+    save_file({name: t.contiguous().clone() for name, t in tensors.items()}, str(part), {"state": json.dumps(state)})
     part.replace(path)
 
 

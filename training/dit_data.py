@@ -59,9 +59,7 @@ def load_scenes(folder: Path, tokenizer, length: int, limit: int | None = None) 
     if not scenes:
         raise UserError(f"{folder} holds no scene latents; run training.latents first.")
     if len(marks) > 1:
-        raise UserError(
-            f"{folder} mixes latents of {len(marks)} VAEs; delete it and run training.latents again."
-        )
+        raise UserError(f"{folder} mixes latents of {len(marks)} VAEs; delete it and run training.latents again.")
     return scenes
 
 

@@ -72,9 +72,7 @@ def main() -> None:
     parser.add_argument("--vae", type=Path, default=Path("models/embedded/vae"))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--fp32", action="store_true", help="no bf16 autocast")
-    parser.add_argument(
-        "--part", default="0/1", help="I/N: every N-th scene from the I-th, for several processes"
-    )
+    parser.add_argument("--part", default="0/1", help="I/N: every N-th scene from the I-th, for several processes")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
