@@ -53,7 +53,7 @@ def load_checkpoint(
         moments = {key: tensors.get(f"adam.{key}.{name}") for key in ("step", "exp_avg", "exp_avg_sq")}
         # A parameter that never got a gradient has no moments.
         if moments["step"] is not None:
-            optimizer.state[parameter] = moments
+            optimizer.state[parameter] = {key: value for key, value in moments.items() if value is not None}
     return read_state(path)
 
 

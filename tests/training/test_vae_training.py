@@ -1,0 +1,113 @@
+import math
+from argparse import Namespace
+
+import pytest
+import torch
+
+from training import vae as vae_training
+from training.optimizer import MixedOptimizer, orthogonalise
+from training.vae_start import build, start_from_principal_components
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def ramps(count, frames=9, size=32):
+    """Moving colour ramps: every block lies in a space of few dimensions, so 48 components lose nothing."""
+    t, y, x = torch.meshgrid(*(torch.linspace(-1, 1, n) for n in (frames, size, size)), indexing="ij")
+    weights = torch.rand(count, 3, 4, generator=generator()) - 0.5
+    return 0.5 * torch.einsum("nck,kthw->ncthw", weights, torch.stack([t, y, x, torch.ones_like(x)]))
+
+
+@pytest.fixture(scope="module")
+def started():
+    torch.manual_seed(0)
+    network = build()
+    start_from_principal_components(network, ramps(12))
+    return network.eval()
+
+
+@torch.no_grad()
+def test_the_start_is_a_transform_that_inverts_itself(started):
+    videos = ramps(12)
+    latents = started.encode(videos).latent_dist.mode()
+    error = (started.decode(latents).sample - videos).square().mean() / videos.var()
+    assert latents.shape == (12, 48, 3, 4, 4)
+    assert error < 1e-2  # a random start gives about 1
+
+
+@torch.no_grad()
+def test_latents_do_not_see_later_frames(started):
+    videos = ramps(1)
+    changed = videos.clone()
+    changed[:, :, 5:] = 0.3
+    before, after = (started.encode(v).latent_dist.mode() for v in (videos, changed))
+    torch.testing.assert_close(before[:, :, :2], after[:, :, :2], rtol=0, atol=0)
+    assert (before[:, :, 2] - after[:, :, 2]).abs().max() > 1e-3
+
+
+def test_orthogonalise_matches_the_singular_value_decomposition():
+    matrix = torch.randn(12, 4, 3, 3, 3, generator=generator())
+    u, _, v = torch.linalg.svd(matrix.flatten(1), full_matrices=False)
+    mine = orthogonalise(matrix).flatten(1)
+    values = torch.linalg.svdvals(mine)
+    assert 0.6 < values.min() and values.max() < 1.3
+    cosine = (mine * (u @ v)).sum() / (mine.norm() * (u @ v).norm())
+    assert cosine > 0.97
+
+
+def test_plain_group_is_adam():
+    mine, theirs = (torch.nn.Parameter(torch.linspace(-1, 1, 5)) for _ in range(2))
+    first = MixedOptimizer([{"params": [mine], "lr": 0.1, "orthogonal": False}])
+    second = torch.optim.Adam([theirs], lr=0.1, betas=(0.9, 0.99))
+    for _ in range(4):
+        for p in (mine, theirs):
+            p.grad = (p.detach() - 0.3) ** 3
+        first.step()
+        second.step()
+    torch.testing.assert_close(mine, theirs)
+
+
+def test_seeds_are_split(tmp_path):
+    for seed in (3, 600_001, 850_000, 900_000):
+        (tmp_path / f"scene_{seed:06d}.safetensors").touch()
+    assert [f.name for f in vae_training.scene_files(tmp_path)] == ["scene_000003.safetensors"]
+    assert [f.name for f in vae_training.scene_files(tmp_path, True)] == ["scene_850000.safetensors"]
+
+
+def write_scene(folder, seed):
+    from safetensors.torch import save_file
+
+    def noise(*shape):
+        return torch.randint(256, shape, generator=generator(seed), dtype=torch.uint8)
+
+    clips = {n: noise(5, 64, 64, 3) for n in ("rgb.synthetic", "rgb.photoreal.day", "segmentation")}
+    maps = {n: noise(5, 64, 64) for n in ("edge", "depth")}
+    save_file(clips | maps, str(folder / f"scene_{seed:06d}.safetensors"))
+
+
+def test_training_stops_resumes_and_exports_normalised_latents(tmp_path):
+    from diffusers import AutoencoderKLLTXVideo
+
+    from pipeline_core.models.vae import encode_clips
+
+    write_scene(tmp_path, 0)
+    write_scene(tmp_path, 850_000)
+    torch.manual_seed(0)
+    network, entries = build(8), []
+    args = Namespace(minutes=1e-3, scenes=tmp_path, out=tmp_path / "vae", every=60, validate=1)
+    args.__dict__.update(threads=2, batch=1, seed=0)
+    vae_training.train(network, tmp_path, args, {"step": 0, "seconds": 0.0}, entries.append)
+    steps = entries[-1]["step"]
+    assert steps >= 1 and math.isfinite(entries[-1]["psnr"]["synthetic"])
+    args.minutes += entries[-1]["seconds"] / 60
+    vae_training.train(build(8), tmp_path, args, {"step": 0, "seconds": 0.0}, entries.append)
+    assert entries[-1]["step"] > steps  # went on counting
+
+    exported = AutoencoderKLLTXVideo.from_pretrained(str(args.out), torch_dtype=torch.float32)
+    clips = vae_training.read_clips(tmp_path / "scene_000000.safetensors")
+    renders = torch.stack([c.float() / 255 for n, c in clips.items() if n.startswith("rgb.")])
+    latents = encode_clips(exported, renders)
+    assert latents.mean().abs() < 0.05
+    assert abs(latents.square().mean() - 1) < 0.05
