@@ -48,8 +48,11 @@ def test_lock_satisfies_the_runtime_requirements():
     requirements = pytest.importorskip("packaging.requirements")
     locked = [requirements.Requirement(line) for line in requirement_lines("requirements-dev.txt")]
     for python in ("3.10", "3.12"):
-        pins = {r.name: next(iter(r.specifier)).version for r in locked
-                if r.marker is None or r.marker.evaluate({"python_version": python})}
+        pins = {
+            r.name: next(iter(r.specifier)).version
+            for r in locked
+            if r.marker is None or r.marker.evaluate({"python_version": python})
+        }
         for wanted in map(requirements.Requirement, requirement_lines("requirements.txt")):
             assert wanted.specifier.contains(pins[wanted.name]), (python, wanted)
 
