@@ -1,6 +1,7 @@
 """Train the embedded video VAE on rendered scenes: one resumable command.
 
     python -m training.vae --minutes 25
+    python -m training.vae --minutes 60 --decoder-only --run training/runs/decoder
 
 Loss per clip: log(MSE + 2 MSE of 4x4 means + 1e-3), so that every clip gains decibels at the same rate, easy
 depth maps and hard aliased renders alike, and small lamps keep their mean colour.
@@ -20,6 +21,7 @@ import torch
 import torch.nn.functional as F
 
 from .checkpoint import load_checkpoint, read_state, save_checkpoint
+from .latents import load_vae
 from .optimizer import MixedOptimizer
 from .vae_start import build, start_from_principal_components
 
@@ -114,10 +116,15 @@ def measure_latents(vae: torch.nn.Module, files: list[Path]) -> tuple[torch.Tens
 
 
 def export(vae: torch.nn.Module, folder: Path, files: list[Path]) -> None:
-    """Measure latents_mean and latents_std and save in half precision in diffusers' layout."""
-    mean, std = measure_latents(vae, files)
-    vae.latents_mean.copy_(mean)
-    vae.latents_std.copy_(std)
+    """Save in half precision in diffusers' layout; latents_mean and latents_std are measured on `files`, if any.
+
+    Half-whitened: latents_std = sqrt(std * mean std), so normalised latents have a mean variance of one, and the
+    strong channels, whose errors show most in the picture, keep more weight than under full whitening.
+    """
+    if files:
+        mean, std = measure_latents(vae, files)
+        vae.latents_mean.copy_(mean)
+        vae.latents_std.copy_((std * std.mean()).sqrt())
     vae.half().save_pretrained(str(folder))
     vae.float()
 
@@ -125,12 +132,12 @@ def export(vae: torch.nn.Module, folder: Path, files: list[Path]) -> None:
 def parameter_groups(vae: torch.nn.Module) -> list[dict]:
     """Inner convolutions take orthogonalised steps; outer layers and biases take Adam's."""
     ends = ("coder.conv_in", "coder.conv_out")
-    inner = [p for n, p in vae.named_parameters() if p.ndim == 5 and not any(end in n for end in ends)]
-    chosen = {id(p) for p in inner}
-    outer = [p for p in vae.parameters() if id(p) not in chosen]
+    trained = {n: p for n, p in vae.named_parameters() if p.requires_grad}
+    inner = [n for n, p in trained.items() if p.ndim == 5 and not any(end in n for end in ends)]
+    outer = [n for n in trained if n not in inner]
     return [
-        {"params": inner, "orthogonal": True, "lr": RATES[True]},
-        {"params": outer, "orthogonal": False, "lr": RATES[False]},
+        {"params": [trained[n] for n in inner], "orthogonal": True, "lr": RATES[True]},
+        {"params": [trained[n] for n in outer], "orthogonal": False, "lr": RATES[False]},
     ]
 
 
@@ -206,8 +213,9 @@ def train(
             log({**state, "scenes": len(files), "loss": sum(losses) / len(losses), "psnr": scores})
             saved, losses = time.monotonic(), []
     pool.shutdown()
-    averaged_vae = averaged(vae, average)
-    export(averaged_vae, args.out, files[:: max(1, len(files) // 100)])
+    # A frozen encoder keeps the statistics it came with: latents made with it stay valid.
+    measured = [] if args.decoder_only else files[:: max(1, len(files) // 100)]
+    export(averaged(vae, average), args.out, measured)
 
 
 def averaged(vae: torch.nn.Module, average: dict[str, torch.Tensor]) -> torch.nn.Module:
@@ -236,6 +244,9 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("training/runs/vae"))
     parser.add_argument("--out", type=Path, default=Path("models/embedded/vae"))
     parser.add_argument("--channels", type=int, default=48)
+    parser.add_argument(
+        "--decoder-only", action="store_true", help="keep the encoder of the VAE in --out; use another --run"
+    )
     parser.add_argument("--batch", type=int, default=2, help="clips per thread and step")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--every", type=float, default=150, help="seconds between checkpoints")
@@ -252,11 +263,13 @@ def main() -> None:
             file.write(json.dumps(entry) + "\n")
         print(json.dumps(entry), flush=True)
 
-    vae = build(args.channels)
+    vae = load_vae(args.out) if args.decoder_only else build(args.channels)
+    vae.encoder.requires_grad_(not args.decoder_only)
     if (args.run / "vae.safetensors").exists():
         log({"resumed": read_state(args.run / "vae.safetensors")})
     else:
-        start_from_principal_components(vae, starting_videos(scene_files(args.scenes), 24))
+        if not args.decoder_only:
+            start_from_principal_components(vae, starting_videos(scene_files(args.scenes), 24))
         held_out = scene_files(args.scenes, validation=True)[: args.validate]
         log({"start": validate(vae, held_out), "parameters": sum(p.numel() for p in vae.parameters())})
     train(vae, args.run, args, {"step": 0, "seconds": 0.0, "channels": args.channels}, log)

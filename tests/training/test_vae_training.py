@@ -97,7 +97,7 @@ def test_training_stops_resumes_and_exports_normalised_latents(tmp_path):
     torch.manual_seed(0)
     network, entries = build(8), []
     args = Namespace(minutes=1e-3, scenes=tmp_path, out=tmp_path / "vae", every=60, validate=1)
-    args.__dict__.update(threads=2, batch=1, seed=0)
+    args.__dict__.update(threads=2, batch=1, seed=0, decoder_only=False)
     vae_training.train(network, tmp_path, args, {"step": 0, "seconds": 0.0}, entries.append)
     steps = entries[-1]["step"]
     assert steps >= 1 and math.isfinite(entries[-1]["psnr"]["synthetic"])
@@ -111,3 +111,15 @@ def test_training_stops_resumes_and_exports_normalised_latents(tmp_path):
     latents = encode_clips(exported, renders)
     assert latents.mean().abs() < 0.05
     assert abs(latents.square().mean() - 1) < 0.05
+
+    encoder = {n: p.clone() for n, p in exported.encoder.named_parameters()}
+    before = exported.decoder.conv_out.conv.weight.clone()
+    args.minutes, args.decoder_only, args.out = 1e-3, True, tmp_path / "refined"
+    exported.encoder.requires_grad_(False)
+    run = tmp_path / "decoder"
+    run.mkdir()
+    vae_training.train(exported, run, args, {"step": 0, "seconds": 0.0}, entries.append)
+    refined = AutoencoderKLLTXVideo.from_pretrained(str(args.out), torch_dtype=torch.float32)
+    assert all(torch.equal(p, encoder[n]) for n, p in refined.encoder.named_parameters())
+    torch.testing.assert_close(refined.latents_std, exported.latents_std, rtol=0, atol=0)
+    assert not torch.equal(refined.decoder.conv_out.conv.weight, before)
