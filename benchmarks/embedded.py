@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -25,15 +26,18 @@ from pipeline_core.conditions.segmentation import TAG, VEHICLE_TAGS  # noqa: E40
 from pipeline_core.enhance import enhance  # noqa: E402
 from pipeline_core.metrics.critic import load_critic  # noqa: E402
 from pipeline_core.metrics.fidelity import PSNR, SSIM  # noqa: E402
-from pipeline_core.metrics.objects import BASIC_COLOURS, LampColours, ObjectColours  # noqa: E402
+from pipeline_core.metrics.objects import LampColours, ObjectColours, object_colours  # noqa: E402
 from pipeline_core.metrics.realism import Realism  # noqa: E402
+from pipeline_core.metrics.report import write_json  # noqa: E402
 from pipeline_core.metrics.structure import EdgeF1  # noqa: E402
 from pipeline_core.metrics.temporal import FrameDifferenceError  # noqa: E402
 from pipeline_core.models.loading import load_video_model  # noqa: E402
 from pipeline_core.settings import EnhanceSettings  # noqa: E402
 from pipeline_core.world import make_scene, render_styles  # noqa: E402
 
+KINDS = {"vehicles": ("colour", VEHICLE_TAGS, 24), "signs": ("sign", [TAG["traffic sign"]], 12)}
 HELD_OUT, TUNING = range(900_000, 900_020), range(800_000, 800_006)
+PROTOTYPES = range(800_100, 800_124)
 SIZE = (96, 160)
 TUNED = Path(__file__).with_name("embedded_tuned.json")
 COLUMNS = ("row", "psnr", "ssim", "lamps", "vehicles", "signs", "edge_f1", "critic", "frechet", "temporal", "calls")
@@ -73,14 +77,12 @@ class Row:
         self.realism.update_reference(twin.rgb)
         lamps = LampColours(source.lights)
         lamps.update(output)
-        names = {o["instance"]: o["colour"] for o in source.scene["objects"] if o.get("colour") in BASIC_COLOURS}
-        vehicles = ObjectColours("vehicles", VEHICLE_TAGS, names=names)
-        signs = ObjectColours("signs", [TAG["traffic sign"]], min_pixels=12)
-        for metric in (vehicles, signs):
+        for what, (fact, tags, min_pixels) in KINDS.items():
+            names = {o["instance"]: o[fact] for o in source.scene["objects"] if fact in o}
+            metric = ObjectColours(what, tags, tuned()["prototypes"][what], names, min_pixels)
             metric.update(output, twin.rgb, source.classes, source.instances)
+            getattr(self, what).extend(d.kept for d in metric.decisions)
         self.lamps += [d.kept for d in lamps.decisions]
-        self.vehicles += [d.kept for d in vehicles.decisions]
-        self.signs += [d.kept for d in signs.decisions]
 
     def figures(self) -> dict:
         realism = {name: figure.value for name, figure in self.realism.compute().items()}
@@ -136,15 +138,41 @@ def measure(name: str, make: Callable, pairs: list[tuple], critic) -> dict:
     return row.figures()
 
 
+@lru_cache(maxsize=1)
+def tuned() -> dict:
+    """What --tune found; run it again after new weights."""
+    return json.loads(TUNED.read_text())
+
+
+def colour_prototypes(pairs: list[tuple]) -> dict[str, dict]:
+    """Mean colour of every named vehicle colour and kind of sign, as the photoreal twins show them."""
+    prototypes = {}
+    for what, (fact, tags, min_pixels) in KINDS.items():
+        seen: dict[str, list[Tensor]] = {}
+        for source, twin in pairs:
+            names = {o["instance"]: o[fact] for o in source.scene["objects"] if fact in o}
+            views = object_colours(twin.rgb, source.classes, source.instances, tags, min_pixels)
+            for (_, instance), colour in views.items():
+                seen.setdefault(names[instance], []).append(colour)
+        prototypes[what] = {name: torch.stack(views).mean(0).tolist() for name, views in sorted(seen.items())}
+    return prototypes
+
+
 def sdedit_settings() -> EnhanceSettings:
-    """The best SDEdit of the sweep; run --tune after new weights."""
-    tuned = json.loads(TUNED.read_text())
-    return EnhanceSettings(start="sdedit", strength=tuned["strength"], cfg=tuned["cfg"])
+    """The best SDEdit of the sweep."""
+    return EnhanceSettings(start="sdedit", strength=tuned()["strength"], cfg=tuned()["cfg"])
 
 
 def tune(frames: int) -> None:
     """Sweep SDEdit over strength x CFG on the tuning scenes; keep the setting nearest to the twin."""
     model, critic, pairs = load_video_model(), load_critic(), scenes(TUNING, frames)
+    wide = scenes(PROTOTYPES, 5)
+    found = {
+        "seeds": list(TUNING),
+        "prototype_seeds": [PROTOTYPES.start, PROTOTYPES.stop],
+        "prototypes": colour_prototypes(wide),
+    }
+    write_json(TUNED, found)
     rows = []
     for strength in SWEEP["strength"]:
         for cfg in SWEEP["cfg"]:
@@ -155,12 +183,7 @@ def tune(frames: int) -> None:
             )
     best = max(rows, key=lambda row: row["psnr"])
     common.print_table(rows, COLUMNS)
-    TUNED.write_text(
-        json.dumps(
-            {"seeds": list(TUNING), "strength": best["strength"], "cfg": best["cfg"], "psnr": best["psnr"]}, indent=1
-        )
-        + "\n"
-    )
+    write_json(TUNED, found | {name: best[name] for name in ("strength", "cfg", "psnr")})
 
 
 def steering(model, pairs: list[tuple]) -> dict[str, dict]:

@@ -14,7 +14,7 @@ from .enhance import enhance_file
 from .metrics import measure
 from .render import render_file
 
-SEED, FRAMES, FPS, SIZE = 910_003, 49, 16.0, (96, 160)
+SEED, FRAMES, FPS, SIZE = 910_003, 49, 24.0, (96, 160)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

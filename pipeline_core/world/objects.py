@@ -64,7 +64,7 @@ class Builder:
         z = low + rng.uniform(8, 30)
         while z < high + 60:
             lane = rng.randrange(self.lanes)
-            self.car(-LANE * (lane + 0.5), z, pi, -rng.uniform(3.0, 8.0))
+            self.car(-LANE * (lane + 0.5), z, pi, -rng.uniform(2.0, 5.0))
             z += rng.uniform(16, 50)
         if self.lanes == 2:
             self.begin("beside", first_instance=500)

@@ -68,7 +68,7 @@ class Scene:
         return Camera(position, yaw, height, width)
 
 
-def make_scene(seed: int, fps: float = 16.0, length: float = 240.0, area: str | None = None) -> Scene:
+def make_scene(seed: int, fps: float = 24.0, length: float = 240.0, area: str | None = None) -> Scene:
     """The scene of a seed.
 
     fps: frames per second (affects motion per frame only); length: metres of street laid out ahead of the
@@ -83,10 +83,10 @@ def make_scene(seed: int, fps: float = 16.0, length: float = 240.0, area: str | 
     chosen = rng.choice(AREAS)
     area = area or chosen
     lanes = rng.choice((1, 1, 2))
-    speed = rng.uniform(3.0, 8.0)
-    weave = (rng.uniform(0.0, 0.35), rng.uniform(0.05, 0.15), rng.uniform(0, 2 * pi))
+    speed = rng.uniform(2.0, 4.5)
+    weave = (rng.uniform(0.0, 0.25), rng.uniform(0.03, 0.08), rng.uniform(0, 2 * pi))
     sun_azimuth = rng.choice((-1, 1)) * rng.uniform(0.25, 0.75) * pi  # 0 is ahead, pi/2 to the right
-    start = BLOCK / 2 - CROSS_HALF_WIDTH - rng.uniform(7.0, 27.0)
+    start = BLOCK / 2 - CROSS_HALF_WIDTH - rng.uniform(6.0, 22.0)
     builder = objects.Builder(seed, area, lanes)
     crossings = []
     for block in range(-1, int(length // BLOCK) + 2):

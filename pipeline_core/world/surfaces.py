@@ -114,8 +114,8 @@ def _windows(material, hits, rel, size, variant, instance, paint, glass, window)
     wall = (material == INDEX["wall"]) & (hits.normal[..., 1].abs() < 0.5)
     along = torch.where(hits.normal[..., 0].abs() > 0.5, rel[..., 2], rel[..., 0])
     height = hits.local[..., 1]
-    period = 2.9 + 0.5 * variant
-    u, v = along / period + 100.0, (height - 0.9) / 3.6
+    period = 3.6 + 0.5 * variant
+    u, v = along / period + 100.0, (height - 0.9) / 4.0
     pane = wall & ((torch.remainder(u, 1.0) - 0.5).abs() < 0.27) & ((torch.remainder(v, 1.0) - 0.5).abs() < 0.3)
     pane &= (height > 0.9) & (height < 2 * size[..., 1] - 0.7)
     number = torch.remainder(u.floor() * 37 + v.floor() * 101 + instance * 17, 97.0) / 97.0
