@@ -1,6 +1,6 @@
 """Train the critic (synthetic against photoreal frames) on scenes of its own: one command.
 
-    python -m training.render --first 600000 --count 200
+    python -m training.render --first 600000 --count 60
     python -m training.critic
 
 Both classes pass through the same random exposure, gamma, colour cast, saturation, blur and noise, half of each
@@ -38,7 +38,7 @@ def critic_scenes(folder: Path) -> list[Path]:
     if len(files) < 20:
         raise UserError(
             f"{folder} holds {len(files)} scenes with seeds from {FIRST_SEED}; 20 are needed: "
-            f"python -m training.render --first {FIRST_SEED} --count 200"
+            f"python -m training.render --first {FIRST_SEED} --count 60"
         )
     return files
 
