@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .conditions.estimators import Estimators, estimated_limits
 from .conditions.maps import available_controls, clip_disparity_limits, window_maps
 from .conditions.stack import normalise_weights
 from .diffusion import CFG, FLOW, VE, calibrate_noise, guided, invert, karras_sigmas, sample, truncate
@@ -23,6 +24,7 @@ from .settings import EnhanceSettings, resolve
 
 if TYPE_CHECKING:
     from .conditions.buffers import Buffers
+    from .conditions.depth import DisparityLimits
     from .models.video_model import VideoModel
 
 # progress(done model steps, all model steps): called after every step of every window.
@@ -54,7 +56,8 @@ class Job:
     texts: dict[str, Tensor]
     weights: dict[str, float]
     buffers: Buffers | None
-    limits: object
+    estimators: Estimators
+    limits: DisparityLimits | None
     report: Report
 
 
@@ -64,9 +67,11 @@ def enhance(
     settings: EnhanceSettings | None = None,
     buffers: Buffers | None = None,
     progress: Progress | None = None,
+    estimators: Estimators = Estimators(),
 ) -> tuple[Tensor, Report]:
     """Enhance a clip in memory. frames (T, H, W, 3) in [0, 1]; returns frames of the same shape and the report."""
-    job = prepare(len(frames), tuple(frames.shape[1:3]), model, settings or EnhanceSettings(), buffers)
+    size = tuple(frames.shape[1:3])
+    job = prepare(len(frames), size, model, settings or EnhanceSettings(), buffers, estimators, lambda: frames)
     result = torch.stack(list(run(job, frames, progress)))
     return result, job.report
 
@@ -77,9 +82,13 @@ def prepare(
     model: VideoModel,
     settings: EnhanceSettings,
     buffers: Buffers | None = None,
+    estimators: Estimators = Estimators(),
+    read: Callable[[], Iterable[Tensor]] | None = None,
 ) -> Job:
-    """Plan a job for a clip of `frame_count` frames of `size` (height, width), before any frame is read.
+    """Plan a job for a clip of `frame_count` frames of `size` (height, width).
 
+    buffers: the simulator's; estimators: models for what the buffers lack; read: gives the clip's frames from the
+    start, used for a first pass where depth is estimated, because its scale is the whole clip's.
     Raises UserError for settings out of range and for an unknown control.
     """
     preset = model.preset
@@ -88,12 +97,14 @@ def prepare(
     notes = []
     controls, missing = {}, []
     for name, weight in settings.controls.items():
-        if name in available_controls(buffers):
+        if name in available_controls(buffers, estimators):
             controls[name] = weight
         elif weight > 0:
             missing.append(name)
     if missing:
-        notes.append(f"No {' and no '.join(missing)} control: the clip came without such buffers.")
+        notes.append(
+            f"No {' and no '.join(missing)} control: the clip came without such buffers and no model for it was given."
+        )
     weights = {name: weight for name, weight in normalise_weights(controls).items() if weight > 0}
     work_size = working_size(size, preset.size, preset.spatial_ratio * 2)
     if work_size != size:
@@ -119,7 +130,12 @@ def prepare(
         "compute_factor": round(compute_factor(windows, frame_count), 3),
         "work_size": list(work_size),
     }
-    limits = clip_disparity_limits(buffers) if "depth" in weights else None
+    limits = None
+    if "depth" in weights and buffers is not None and "depth" in buffers.channels:
+        limits = clip_disparity_limits(buffers)
+    elif "depth" in weights:
+        small = (resize(as_floats(frame)[None], work_size)[0] for frame in read())
+        limits = estimated_limits(estimators.depth, small)
     return Job(
         model,
         settings,
@@ -129,6 +145,7 @@ def prepare(
         texts,
         weights,
         buffers,
+        estimators,
         limits,
         Report(settings.to_dict(), notes, plan),
     )
@@ -170,10 +187,10 @@ def working_size(size: tuple[int, int], trained: tuple[int, int], multiple: int)
 
 def _enhance_window(job: Job, index: int, clip: Tensor, step_done: Callable) -> Tensor:
     """One window (T, H, W, 3) through the model, at the clip's own size again."""
-    clip = clip.float() / 255 if clip.dtype == torch.uint8 else clip
+    clip = as_floats(clip)
     window, model, settings = job.windows[index], job.model, job.settings
     small = resize(clip, job.work_size)
-    maps = window_maps(job.weights, small, window.start, job.buffers, job.limits)
+    maps = window_maps(job.weights, small, window.start, job.buffers, job.estimators, job.limits)
     hints = {name: model.encode_hint(values) for name, values in maps.items()}
     interpolant = {"ve": VE, "flow": FLOW}[model.preset.interpolant]
     predict = model.predictor(job.texts, hints, job.weights, interpolant)
@@ -215,6 +232,11 @@ def enhance_latent(
         )
         fresh, entry = calibration.noise, {"calibration": calibration.report.to_dict()}
     return sample(denoise, fresh, sigmas, interpolant, x0=x0, solver=settings.solver, callback=step_done), entry
+
+
+def as_floats(frames: Tensor) -> Tensor:
+    """uint8 frames to [0, 1]; floats as they are."""
+    return frames.float() / 255 if frames.dtype == torch.uint8 else frames
 
 
 def resize(clip: Tensor, size: tuple[int, int]) -> Tensor:

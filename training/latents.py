@@ -14,6 +14,7 @@ from pipeline_core.errors import UserError
 from pipeline_core.models.vae import encode_clips
 
 BENCHMARK_SEEDS = 900_000
+CRITIC_SEEDS = 600_000  # from here on scenes belong to the critic, to tuning and to validation
 
 
 def scene_seed(path: Path) -> int:
@@ -78,8 +79,8 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     vae, mark = load_vae(args.vae), fingerprint(args.vae)
     index, count = map(int, args.part.split("/"))
-    for source in tqdm(sorted(args.scenes.glob("scene_*.safetensors"))[index::count]):
-        scene_seed(source)
+    sources = [p for p in sorted(args.scenes.glob("scene_*.safetensors")) if scene_seed(p) < CRITIC_SEEDS]
+    for source in tqdm(sources[index::count]):
         target = args.out / source.name
         if not target.exists():
             encode_scene(vae, source, target, mark, not args.fp32)

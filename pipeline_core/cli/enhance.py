@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .. import media
 from ..conditions.buffers import open_buffers
+from ..conditions.estimators import Estimators, load_estimators
 from ..conditions.stack import parse_controls
 from ..enhance import prepare
 from ..enhance import run as run_job
@@ -19,6 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", type=Path, help="the synthetic clip")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the enhanced clip (.mp4, .mov, .mkv)")
     parser.add_argument("--buffers", type=Path, help="buffers folder; default: INPUT_buffers if it is there")
+    parser.add_argument("--depth-model", type=Path, help="transformers folder, used where the buffers have no depth")
+    parser.add_argument("--segmentation-model", type=Path, help="likewise for the classes")
     parser.add_argument("--model", type=Path, help="model folder in diffusers format; default: the embedded model")
     parser.add_argument("--prompt", help="what the result should look like")
     parser.add_argument("--negative", help="what it should not look like")
@@ -51,8 +54,9 @@ def run(options: argparse.Namespace) -> None:
         seed=options.seed,
     )
     buffers = find_buffers(options.input, options.buffers)
+    estimators = load_estimators(options.depth_model, options.segmentation_model)
     model = load_video_model(options.model)
-    report = enhance_file(options.input, options.output, info, model, settings, buffers)
+    report = enhance_file(options.input, options.output, info, model, settings, buffers, estimators)
     if options.report:
         write_json(options.report, report)
 
@@ -65,11 +69,14 @@ def find_buffers(clip: Path, folder: Path | None):
     return open_buffers(folder, clip) if folder is not None else None
 
 
-def enhance_file(source: Path, target: Path, info, model, settings: EnhanceSettings, buffers) -> dict:
+def enhance_file(
+    source: Path, target: Path, info, model, settings: EnhanceSettings, buffers, estimators: Estimators = Estimators()
+) -> dict:
     """Stream a file through the job with a progress bar; returns the report as plain data."""
     from tqdm import tqdm
 
-    job = prepare(info.frames, (info.height, info.width), model, settings, buffers)
+    size = (info.height, info.width)
+    job = prepare(info.frames, size, model, settings, buffers, estimators, lambda: media.read_frames(source))
     for note in job.report.notes:
         print(f"note: {note}")
     plan = job.report.plan

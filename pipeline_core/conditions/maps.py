@@ -11,6 +11,7 @@ from torch import Tensor
 from .buffers import Buffers
 from .depth import DisparityLimits, disparity_limits, disparity_map
 from .edges import edge_map
+from .estimators import Estimators
 from .segmentation import TAG, segmentation_map
 
 _CHUNK = 16
@@ -22,14 +23,12 @@ def clip_disparity_limits(buffers: Buffers) -> DisparityLimits:
     return disparity_limits(buffers.depth(start, min(start + _CHUNK, buffers.frames)) for start in starts)
 
 
-def available_controls(buffers: Buffers | None) -> tuple[str, ...]:
-    """Controls that can be made: edges always, the others from the buffers that are there."""
+def available_controls(buffers: Buffers | None, estimators: Estimators) -> tuple[str, ...]:
+    """Controls that can be made: edges always, the others from buffers or from a model."""
     channels = buffers.channels if buffers is not None else ()
-    return (
-        "edge",
-        *(["depth"] if "depth" in channels else []),
-        *(["segmentation"] if "semantic" in channels else []),
-    )
+    depth = "depth" in channels or estimators.depth is not None
+    segmentation = "semantic" in channels or estimators.segmentation is not None
+    return ("edge", *(["depth"] if depth else []), *(["segmentation"] if segmentation else []))
 
 
 def window_maps(
@@ -37,26 +36,32 @@ def window_maps(
     frames: Tensor,
     start: int,
     buffers: Buffers | None,
+    estimators: Estimators,
     limits: DisparityLimits | None,
 ) -> dict[str, Tensor]:
     """Maps for the window whose first global frame is `start`, at the frames' size.
 
-    frames (T, H, W, 3) in [0, 1], padding frames included. Returns {"edge": (T, H, W), "depth": (T, H, W) near = 1,
-    "segmentation": (T, H, W, 3)}, each in [0, 1]. Where the buffers name traffic lights, edges ignore their inside:
-    which lamp is lit is not structure.
+    frames (T, H, W, 3) in [0, 1], padding frames included; limits: of the whole clip. Returns {"edge": (T, H, W),
+    "depth": (T, H, W) near = 1, "segmentation": (T, H, W, 3)}, each in [0, 1]; the buffers go before the models.
+    Where traffic lights are known, edges ignore their inside: which lamp is lit is not structure.
     """
-    count, size = len(frames), frames.shape[1:3]
+    controls, count, size = tuple(controls), len(frames), frames.shape[1:3]
     classes = None
     if buffers is not None and "semantic" in buffers.channels:
         classes = _fit(_window(buffers.classes, buffers.frames, start, count).float()[:, None], size, "nearest")
         classes = classes[:, 0].to(torch.uint8)
+    elif estimators.segmentation is not None:
+        classes = estimators.segmentation(frames)
     maps = {}
     for name in controls:
         if name == "edge":
-            maps[name] = edge_map(frames, ignore=None if classes is None else classes == TAG["traffic light"])
-        elif name == "depth":
+            ignore = None if classes is None else classes == TAG["traffic light"]
+            maps[name] = edge_map(frames, ignore=ignore)
+        elif name == "depth" and buffers is not None and "depth" in buffers.channels:
             depth = _window(buffers.depth, buffers.frames, start, count)
             maps[name] = _fit(disparity_map(depth, limits)[:, None], size, "area")[:, 0]
+        elif name == "depth":
+            maps[name] = disparity_map(estimators.depth(frames), limits)
         else:
             maps[name] = segmentation_map(classes)
     return maps

@@ -24,7 +24,7 @@ class Preset:
     window: int = 17
     overlap: int = 5
     size: tuple[int, int] = (96, 160)
-    fps: float = 10.0
+    fps: float = 24.0
     temporal_ratio: int = 4
     spatial_ratio: int = 8
     max_text_tokens: int = 64
@@ -36,9 +36,9 @@ class Preset:
     start: str = "inversion"
     strength: float = 1.0
     cfg: float = 1.0
-    prompt: str = "a photorealistic dashcam video of a street, daytime, clear weather"
+    prompt: str = "a photorealistic dashcam video, on a clear sunny day"
     negative_prompt: str = ""
-    inversion_prompt: str = "a synthetic computer game video of a street"
+    inversion_prompt: str = "a synthetic driving simulator render, flat shading"
     hint_normalisation: str = "vae"
     control_weights: dict[str, float] = field(default_factory=lambda: {"edge": 1.0, "depth": 1.0, "segmentation": 1.0})
 
