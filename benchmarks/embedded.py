@@ -216,7 +216,7 @@ def main() -> None:
     parser = common.parser(__doc__.split("\n")[0])
     parser.add_argument("--tune", action="store_true", help="sweep SDEdit on the tuning scenes and stop")
     parser.add_argument("--scenes", type=int, default=len(HELD_OUT), help="fewer scenes, for a quick look")
-    parser.add_argument("--frames", type=int, default=33)
+    parser.add_argument("--frames", type=int, default=25)
     options = parser.parse_args()
     if options.tune:
         return tune(options.frames)

@@ -27,8 +27,8 @@ known truth. It is **small** and knows **only that world**: on other footage it 
   day and photoreal in one other look; every {every}th seed held out of the DiT's training. The critic saw seeds from
   600000, settings were tuned on seeds from 800000, and benchmarks use seeds from 900000 only.
 - **VAE**: {vae_steps} steps in {vae_minutes:.0f} minutes; validation PSNR {vae_psnr}.
-- **DiT, control branches, text encoder**: {dit_steps} steps in {dit_minutes:.0f} minutes, flow matching; training loss
-  {dit_loss:.3f}, held-out velocity error {held_out:.3f} (by flow time in fifths: {bins}).
+- **DiT, control branches, text encoder**: {dit_steps} steps in {dit_minutes:.0f} minutes, an EDM denoiser on
+  flow times; training loss {dit_loss:.3f}, held-out prediction error {held_out:.3f} (flow time in fifths: {bins}).
 - **Hardware**: {machine}, {cores} CPU cores, no GPU, torch {torch}.
 - **Control maps** carry neither colours nor lamp positions: edges are blind inside signal heads, depth is disparity
   normalised over the clip, segmentation has class colours only.

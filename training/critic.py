@@ -81,9 +81,7 @@ def disturb(frames: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return torch.where(mirrored, x.flip(-1), x).clamp(0, 1)
 
 
-def draw_batch(
-    frames: dict[bool, torch.Tensor], generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
+def draw_batch(frames: dict[bool, torch.Tensor], generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Equal numbers of both classes, one random window for all: (B, 3, 80, 128) and labels (B,)."""
     parts, (h, w) = [], CROP
     for kind in (True, False):

@@ -1,4 +1,4 @@
-"""Train the embedded DiT, its control branches and text encoder by flow matching, v = e - x0 (resumable).
+"""Train the embedded DiT, its control branches and text encoder as an EDM denoiser on flow times (resumable).
 
 On a machine that does other work too, start it with OMP_WAIT_POLICY=passive or --threads 1: threads that spin
 for each other on busy cores are many times slower than one thread.
@@ -17,6 +17,7 @@ import torch
 from tqdm import tqdm
 
 from pipeline_core.models.cosmos import cosmos_forward
+from pipeline_core.models.prediction import network_input, training_target
 from pipeline_core.models.text import embed_tokens
 
 from .architecture import ARCHITECTURE, MODALITIES, EmbeddedNetworks, build_networks, parameter_counts
@@ -25,20 +26,23 @@ from .dit_data import Batch, draw_batch, load_scenes, split
 from .export import export
 
 BINS = 5
+# As wide as a token of the latent, the embedded DiT has no room to carry noise through: EDM's skip does that.
+PREDICTION = "edm"
 
 
-def velocity_errors(networks: EmbeddedNetworks, batch: Batch, autocast: bool) -> torch.Tensor:
-    """Per-sample mean of |v - (e - x0)|^2 at x = (1 - s) x0 + s e; shape (B,)."""
+def prediction_errors(networks: EmbeddedNetworks, batch: Batch, autocast: bool) -> torch.Tensor:
+    """Per-sample mean square of what the network answers minus what it should (prediction.py); shape (B,)."""
     s = batch.sigma.view(-1, 1, 1, 1, 1)
-    x = (1 - s) * batch.x0 + s * batch.noise
+    x = network_input((1 - s) * batch.x0 + s * batch.noise, s, PREDICTION)
     controls = [
         (branch, batch.hints[name], batch.weights[name] if batch.weights[name].any() else 0.0)
         for name, branch in networks.branches.items()
     ]
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         text = embed_tokens(networks.text_encoder, batch.ids, batch.mask)
-        v = cosmos_forward(networks.transformer, controls, x, batch.sigma, text)
-    return (v.float() - (batch.noise - batch.x0)).square().flatten(1).mean(1)
+        answer = cosmos_forward(networks.transformer, controls, x, batch.sigma, text)
+    target = training_target(batch.x0, batch.noise, s, PREDICTION)
+    return (answer.float() - target).square().flatten(1).mean(1)
 
 
 def by_sigma(sigmas: torch.Tensor, errors: torch.Tensor) -> list[float | None]:
@@ -49,7 +53,7 @@ def by_sigma(sigmas: torch.Tensor, errors: torch.Tensor) -> list[float | None]:
 
 @torch.no_grad()
 def held_out_error(networks: EmbeddedNetworks, held, seed: int, autocast: bool, batches: int = 12) -> dict:
-    """Velocity error on scenes that are never trained on, same draws every time; control and text as in training."""
+    """Prediction error on scenes that are never trained on, same draws every time; control and text as in training."""
     sigmas, errors = [], []
     for index in range(batches):
         batch = draw_batch(held, list(networks.branches), 4, seed + 1, index)
@@ -57,7 +61,7 @@ def held_out_error(networks: EmbeddedNetworks, held, seed: int, autocast: bool, 
         stratified = (torch.arange(4) + 4 * index + 0.5) / (4 * batches)
         batch = Batch(**{**vars(batch), "sigma": stratified})
         sigmas.append(stratified)
-        errors.append(velocity_errors(networks, batch, autocast))
+        errors.append(prediction_errors(networks, batch, autocast))
     sigma, error = torch.cat(sigmas), torch.cat(errors)
     return {"held_out": round(error.mean().item(), 4), "held_out_bins": by_sigma(sigma, error)}
 
@@ -143,7 +147,7 @@ def train(args: argparse.Namespace, architecture: Mapping[str, Mapping] = ARCHIT
         for group in optimizer.param_groups:
             group["lr"] = rate
         batch = draw_batch(scenes, MODALITIES, args.batch, args.seed, step)
-        errors = velocity_errors(networks, batch, not args.fp32)
+        errors = prediction_errors(networks, batch, not args.fp32)
         errors.mean().backward()
         norm = torch.nn.utils.clip_grad_norm_(networks.parameters(), args.clip)
         optimizer.step()

@@ -169,9 +169,7 @@ def gradients(
     return sum(loss for loss, _ in results) / len(results), summed
 
 
-def train(
-    vae: torch.nn.Module, run: Path, args: argparse.Namespace, state: dict, log: Callable[[dict], None]
-) -> None:
+def train(vae: torch.nn.Module, run: Path, args: argparse.Namespace, state: dict, log: Callable[[dict], None]) -> None:
     """Step until the minutes are spent; checkpoints and validation every `args.every` seconds."""
     pool = ThreadPoolExecutor(args.threads)
     optimizer = MixedOptimizer(parameter_groups(vae), pool.map)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from ..errors import UserError
+from .prediction import PREDICTIONS
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class Preset:
 
     window: pixel frames of one pass. size: (height, width) in pixels the model was trained at.
     temporal_ratio, spatial_ratio: pixel frames and pixels per latent cell. max_text_tokens: prompt length.
+    prediction: what the network answers, "flow" or "edm" (see prediction.py).
     interpolant: "ve" or "flow", the state the sampler steps; sigma_min, sigma_max, rho: the Karras grid on it
     (flow grids read sigma_max as the largest flow time). hint_normalisation: "vae" = the VAE's latent statistics.
     control_weights: modality -> weight before the w / max(1, sum w) rule.
@@ -28,6 +30,7 @@ class Preset:
     temporal_ratio: int = 4
     spatial_ratio: int = 8
     max_text_tokens: int = 64
+    prediction: str = "flow"
     interpolant: str = "ve"
     sigma_min: float = 0.02
     sigma_max: float = 80.0
@@ -57,7 +60,11 @@ def read_preset(folder: Path) -> Preset:
         raise UserError(f"{path} names the unknown setting {unknown[0]!r}; remove it from the preset.")
     if "size" in values:
         values["size"] = tuple(values["size"])
-    return Preset(**values)
+    preset = Preset(**values)
+    if preset.prediction not in PREDICTIONS:
+        known = " or ".join(PREDICTIONS)
+        raise UserError(f"{path} says prediction {preset.prediction!r}; write {known} there.")
+    return preset
 
 
 def write_preset(preset: Preset, folder: Path) -> None:

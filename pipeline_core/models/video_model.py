@@ -11,6 +11,7 @@ from torch import Tensor
 from ..diffusion import FLOW, VE, Interpolant
 from ..errors import UserError
 from .cosmos import cosmos_forward
+from .prediction import clean_prediction, network_input
 from .preset import Preset
 from .text import embed_tokens, tokenise
 from .vae import decode_latents, encode_clips
@@ -73,7 +74,7 @@ class VideoModel:
         weights: Mapping[str, float | Tensor],
         interpolant: Interpolant,
     ) -> Predict:
-        """predict(x, sigma, branches) -> [x0 per branch] by one batched forward; x0 = x_t - t v (flow matching).
+        """predict(x, sigma, branches) -> [x0 per branch] by one batched forward; see prediction.py for x0.
 
         conditions: branch name -> text embedding (1, tokens, D). hints: modality -> hint latent.
         weights: modality -> weight after the w / max(1, sum w) rule: a float, or a map (T, H, W) in pixels or
@@ -100,7 +101,8 @@ class VideoModel:
             t = sigma * a
             count = len(branches)
             flow = x * a
-            state = flow.to(self.device, torch.float32).repeat(count, 1, 1, 1, 1)
+            shown = network_input(flow, t, self.preset.prediction)
+            state = shown.to(self.device, torch.float32).repeat(count, 1, 1, 1, 1)
             batch = state.shape[0]
             text = torch.cat([conditions[name].expand(x.shape[0], -1, -1) for name in branches]).to(state)
             controls = [
@@ -114,15 +116,15 @@ class VideoModel:
             timestep = torch.full((batch,), t, device=self.device)
             dtype = self.transformer.patch_embed.proj.weight.dtype
             with self._autocast():
-                v = cosmos_forward(
+                answer = cosmos_forward(
                     self.transformer,
                     [(b, h.to(dtype), w) for b, h, w in controls],
                     state.to(dtype),
                     timestep,
                     text.to(dtype),
                 )
-            v = v.to(flow)
-            return [flow - t * part for part in v.chunk(count)]
+            parts = answer.to(flow).chunk(count)
+            return [clean_prediction(flow, part, t, self.preset.prediction) for part in parts]
 
         return predict
 

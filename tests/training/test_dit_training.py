@@ -8,9 +8,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline_core.errors import UserError
+from pipeline_core.models.prediction import training_target
 from training.architecture import ARCHITECTURE, build_networks, parameter_counts
 from training.captions_tokenizer import train_tokenizer
-from training.dit import learning_rate, train, velocity_errors
+from training.dit import PREDICTION, learning_rate, prediction_errors, train
 from training.dit_data import draw_batch, load_scenes, split
 
 TINY = {
@@ -69,9 +70,9 @@ def test_training_lowers_the_error_of_the_averaged_weights(data):
     root, _ = data
     train(arguments(root, "run", 60), TINY)
     lines = [json.loads(line) for line in (root / "run" / "log.jsonl").read_text().splitlines()]
-    # Predicting nothing has the error |e - x0|^2 = 1 + |x0|^2: here 1 + (4 + 1 + 2.25 + 6.25) / 4 + 0.04 = 4.4.
-    # Knowing the level of each channel, which all scenes share, leaves about 1 at most.
-    assert lines[-1]["held_out"] < 2.2
+    # Predicting nothing has the error |t x0 - (1 - t) e|^2 / n^2, on average over t half of |x0|^2 + 1: here
+    # ((4 + 1 + 2.25 + 6.25) / 4 + 0.04 + 1) / 2 = 2.2. Knowing the level of each channel leaves about 0.5.
+    assert lines[-1]["held_out"] < 1.4
 
 
 def test_fresh_networks_predict_nothing_and_controls_start_silent(data):
@@ -79,8 +80,9 @@ def test_fresh_networks_predict_nothing_and_controls_start_silent(data):
     networks = build_networks(4, len(tokenizer), 0, TINY)
     scenes = load_scenes(root / "latents", tokenizer, 8)
     batch = draw_batch(scenes, ["edge", "depth", "segmentation"], 3, 0, 0)
-    errors = velocity_errors(networks, batch, autocast=False)
-    assert torch.allclose(errors, (batch.noise - batch.x0).square().flatten(1).mean(1))
+    errors = prediction_errors(networks, batch, autocast=False)
+    target = training_target(batch.x0, batch.noise, batch.sigma.view(-1, 1, 1, 1, 1), PREDICTION)
+    assert torch.allclose(errors, target.square().flatten(1).mean(1))
     assert all(block.after_proj.weight.abs().max() == 0 for block in networks.branches["edge"].control_blocks)
     again = build_networks(4, len(tokenizer), 0, TINY).state_dict()
     assert all(torch.equal(value, again[name]) for name, value in networks.state_dict().items())
