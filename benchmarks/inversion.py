@@ -193,6 +193,8 @@ def plot(rows: list[dict], path: Path) -> None:
             if points:
                 axis.plot(*zip(*points, strict=True), marker="o", markersize=4, label=method)
         axis.set(title=name, xlabel="network calls, both passes", xscale="log", yscale="log")
+        axis.set_xticks([20, 50, 100, 200], labels=["20", "50", "100", "200"])
+        axis.set_xticks([], minor=True)
         axis.grid(alpha=0.3)
     axes[0][0].set_ylabel("round-trip error, relative L2")
     axes[0][-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))

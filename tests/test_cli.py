@@ -206,3 +206,26 @@ def test_a_cancel_leaves_nothing_behind(clip, model_folder, tmp_path, monkeypatc
         == 130
     )
     assert calls and not list(tmp_path.iterdir())
+
+
+def test_the_demo_leaves_everything_it_promises(tmp_path, capsys):
+    from PIL import Image
+
+    folder = tmp_path / "demo"
+    assert main(["demo", "-o", str(folder), "--frames", "5"]) == 0
+    names = {p.name for p in folder.iterdir()}
+    assert names == {
+        "source.mp4",
+        "source_buffers",
+        "twin.mp4",
+        "enhanced.mp4",
+        "side_by_side.mp4",
+        "contact_sheet.png",
+        "report.json",
+    }
+    assert media.probe(folder / "side_by_side.mp4").width == 2 * media.probe(folder / "source.mp4").width
+    figures = json.loads((folder / "report.json").read_text())["metrics"]["figures"]
+    assert figures["to the reference"]["psnr"]["value"] > 15
+    with Image.open(folder / "contact_sheet.png") as sheet:
+        assert sheet.width > 1500 and sheet.height > 600
+    assert "contact_sheet.png" in capsys.readouterr().out

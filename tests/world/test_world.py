@@ -73,7 +73,7 @@ def test_flow_leads_to_the_same_thing_in_the_next_frame():
     y, x = torch.meshgrid(torch.arange(SIZE[0]), torch.arange(SIZE[1]), indexing="ij")
     followed = stayed = total = 0
     for seed in range(5):
-        flat = render(make_scene(seed, fps=6.0), 2, SIZE)
+        flat = render(make_scene(seed, fps=3.0), 2, SIZE)
         u = (x + 0.5 + flat.flow[0, ..., 0]).floor().long()
         v = (y + 0.5 + flat.flow[0, ..., 1]).floor().long()
         inside = (u >= 0) & (u < SIZE[1]) & (v >= 0) & (v < SIZE[0])
@@ -82,7 +82,7 @@ def test_flow_leads_to_the_same_thing_in_the_next_frame():
         stayed += int((thing[0][inside] != thing[1][inside]).sum())
         total += int(inside.sum())
     # What is left is what gets covered or uncovered.
-    assert followed < 0.08 * total and followed < 0.7 * stayed
+    assert followed < 0.1 * total and followed < 0.7 * stayed
 
 
 def test_flow_of_the_road_is_the_projected_ego_motion(scene, twin):
