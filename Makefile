@@ -21,6 +21,7 @@ test: lint
 	$(PY) -m pytest
 
 bench: setup
+	@mkdir -p benchmarks/out
 	$(PY) benchmarks/embedded.py --json benchmarks/out/embedded.json
 
 train: setup

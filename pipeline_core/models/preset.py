@@ -18,7 +18,7 @@ class Preset:
     temporal_ratio, spatial_ratio: pixel frames and pixels per latent cell. max_text_tokens: prompt length.
     prediction: what the network answers, "flow" or "edm" (see prediction.py).
     interpolant: "ve" or "flow", the state the sampler steps; sigma_min, sigma_max, rho: the Karras grid on it
-    (flow grids read sigma_max as the largest flow time). hint_normalisation: "vae" = the VAE's latent statistics.
+    (flow grids read sigma_max as the largest flow time).
     control_weights: modality -> weight before the w / max(1, sum w) rule.
     """
 
@@ -42,7 +42,6 @@ class Preset:
     prompt: str = "a photorealistic dashcam video, on a clear sunny day"
     negative_prompt: str = ""
     inversion_prompt: str = "a synthetic driving simulator render, flat shading"
-    hint_normalisation: str = "vae"
     control_weights: dict[str, float] = field(default_factory=lambda: {"edge": 1.0, "depth": 1.0, "segmentation": 1.0})
 
 
