@@ -16,7 +16,7 @@ from torch import Tensor
 from .conditions.estimators import Estimators, estimated_limits
 from .conditions.maps import available_controls, clip_disparity_limits, window_maps
 from .conditions.stack import normalise_weights
-from .diffusion import CFG, FLOW, VE, calibrate_noise, guided, invert, karras_sigmas, sample, truncate
+from .diffusion import CFG, FLOW, VE, calibrate_noise, flow_from_ve, guided, invert, karras_sigmas, sample, truncate
 from .longvideo import Window, blend_windows, plan_windows
 from .longvideo.plan import compute_factor
 from .longvideo.stitch import window_clips
@@ -204,9 +204,10 @@ def enhance_latent(
     predict, x0: Tensor, settings: EnhanceSettings, preset, interpolant, seed: int, step_done: Callable
 ) -> tuple[Tensor, dict]:
     """From the source's latent x0 to the enhanced one, by the chosen start. Returns it and the report entries."""
-    top = interpolant.from_ve_sigma(preset.sigma_max) if interpolant is FLOW else preset.sigma_max
-    bottom = interpolant.from_ve_sigma(preset.sigma_min) if interpolant is FLOW else preset.sigma_min
-    sigmas = truncate(karras_sigmas(settings.steps, bottom, top, preset.rho), settings.strength, interpolant)
+    # Truncated in VE units first, so that both kinds of sampler step through the same levels.
+    grid = karras_sigmas(settings.steps, preset.sigma_min, preset.sigma_max, preset.rho)
+    sigmas = truncate(grid, settings.strength)
+    sigmas = flow_from_ve(sigmas) if interpolant == FLOW else sigmas
     denoise = guided(predict, CFG(settings.cfg))
     fresh = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed)).to(x0)
     if settings.start == "inversion":

@@ -36,7 +36,7 @@ def test_the_default_job_comes_much_nearer_to_the_photoreal_twin(model, pair):
     result, report = enhance(source.rgb, model, buffers=RenderedBuffers(source))
     assert result.shape == source.rgb.shape and not report.notes
     assert psnr(result, twin.rgb) > psnr(source.rgb, twin.rgb) + 4
-    # Exact inversion: the report says what it cost and that the noise is near white.
+    # The exact method spends one call a step, and the report says so.
     inversion = report.windows[0]["inversion"]
     assert inversion["calls"] == report.settings["steps"]
 

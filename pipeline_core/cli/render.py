@@ -1,6 +1,7 @@
 """Render a clip of the procedural driving world, with a simulator's buffers beside it."""
 
 import argparse
+from contextlib import nullcontext
 from pathlib import Path
 
 from .. import media
@@ -8,6 +9,7 @@ from ..conditions.buffers import BuffersWriter
 from ..errors import UserError
 from ..world import STYLES, make_scene
 from ..world import render as render_world
+from ..world.render import scene_data
 from .files import parse_size, writable
 
 CHUNK = 16
@@ -42,27 +44,17 @@ def run(options: argparse.Namespace) -> None:
 def render_file(
     seed: int, frames: int, fps: float, size: tuple[int, int], style: str, output: Path, buffers: Path | None
 ) -> None:
-    """Render to a file in constant memory, and the buffers after it."""
+    """Render to a file in constant memory, and the buffers beside it in the same pass."""
     from tqdm import tqdm
 
     scene = make_scene(seed, fps=fps, length=5.0 * frames / fps + REACH)
     chunks = [range(i, min(i + CHUNK, frames)) for i in range(0, frames, CHUNK)]
+    # The buffers name the finished clip by its bytes, so their folder closes after the clip does.
+    beside = nullcontext() if buffers is None else BuffersWriter(buffers, output, scene_data(scene, style))
     # Full chroma: at this size 4:2:0 alone would cost a flat-shaded clip more than ten decibels.
-    with media.VideoWriter(output, fps, size, full_chroma=True) as out:
+    with beside, media.VideoWriter(output, fps, size, full_chroma=True) as out:
         for numbers in tqdm(chunks, desc=f"render {style}", unit="chunk", dynamic_ncols=True):
-            out.write(render_world(scene, numbers, size, style).rgb)
-    if buffers is None:
-        return
-    from ..world.render import scene_data
-
-    # The buffers name the finished clip by its bytes, so they are written after it.
-    with BuffersWriter(buffers, output, scene_data(scene, style)) as out:
-        for numbers in tqdm(chunks, desc="write buffers", unit="chunk", dynamic_ncols=True):
-            piece = render_world(scene, numbers, size, "synthetic")
-            out.append(
-                depth=piece.depth,
-                classes=piece.classes,
-                instances=piece.instances,
-                flow=piece.flow,
-                lights=piece.lights,
-            )
+            piece = render_world(scene, numbers, size, style)
+            out.write(piece.rgb)
+            if buffers is not None:
+                beside.append(piece.depth, piece.classes, piece.instances, piece.flow, piece.lights)

@@ -17,8 +17,8 @@ class Preset:
     window: pixel frames of one pass. size: (height, width) in pixels the model was trained at.
     temporal_ratio, spatial_ratio: pixel frames and pixels per latent cell. max_text_tokens: prompt length.
     prediction: what the network answers, "flow" or "edm" (see prediction.py).
-    interpolant: "ve" or "flow", the state the sampler steps; sigma_min, sigma_max, rho: the Karras grid on it
-    (flow grids read sigma_max as the largest flow time).
+    interpolant: "ve" or "flow", the state the sampler steps; sigma_min, sigma_max, rho: the Karras grid in VE
+    units (a flow sampler gets the same levels as sigma / (1 + sigma)).
     control_weights: modality -> weight before the w / max(1, sum w) rule.
     """
 
@@ -26,7 +26,6 @@ class Preset:
     window: int = 17
     overlap: int = 5
     size: tuple[int, int] = (96, 160)
-    fps: float = 24.0
     temporal_ratio: int = 4
     spatial_ratio: int = 8
     max_text_tokens: int = 64
