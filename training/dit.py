@@ -21,17 +21,22 @@ from pipeline_core.models.prediction import network_input, training_target
 from pipeline_core.models.text import embed_tokens
 
 from .architecture import ARCHITECTURE, MODALITIES, EmbeddedNetworks, build_networks, parameter_counts
+from .channel_weights import channel_weights, decoder_energy
 from .checkpoint import load_checkpoint, read_state, save_checkpoint
 from .dit_data import Batch, draw_batch, load_scenes, split
 from .export import export
+from .latents import load_vae
 
 BINS = 5
 # As wide as a token of the latent, the embedded DiT has no room to carry noise through: EDM's skip does that.
 PREDICTION = "edm"
 
 
-def prediction_errors(networks: EmbeddedNetworks, batch: Batch, autocast: bool) -> torch.Tensor:
-    """Per-sample mean square of what the network answers minus what it should (prediction.py); shape (B,)."""
+def prediction_errors(networks: EmbeddedNetworks, batch: Batch, weights: torch.Tensor, autocast: bool) -> torch.Tensor:
+    """Per-sample mean square of what the network answers minus what it should (prediction.py); shape (B,).
+
+    weights: (C, 1, 1, 1), how much each latent channel counts.
+    """
     s = batch.sigma.view(-1, 1, 1, 1, 1)
     x = network_input((1 - s) * batch.x0 + s * batch.noise, s, PREDICTION)
     controls = [
@@ -42,7 +47,7 @@ def prediction_errors(networks: EmbeddedNetworks, batch: Batch, autocast: bool) 
         text = embed_tokens(networks.text_encoder, batch.ids, batch.mask)
         answer = cosmos_forward(networks.transformer, controls, x, batch.sigma, text)
     target = training_target(batch.x0, batch.noise, s, PREDICTION)
-    return (answer.float() - target).square().flatten(1).mean(1)
+    return ((answer.float() - target).square() * weights).flatten(1).mean(1)
 
 
 def by_sigma(sigmas: torch.Tensor, errors: torch.Tensor) -> list[float | None]:
@@ -52,7 +57,9 @@ def by_sigma(sigmas: torch.Tensor, errors: torch.Tensor) -> list[float | None]:
 
 
 @torch.no_grad()
-def held_out_error(networks: EmbeddedNetworks, held, seed: int, autocast: bool, batches: int = 12) -> dict:
+def held_out_error(
+    networks: EmbeddedNetworks, held, weights: torch.Tensor, seed: int, autocast: bool, batches: int = 12
+) -> dict:
     """Prediction error on scenes that are never trained on, same draws every time; control and text as in training."""
     sigmas, errors = [], []
     for index in range(batches):
@@ -61,7 +68,7 @@ def held_out_error(networks: EmbeddedNetworks, held, seed: int, autocast: bool, 
         stratified = (torch.arange(4) + 4 * index + 0.5) / (4 * batches)
         batch = Batch(**{**vars(batch), "sigma": stratified})
         sigmas.append(stratified)
-        errors.append(prediction_errors(networks, batch, autocast))
+        errors.append(prediction_errors(networks, batch, weights, autocast))
     sigma, error = torch.cat(sigmas), torch.cat(errors)
     return {"held_out": round(error.mean().item(), 4), "held_out_bins": by_sigma(sigma, error)}
 
@@ -99,7 +106,9 @@ def train(args: argparse.Namespace, architecture: Mapping[str, Mapping] = ARCHIT
     tokenizer = PreTrainedTokenizerFast.from_pretrained(str(args.model / "tokenizer"), local_files_only=True)
     scenes, held = split(load_scenes(args.latents, tokenizer, args.text_length, args.limit))
     held = held or scenes[:1]
-    channels = scenes[0].latents["rgb.synthetic"].shape[0]
+    probe = scenes[0].latents["rgb.synthetic"]
+    channels = probe.shape[0]
+    weights = channel_weights(decoder_energy(load_vae(args.model / "vae"), probe[None].float()))
     path = args.run / "checkpoint.safetensors"
     if path.exists():
         architecture = read_state(path)["architecture"]
@@ -132,7 +141,7 @@ def train(args: argparse.Namespace, architecture: Mapping[str, Mapping] = ARCHIT
         save_checkpoint(path, networks, average, optimizer, state)
         swap(networks, average)
         report = {"step": state["step"], "minutes": round(state["elapsed"] / 60, 2)}
-        report |= held_out_error(networks, held, args.seed, not args.fp32)
+        report |= held_out_error(networks, held, weights, args.seed, not args.fp32)
         swap(networks, average)
         with (args.run / "log.jsonl").open("a") as log:
             log.write(json.dumps(report) + "\n")
@@ -147,7 +156,7 @@ def train(args: argparse.Namespace, architecture: Mapping[str, Mapping] = ARCHIT
         for group in optimizer.param_groups:
             group["lr"] = rate
         batch = draw_batch(scenes, MODALITIES, args.batch, args.seed, step)
-        errors = prediction_errors(networks, batch, not args.fp32)
+        errors = prediction_errors(networks, batch, weights, not args.fp32)
         errors.mean().backward()
         norm = torch.nn.utils.clip_grad_norm_(networks.parameters(), args.clip)
         optimizer.step()
@@ -188,7 +197,7 @@ def train(args: argparse.Namespace, architecture: Mapping[str, Mapping] = ARCHIT
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--latents", type=Path, default=Path("training/data/latents"))
-    parser.add_argument("--model", type=Path, default=Path("models/embedded"), help="holds tokenizer; export goes here")
+    parser.add_argument("--model", type=Path, default=Path("models/embedded"), help="its tokenizer and vae are read")
     parser.add_argument("--run", type=Path, default=Path("training/runs/dit"))
     budget = parser.add_mutually_exclusive_group(required=True)
     budget.add_argument("--minutes", type=float, help="training time, resumed runs included; sets the schedule")

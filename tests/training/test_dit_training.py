@@ -80,7 +80,7 @@ def test_fresh_networks_predict_nothing_and_controls_start_silent(data):
     networks = build_networks(4, len(tokenizer), 0, TINY)
     scenes = load_scenes(root / "latents", tokenizer, 8)
     batch = draw_batch(scenes, ["edge", "depth", "segmentation"], 3, 0, 0)
-    errors = prediction_errors(networks, batch, autocast=False)
+    errors = prediction_errors(networks, batch, torch.ones(()), autocast=False)
     target = training_target(batch.x0, batch.noise, batch.sigma.view(-1, 1, 1, 1, 1), PREDICTION)
     assert torch.allclose(errors, target.square().flatten(1).mean(1))
     assert all(block.after_proj.weight.abs().max() == 0 for block in networks.branches["edge"].control_blocks)

@@ -1,0 +1,16 @@
+"""ComfyUI entry point. Nothing of ComfyUI is imported at module level: pytest imports this file too."""
+
+# ComfyUI ignores comfy_entrypoint when a NODE_CLASS_MAPPINGS exists, even an empty one: there is none here.
+WEB_DIRECTORY = "./web"
+
+
+async def comfy_entrypoint():
+    from comfy_api.latest import ComfyExtension
+
+    class VideoRealism(ComfyExtension):
+        async def get_node_list(self):
+            from .nodes import all_nodes
+
+            return all_nodes()
+
+    return VideoRealism()
