@@ -33,7 +33,7 @@ from pipeline_core.metrics.structure import EdgeF1  # noqa: E402
 from pipeline_core.metrics.temporal import FrameDifferenceError  # noqa: E402
 from pipeline_core.models.loading import load_video_model  # noqa: E402
 from pipeline_core.settings import EnhanceSettings  # noqa: E402
-from pipeline_core.world import make_scene, render_styles  # noqa: E402
+from pipeline_core.world import RenderedBuffers, make_scene, render_styles  # noqa: E402
 
 KINDS = {"vehicles": ("colour", VEHICLE_TAGS, 24), "signs": ("sign", [TAG["traffic sign"]], 12)}
 HELD_OUT, TUNING = range(900_000, 900_020), range(800_000, 800_006)
@@ -42,21 +42,6 @@ SIZE = (96, 160)
 TUNED = Path(__file__).with_name("embedded_tuned.json")
 COLUMNS = ("row", "psnr", "ssim", "lamps", "vehicles", "signs", "edge_f1", "critic", "frechet", "temporal", "calls")
 SWEEP = {"strength": (0.6, 0.7, 0.8, 0.9), "cfg": (1.0, 2.0, 3.0)}
-
-
-class RenderedBuffers:
-    """A render's buffers behind the interface of a buffers folder, so that the benchmark writes no files."""
-
-    channels = ("depth", "semantic", "instance", "flow")
-
-    def __init__(self, clip) -> None:
-        self._clip, self.frames, self.lights, self.scene = clip, len(clip.rgb), clip.lights, clip.scene
-
-    def depth(self, start: int = 0, stop: int | None = None) -> Tensor:
-        return self._clip.depth[start:stop].clamp(max=1000.0)
-
-    def classes(self, start: int = 0, stop: int | None = None) -> Tensor:
-        return self._clip.classes[start:stop]
 
 
 class Row:

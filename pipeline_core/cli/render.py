@@ -7,13 +7,12 @@ from pathlib import Path
 from .. import media
 from ..conditions.buffers import BuffersWriter
 from ..errors import UserError
-from ..world import STYLES, make_scene
+from ..world import STYLES, drive_scene
 from ..world import render as render_world
 from ..world.render import scene_data
 from .files import parse_size, writable
 
 CHUNK = 16
-REACH = 130.0  # metres of street the camera sees ahead
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +46,7 @@ def render_file(
     """Render to a file in constant memory, and the buffers beside it in the same pass."""
     from tqdm import tqdm
 
-    scene = make_scene(seed, fps=fps, length=5.0 * frames / fps + REACH)
+    scene = drive_scene(seed, frames, fps)
     chunks = [range(i, min(i + CHUNK, frames)) for i in range(0, frames, CHUNK)]
     # The buffers name the finished clip by its bytes, so their folder closes after the clip does.
     beside = nullcontext() if buffers is None else BuffersWriter(buffers, output, scene_data(scene, style))

@@ -2,7 +2,19 @@
 
 from .captions import STYLES, caption
 from .looks import LOOKS
-from .render import Render, render, render_styles
-from .scene import AREAS, Scene, make_scene
+from .render import Render, RenderedBuffers, render, render_styles
+from .scene import AREAS, Scene, drive_scene, make_scene
 
-__all__ = ["AREAS", "LOOKS", "STYLES", "Render", "Scene", "caption", "make_scene", "render", "render_styles"]
+__all__ = [
+    "AREAS",
+    "LOOKS",
+    "STYLES",
+    "Render",
+    "RenderedBuffers",
+    "Scene",
+    "caption",
+    "drive_scene",
+    "make_scene",
+    "render",
+    "render_styles",
+]

@@ -19,6 +19,7 @@ from .synthetic import shade_synthetic
 # Two rays per pixel on the diagonal, plus the lens blur, stand for a camera's low-pass filter.
 PHOTO_SAMPLES = ((0.27, 0.27), (0.73, 0.73))
 CHUNK = 5
+FAR_PLANE = 1000.0  # metres at which a buffers folder stores the sky
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,28 @@ class Render:
     flow: Tensor
     lights: list[dict]
     scene: dict
+
+
+class RenderedBuffers:
+    """A render behind the interface of a buffers folder (conditions/buffers.py): its maps without any file."""
+
+    channels = ("depth", "semantic", "instance", "flow")
+
+    def __init__(self, clip: Render) -> None:
+        self._clip, self.frames, self.lights, self.scene = clip, len(clip.rgb), clip.lights, clip.scene
+        self.height, self.width = clip.rgb.shape[1:3]
+
+    def depth(self, start: int = 0, stop: int | None = None) -> Tensor:
+        return self._clip.depth[start:stop].clamp(max=FAR_PLANE)
+
+    def classes(self, start: int = 0, stop: int | None = None) -> Tensor:
+        return self._clip.classes[start:stop]
+
+    def instances(self, start: int = 0, stop: int | None = None) -> Tensor:
+        return self._clip.instances[start:stop]
+
+    def flow(self, start: int = 0, stop: int | None = None) -> Tensor:
+        return self._clip.flow[start:stop]
 
 
 def render(

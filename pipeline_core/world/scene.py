@@ -16,6 +16,7 @@ BLOCK = 60.0
 CROSS_HALF_WIDTH = 5.0
 AREAS = ("city street", "suburban street", "tree-lined avenue")
 LIGHT_CYCLE = (("green", 12.0), ("yellow", 9.0), ("red", 11.0))
+FASTEST, REACH = 5.0, 130.0  # m/s the ego never exceeds; metres of street the camera sees ahead
 
 
 @dataclass(frozen=True)
@@ -112,3 +113,9 @@ def make_scene(seed: int, fps: float = 24.0, length: float = 240.0, area: str | 
         tuple(Light(**light) for light in builder.lights),
         tuple(builder.objects),
     )
+
+
+def drive_scene(seed: int, frames: int, fps: float = 24.0) -> Scene:
+    """The scene of a seed with street enough for a drive of `frames` frames at `fps`."""
+    driven = FASTEST * frames / fps if fps > 0 else 0.0  # make_scene refuses the rate in its own words
+    return make_scene(seed, fps=fps, length=driven + REACH)

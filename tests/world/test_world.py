@@ -6,7 +6,18 @@ import pytest
 import torch
 
 from pipeline_core.errors import UserError
-from pipeline_core.world import LOOKS, STYLES, caption, make_scene, raycast, render, render_styles, tags
+from pipeline_core.world import (
+    LOOKS,
+    STYLES,
+    RenderedBuffers,
+    caption,
+    drive_scene,
+    make_scene,
+    raycast,
+    render,
+    render_styles,
+    tags,
+)
 from pipeline_core.world.materials import CAR_PAINTS, LAMP_PAINTS
 from pipeline_core.world.shapes import Solid, box_planes, intersect, to_local, to_world
 
@@ -45,6 +56,31 @@ def test_any_range_of_frames_is_cut_from_the_same_drive(scene):
     whole = render(scene, 8, SIZE, "photoreal.rain")
     part = render(scene, range(6, 8), SIZE, "photoreal.rain")
     assert torch.equal(part.rgb, whole.rgb[6:]) and torch.equal(part.flow, whole.flow[6:])
+
+
+def test_a_drive_of_any_length_and_rate_begins_like_the_plain_scene(scene):
+    for frames, fps in ((3, 24.0), (500, 24.0)):
+        assert torch.equal(render(drive_scene(3, frames, fps), 1, SIZE).rgb, render(scene, 1, SIZE).rgb)
+    street = drive_scene(3, 500, 24.0)
+    assert max(s.position[2] for s in street.solids) >= street.start + street.speed * 500 / 24 + 100
+    with pytest.raises(UserError, match="change fps"):
+        drive_scene(3, 5, 0)
+
+
+def test_a_render_reads_like_the_buffers_folder_written_from_it(twin, tmp_path):
+    from pipeline_core.conditions.buffers import open_buffers, write_buffers
+    from pipeline_core.media import write_clip
+
+    clip = twin["synthetic"]
+    write_clip(tmp_path / "clip.mp4", clip.rgb, 24)
+    write_buffers(tmp_path / "buffers", tmp_path / "clip.mp4", clip)
+    folder, memory = open_buffers(tmp_path / "buffers", tmp_path / "clip.mp4"), RenderedBuffers(clip)
+    sizes = [(b.frames, b.height, b.width, set(b.channels)) for b in (folder, memory)]
+    assert sizes[0] == sizes[1] and folder.scene["description"] == memory.scene["description"]
+    assert torch.allclose(folder.depth(1, 3), memory.depth(1, 3), atol=1e-4)
+    assert torch.equal(folder.classes(1, 3), memory.classes(1, 3))
+    assert torch.equal(folder.instances(), memory.instances())
+    assert torch.allclose(folder.flow(0, 2), memory.flow(0, 2), atol=1 / 64, equal_nan=True)
 
 
 def test_road_depth_is_the_closed_form_of_a_plane(scene, twin):
