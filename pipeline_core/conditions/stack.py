@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import UserError
@@ -73,3 +74,31 @@ def normalise_weights(weights: Mapping[str, float | Tensor]) -> dict[str, float 
         raise UserError(f"Weight maps of shapes {shapes} came: give all of them one (T, H, W).") from error
     scale = torch.stack(values).sum(0).clamp(min=1)
     return {name: value / scale for name, value in zip(weights, values)}
+
+
+def masked_weights(
+    weights: Sequence[float], masks: Sequence[Tensor | None], size: tuple[int, int]
+) -> Iterator[list[Tensor]]:
+    """w_i m_i / max(1, sum over i of w_i m_i), frame by frame: one list of (H, W) maps for each frame.
+
+    masks: (T, H, W) or (1, H, W) in [0, 1], one for each weight, None for everywhere; each is resized to `size`
+    (H, W). A frame at a time, because a clip's maps together may not fit into memory. Raises UserError for masks
+    of different lengths and for weights that `normalise_weights` refuses.
+    """
+    lengths = {len(mask) for mask in masks if mask is not None}
+    if len(lengths - {1}) > 1:
+        raise UserError(f"The weight masks have {sorted(lengths)} frames: give all of them the same number, or one.")
+    for frame in range(max(lengths, default=1)):
+        maps = {
+            str(i): weight if mask is None else weight * _frame_of(mask, frame, size)
+            for i, (weight, mask) in enumerate(zip(weights, masks), start=1)
+        }
+        values = normalise_weights(maps).values()
+        yield [value if isinstance(value, Tensor) else torch.full(size, value) for value in values]
+
+
+def _frame_of(mask: Tensor, frame: int, size: tuple[int, int]) -> Tensor:
+    plane = mask[frame if len(mask) > 1 else 0].float()
+    if tuple(plane.shape) == tuple(size):
+        return plane
+    return F.interpolate(plane[None, None], size=tuple(size), mode="area")[0, 0]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline_core.conditions.stack import normalise_weights, parse_controls
+from pipeline_core.conditions.stack import masked_weights, normalise_weights, parse_controls
 from pipeline_core.errors import UserError
 
 
@@ -55,6 +55,35 @@ def test_bad_weights(bad):
 def test_maps_that_do_not_fit():
     with pytest.raises(UserError, match=r"\(2, 3\)"):
         normalise_weights({"edge": torch.ones(2, 3), "depth": torch.ones(2, 4)})
+
+
+def test_masked_weights_follow_the_rule_at_every_site_of_every_frame():
+    left, top = torch.zeros(1, 4, 4), torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(1))
+    left[..., :2] = 1
+    frames = list(masked_weights([1.0, 0.5, 2.0], [left, None, top], (4, 4)))
+    assert len(frames) == 3 and {v.shape for frame in frames for v in frame} == {(4, 4)}
+    for t, frame in enumerate(frames):
+        for i in range(4):
+            for j in range(4):
+                expected = rule([left[0, i, j].item(), 0.5, 2 * top[t, i // 2, j // 2].item()])
+                assert [v[i, j].item() for v in frame] == pytest.approx(expected, abs=1e-6)
+
+
+def test_controls_on_disjoint_masks_do_not_share_their_weight():
+    left = torch.zeros(1, 2, 2)
+    left[..., 0] = 1
+    ((first, second),) = masked_weights([1.0, 1.0], [left, 1 - left], (2, 2))
+    assert torch.equal(first, left[0]) and torch.equal(second, 1 - left[0])
+
+
+def test_weights_without_masks_are_constant_planes():
+    ((first, second),) = masked_weights([1.0, 3.0], [None, None], (2, 3))
+    assert torch.equal(first, torch.full((2, 3), 0.25)) and torch.equal(second, torch.full((2, 3), 0.75))
+
+
+def test_masks_of_different_lengths():
+    with pytest.raises(UserError, match="frames"):
+        list(masked_weights([1.0, 1.0], [torch.ones(2, 2, 2), torch.ones(3, 2, 2)], (2, 2)))
 
 
 def test_parsing():
