@@ -1,5 +1,6 @@
 """The window plan: which frames each pass of the model sees, and which of them it contributes."""
 
+import json
 from dataclasses import dataclass
 
 from ..errors import UserError
@@ -52,3 +53,20 @@ def plan_windows(frames: int, window: int, overlap: int, temporal_ratio: int = 1
 def compute_factor(windows: list[Window], frames: int) -> float:
     """Frames passed through the model per frame of the clip; 1 is no overlap and no padding."""
     return sum(window.length for window in windows) / frames
+
+
+def plan_text(frames: int, window: int, overlap: int, temporal_ratio: int = 1) -> str:
+    """A plan as JSON, for whoever puts the windows together later; see `read_plan`."""
+    windows = plan_windows(frames, window, overlap, temporal_ratio)
+    plan = {"frames": frames, "window": window, "overlap": overlap, "temporal_ratio": temporal_ratio}
+    factor = round(compute_factor(windows, frames), 3)
+    return json.dumps({**plan, "windows": [[w.start, w.stop] for w in windows], "compute_factor": factor})
+
+
+def read_plan(text: str) -> list[Window]:
+    """The windows of a `plan_text`; UserError for any other text."""
+    try:
+        plan = json.loads(text)
+        return plan_windows(*(int(plan[key]) for key in ("frames", "window", "overlap", "temporal_ratio")))
+    except (ValueError, KeyError, TypeError):
+        raise UserError("The plan is not a text that Chunk Plan wrote: connect its plan output to plan.") from None

@@ -1,10 +1,10 @@
-"""All metrics of one output at once: the source it was made from, its buffers and its twin where there are
-any."""
+"""All metrics of one output at once, on files or on frames in memory: the source it was made from, its buffers
+and its twin where there are any."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import torch
@@ -14,13 +14,15 @@ from .. import media
 from ..conditions.buffers import Buffers
 from ..conditions.segmentation import TAG, VEHICLE_TAGS
 from ..errors import UserError
-from .base import Figure
+from .base import Figure, check_frames
 from .fidelity import PSNR, SSIM, LowFrequencyError
 from .objects import BASIC_COLOURS, LampColours, ObjectColours, decision_table
 from .realism import Critic, Realism
 from .report import collect, environment
 from .structure import EdgeF1
 from .temporal import FlowError, FrameDifferenceError
+
+Progress = Callable[[int, int], None]
 
 _CHUNK = 16  # frames in memory per clip
 
@@ -43,7 +45,7 @@ def compare(
     buffers: Buffers | None = None,
     reference: str | os.PathLike | None = None,
     critic: Critic | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda done, total: None,
 ) -> dict:
     """Measure an output clip in one pass and constant memory; returns a report (see `report.collect`).
 
@@ -56,7 +58,48 @@ def compare(
     clips = {"source": source, "output": output}
     if reference is not None:
         clips["reference"] = reference
-    total = _check_sizes(clips, buffers)
+    infos = {name: media.probe(path) for name, path in clips.items()}
+    if buffers is not None:
+        infos["buffers folder"] = buffers
+    total = _check_sizes({name: (info.frames, info.height, info.width) for name, info in infos.items()})
+    about = {name: str(path) for name, path in clips.items()}
+    if buffers is not None:
+        about["buffers"] = str(buffers.folder)
+    return _measure([_chunks(path) for path in clips.values()], total, buffers, critic, progress, about)
+
+
+def compare_frames(
+    source: Tensor,
+    output: Tensor,
+    reference: Tensor | None = None,
+    critic: Critic | None = None,
+    progress: Progress = lambda done, total: None,
+) -> dict:
+    """`compare` for clips in memory, (T, H, W, 3) in [0, 1], without buffers; the same figures.
+
+    Raises UserError for clips that are empty or differ in frames or size, and for values outside [0, 1].
+    """
+    clips = {"source": source, "output": output}
+    if reference is not None:
+        clips["reference"] = reference
+    for name, clip in clips.items():
+        check_frames(clip[:0], name)  # the shape; the values are checked chunk by chunk
+    total = _check_sizes({name: tuple(clip.shape[:3]) for name, clip in clips.items()})
+    if total == 0:
+        raise UserError("The output has no frames: give clips with at least one frame.")
+    return _measure([clip.split(_CHUNK) for clip in clips.values()], total, None, critic, progress, {})
+
+
+def _measure(
+    clips: list[Iterable[Tensor]],
+    total: int,
+    buffers: Buffers | None,
+    critic: Critic | None,
+    progress: Progress,
+    about: dict,
+) -> dict:
+    """One pass over the chunks of source, output and, if there is one, reference."""
+    has_reference = len(clips) == 3
     to_source = [PSNR(), SSIM(), LowFrequencyError(), EdgeF1()]
     to_reference = [PSNR(), SSIM(), LowFrequencyError(), FrameDifferenceError()]
     motion, realism = FlowError(), Realism(critic) if critic else None
@@ -67,7 +110,7 @@ def compare(
     has_flow = buffers is not None and "flow" in buffers.channels
 
     done = 0
-    for given, made, *rest in zip(*(_chunks(path) for path in clips.values())):
+    for given, made, *rest in zip(*clips):
         twin = rest[0] if rest else None
         stop = done + len(made)
         for metric in to_source:
@@ -91,11 +134,11 @@ def compare(
     if done != total:
         raise UserError(f"Only {done} of {total} frames could be decoded: give clips that play to their end.")
 
-    against = "" if reference is not None else "against the source, so the change of style counts as well"
+    against = "" if has_reference else "against the source, so the change of style counts as well"
     no_buffers, no_twin = "no such buffers were given", "no reference was given"
     sections = {
         "to the source": _figures(to_source),
-        "to the reference": _figures(to_reference, None if reference is not None else no_twin),
+        "to the reference": _figures(to_reference, None if has_reference else no_twin),
         "objects": {
             **_figures([lamps], None if buffers else no_buffers),
             **_figures([vehicles, signs], None if has_objects else no_buffers, against),
@@ -103,25 +146,19 @@ def compare(
         "time": _figures([motion], None if has_flow else no_buffers),
         "realism": realism.compute() if realism else {"critic": Figure(None, note="no critic was given")},
     }
-    about = {name: str(path) for name, path in clips.items()}
-    if buffers is not None:
-        about["buffers"] = str(buffers.folder)
     report = collect(sections, frames=done, environment=environment(), **about)
     lost = [d for metric in (lamps, vehicles, signs) for d in metric.decisions if not d.kept]
     report["lost"] = decision_table(lost)
     return report
 
 
-def _check_sizes(clips: dict, buffers: Buffers | None) -> int:
-    """The number of frames, after making sure that all clips, and the buffers, agree with the output."""
-    infos = {name: media.probe(path) for name, path in clips.items()}
-    if buffers is not None:
-        infos["buffers folder"] = buffers
-    frames, height, width = infos["output"].frames, infos["output"].height, infos["output"].width
-    for name, info in infos.items():
-        if (info.frames, info.height, info.width) != (frames, height, width):
+def _check_sizes(sizes: dict[str, tuple[int, int, int]]) -> int:
+    """The number of frames, after making sure that all (frames, height, width) agree with the output's."""
+    frames, height, width = sizes["output"]
+    for name, size in sizes.items():
+        if size != (frames, height, width):
             raise UserError(
-                f"The {name} has {info.frames} frames of {info.height}x{info.width} and the output "
+                f"The {name} has {size[0]} frames of {size[1]}x{size[2]} and the output "
                 f"{frames} of {height}x{width}: give clips of the same number and size of frames."
             )
     return frames

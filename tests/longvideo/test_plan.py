@@ -5,7 +5,7 @@ import torch
 
 from pipeline_core.errors import UserError
 from pipeline_core.longvideo import blend_windows, plan_windows
-from pipeline_core.longvideo.plan import compute_factor, legal_length
+from pipeline_core.longvideo.plan import compute_factor, legal_length, plan_text, read_plan
 from pipeline_core.longvideo.stitch import window_clips
 
 
@@ -35,6 +35,20 @@ def test_a_clip_shorter_than_the_window_takes_the_smallest_legal_length():
 def test_impossible_plans_are_refused_in_one_sentence(arguments):
     with pytest.raises(UserError, match="change"):
         plan_windows(*arguments)
+
+
+@pytest.mark.parametrize("frames", [1, 17, 40, 49])
+def test_a_plan_survives_being_written_as_text(frames):
+    assert read_plan(plan_text(frames, 17, 5, 4)) == plan_windows(frames, 17, 5, 4)
+
+
+ILLEGAL = plan_text(9, 17, 5, 4).replace("17", "16")
+
+
+@pytest.mark.parametrize("text", ["", "a plan", "3", "[]", "{}", '{"frames": 9}', ILLEGAL])
+def test_any_other_text_is_no_plan(text):
+    with pytest.raises(UserError, match="connect its plan output"):
+        read_plan(text)
 
 
 @pytest.mark.parametrize("frames", [1, 3, 17, 18, 30, 49, 61])

@@ -11,7 +11,7 @@ from pipeline_core.conditions.segmentation import TAG
 from pipeline_core.errors import UserError
 from pipeline_core.media import read_clip, write_clip
 from pipeline_core.metrics.base import Figure
-from pipeline_core.metrics.compare import compare
+from pipeline_core.metrics.compare import compare, compare_frames
 from pipeline_core.metrics.fidelity import PSNR, SSIM
 from pipeline_core.metrics.report import collect, format_table, write_json
 
@@ -65,6 +65,27 @@ def test_the_report_of_an_honest_output(street):
     assert report["lost"] == [] and report["about"]["frames"] == T
     write_json(folder / "report.json", report)
     assert json.loads((folder / "report.json").read_text()) == report
+
+
+def test_frames_in_memory_give_the_figures_of_the_files(street):
+    folder, clip = street
+    write_clip(folder / "out.mp4", (clip * 0.9 + 0.01).clamp(0, 1), 10)
+    paths = folder / "source.mp4", folder / "out.mp4", folder / "twin.mp4"
+    critic = lambda f: (f.mean((1, 2, 3)), f.mean((1, 2)))  # noqa: E731
+    from_files = compare(paths[0], paths[1], None, paths[2], critic)
+    seen = []
+    in_memory = compare_frames(*map(read_clip, paths), critic, lambda done, total: seen.append((done, total)))
+    assert in_memory["figures"] == from_files["figures"] and seen == [(16, T), (T, T)]
+
+
+def test_frames_in_memory_that_do_not_fit_are_refused(street):
+    _, clip = street
+    for source, output, reference in (
+        (clip[:9], clip, None), (clip, clip[:, :16], None), (clip, clip, clip[:9]), (clip[0], clip[0], None),
+        (clip[:0], clip[:0], None), (clip[..., :2], clip[..., :2], None), (clip, clip + 1, None),
+    ):  # fmt: skip
+        with pytest.raises(UserError, match="give"):
+            compare_frames(source, output, reference)
 
 
 def test_a_swapped_lamp_and_a_repainted_car_are_listed(street):
