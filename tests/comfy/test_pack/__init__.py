@@ -1,0 +1,14 @@
+"""Nodes for the tests only: tiny native models with random weights, and probes that read what happened."""
+
+
+async def comfy_entrypoint():
+    from comfy_api.latest import ComfyExtension
+
+    class TestPack(ComfyExtension):
+        async def get_node_list(self):
+            from .models import MODELS
+            from .probes import PROBES
+
+            return MODELS + PROBES
+
+    return TestPack()
