@@ -5,7 +5,7 @@ frames -> control maps -> latent x0 -> noise (inverted, calibrated or random) ->
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .conditions.estimators import Estimators, estimated_limits
-from .conditions.maps import available_controls, clip_disparity_limits, window_maps
+from .conditions.maps import available_controls, check_maps, clip_disparity_limits, given_maps, window_maps
 from .conditions.stack import normalise_weights
 from .diffusion import CFG, FLOW, VE, calibrate_noise, flow_from_ve, guided, invert, karras_sigmas, sample, truncate
 from .longvideo import Window, blend_windows, plan_windows
@@ -58,6 +58,7 @@ class Job:
     buffers: Buffers | None
     estimators: Estimators
     limits: DisparityLimits | None
+    maps: Mapping[str, Tensor]
     report: Report
 
 
@@ -68,11 +69,15 @@ def enhance(
     buffers: Buffers | None = None,
     progress: Progress | None = None,
     estimators: Estimators = Estimators(),
+    maps: Mapping[str, Tensor] | None = None,
+    description: str = "",
 ) -> tuple[Tensor, Report]:
     """Enhance a clip in memory. frames (T, H, W, 3) in [0, 1]; returns frames of the same shape and the report."""
-    size = tuple(frames.shape[1:3])
-    job = prepare(len(frames), size, model, settings or EnhanceSettings(), buffers, estimators, lambda: frames)
-    result = torch.stack(list(run(job, frames, progress)))
+    size, settings = tuple(frames.shape[1:3]), settings or EnhanceSettings()
+    job = prepare(len(frames), size, model, settings, buffers, estimators, lambda: frames, maps, description)
+    result = torch.empty(frames.shape, device=frames.device)
+    for index, frame in enumerate(run(job, frames, progress)):
+        result[index] = frame
     return result, job.report
 
 
@@ -84,20 +89,26 @@ def prepare(
     buffers: Buffers | None = None,
     estimators: Estimators = Estimators(),
     read: Callable[[], Iterable[Tensor]] | None = None,
+    maps: Mapping[str, Tensor] | None = None,
+    description: str = "",
 ) -> Job:
     """Plan a job for a clip of `frame_count` frames of `size` (height, width).
 
     buffers: the simulator's; estimators: models for what the buffers lack; read: gives the clip's frames from the
-    start, used for a first pass where depth is estimated, because its scale is the whole clip's.
-    Raises UserError for settings out of range and for an unknown control.
+    start, used for a first pass where depth is estimated, because its scale is the whole clip's; maps: ready-made
+    control maps of the whole clip (see conditions.maps.check_maps), which go before buffers and models;
+    description: what is in the clip, for the preset's prompts, default: what the buffers say.
+    Raises UserError for settings out of range, an unknown control and maps that do not fit the clip.
     """
-    preset = model.preset
-    description = buffers.scene.get("description", "") if buffers is not None else ""
+    preset, maps = model.preset, dict(maps or {})
+    check_maps(maps, frame_count, size)
+    if buffers is not None:
+        description = description or buffers.scene.get("description", "")
     settings = resolve(settings, preset, description)
     notes = []
     controls, missing = {}, []
     for name, weight in settings.controls.items():
-        if name in available_controls(buffers, estimators):
+        if name in maps or name in available_controls(buffers, estimators):
             controls[name] = weight
         elif weight > 0:
             missing.append(name)
@@ -105,6 +116,8 @@ def prepare(
         notes.append(
             f"No {' and no '.join(missing)} control: the clip came without such buffers and no model for it was given."
         )
+    if unused := [name for name in maps if settings.controls.get(name, 0) == 0]:
+        notes.append(f"The {' and the '.join(unused)} map had no effect: its weight is 0 or the model lacks it.")
     weights = {name: weight for name, weight in normalise_weights(controls).items() if weight > 0}
     work_size = working_size(size, preset.size, preset.spatial_ratio * 2)
     if work_size != size:
@@ -131,11 +144,12 @@ def prepare(
         "work_size": list(work_size),
     }
     limits = None
-    if "depth" in weights and buffers is not None and "depth" in buffers.channels:
-        limits = clip_disparity_limits(buffers)
-    elif "depth" in weights:
-        small = (resize(as_floats(frame)[None], work_size)[0] for frame in read())
-        limits = estimated_limits(estimators.depth, small)
+    if "depth" in weights and "depth" not in maps:
+        if buffers is not None and "depth" in buffers.channels:
+            limits = clip_disparity_limits(buffers)
+        else:
+            small = (resize(as_floats(frame)[None], work_size)[0] for frame in read())
+            limits = estimated_limits(estimators.depth, small)
     return Job(
         model,
         settings,
@@ -147,6 +161,7 @@ def prepare(
         buffers,
         estimators,
         limits,
+        maps,
         Report(settings.to_dict(), notes, plan),
     )
 
@@ -190,14 +205,17 @@ def _enhance_window(job: Job, index: int, clip: Tensor, step_done: Callable) -> 
     clip = as_floats(clip)
     window, model, settings = job.windows[index], job.model, job.settings
     small = resize(clip, job.work_size)
-    maps = window_maps(job.weights, small, window.start, job.buffers, job.estimators, job.limits)
+    maps = given_maps(job.maps, job.weights, window.start, window.length, job.work_size)
+    to_make = [name for name in job.weights if name not in maps]
+    maps |= window_maps(to_make, small, window.start, job.buffers, job.estimators, job.limits)
     hints = {name: model.encode_hint(values) for name, values in maps.items()}
     interpolant = {"ve": VE, "flow": FLOW}[model.preset.interpolant]
     predict = model.predictor(job.texts, hints, job.weights, interpolant)
     x0 = model.encode(small)
     latent, entry = enhance_latent(predict, x0, settings, model.preset, interpolant, settings.seed + index, step_done)
     job.report.windows.append({"start": window.start, "stop": window.stop, **entry})
-    return resize(model.decode(latent), job.size).clamp(0, 1)
+    # Finished frames rest where the source's do: a long clip does not fit on the model's device.
+    return resize(model.decode(latent), job.size).clamp(0, 1).to(clip.device)
 
 
 def enhance_latent(

@@ -1,13 +1,14 @@
-"""The control maps of one window of a clip, from its pixels and its simulator buffers."""
+"""The control maps of one window of a clip: from its pixels and its simulator buffers, or given ready-made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import UserError
 from .buffers import Buffers
 from .depth import DisparityLimits, disparity_limits, disparity_map
 from .edges import edge_map
@@ -65,6 +66,43 @@ def window_maps(
         else:
             maps[name] = segmentation_map(classes)
     return maps
+
+
+def check_maps(maps: Mapping[str, Tensor], frames: int, size: tuple[int, int]) -> None:
+    """UserError unless every ready-made map is (T, H, W) or (T, H, W, 3) in [0, 1] with the clip's frames and size."""
+    for name, values in maps.items():
+        if values.dim() not in (3, 4) or values.shape[3:] not in ((), (3,)) or not values.is_floating_point():
+            raise UserError(
+                f"The {name} map came as {values.dtype} of shape {tuple(values.shape)}: give floats (T, H, W, 3)."
+            )
+        if (len(values), *values.shape[1:3]) != (frames, *size):
+            raise UserError(
+                f"The {name} map has {len(values)} frames of {values.shape[2]}x{values.shape[1]} and the clip {frames} "
+                f"of {size[1]}x{size[0]}: change {name} to the map of this clip."
+            )
+        low, high = (float(v) for v in torch.aminmax(values))
+        if not (low >= -1e-3 and high <= 1 + 1e-3):  # a NaN fails both comparisons
+            raise UserError(
+                f"The {name} map has values from {low:.3g} to {high:.3g} but they must be in [0, 1]: change {name}."
+            )
+
+
+def given_maps(
+    maps: Mapping[str, Tensor], controls: Iterable[str], start: int, count: int, size: tuple[int, int]
+) -> dict[str, Tensor]:
+    """What `window_maps` makes, cut from ready-made maps of the whole clip; controls without such a map are left out.
+
+    maps: as `check_maps` takes them. Frames beyond the clip's end repeat its last one; another size is averaged to
+    (height, width), except for segmentation, whose colours must stay pure.
+    """
+    cut = {}
+    for name in controls:
+        if name in maps:
+            values = _window(lambda a, b, whole=maps[name]: whole[a:b], len(maps[name]), start, count).float()
+            planes = values[:, None] if values.dim() == 3 else values.movedim(-1, 1)
+            planes = _fit(planes, size, "nearest" if name == "segmentation" else "area")
+            cut[name] = planes[:, 0] if values.dim() == 3 else planes.movedim(1, -1)
+    return cut
 
 
 def _window(read, total: int, start: int, count: int) -> Tensor:
