@@ -1,6 +1,7 @@
 """Reproduce the embedded weights: python -m training. Every stage resumes where it stopped or skips what is done.
 
-render -> VAE -> tokenizer -> latents -> DiT with control branches and text encoder -> critic -> model card
+render -> VAE -> its preview colours -> tokenizer -> latents -> DiT with control branches and text encoder -> critic
+-> model card
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ STAGES = {
     "render validation": ["training.render", "--first", "850000", "--count", "8"],
     "render critic": ["training.render", "--first", "600000", "--count", "60"],
     "vae": ["training.vae", "--minutes", "{vae_minutes}"],
+    "preview": ["training.latent_rgb"],
     "tokenizer": ["training.captions_tokenizer"],
     "latents": ["training.latents"],
     "dit": ["training.dit", "--minutes", "{dit_minutes}", "--lr", "1.5e-3", "--export"],

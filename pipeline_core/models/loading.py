@@ -16,6 +16,14 @@ from .video_model import VideoModel
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "models" / "embedded"
 BRANCH_PREFIX = "controlnet_"
+PRECISIONS = ("auto", "bf16", "fp32")
+# The only class a part may have; None is any video autoencoder.
+CLASSES = {
+    "transformer": "CosmosTransformer3DModel",
+    "controlnet": "CosmosControlNetModel",
+    "text_encoder": "T5EncoderModel",
+    "vae": None,
+}
 
 
 def load_video_model(
@@ -35,30 +43,30 @@ def load_video_model(
     """
     folder = Path(folder) if folder is not None else EMBEDDED
     device = torch.device(device)
-    if precision not in ("auto", "bf16", "fp32"):
+    if precision not in PRECISIONS:
         raise UserError(f"precision is {precision!r}; give auto, bf16 or fp32.")
-    index = _read_index(folder)
     kind = dtype or torch.float32
-    transformer = _load_part(folder, "transformer", index, "CosmosTransformer3DModel", kind)
-    branches = {
-        name.removeprefix(BRANCH_PREFIX): _load_part(folder, name, index, "CosmosControlNetModel", kind)
-        for name in sorted(index)
-        if name.startswith(BRANCH_PREFIX)
-    }
+    transformer = load_part(folder, "transformer", kind)
+    branches = {name: load_part(folder, BRANCH_PREFIX + name, kind) for name in branch_names(folder)}
     model = VideoModel(
         transformer=transformer.to(device),
         branches={name: branch.to(device) for name, branch in branches.items()},
-        vae=_load_part(folder, "vae", index, None, kind).to(device),
-        text_encoder=_load_part(folder, "text_encoder", index, "T5EncoderModel", kind).to(device),
-        tokenizer=_load_tokenizer(folder, index),
+        vae=load_part(folder, "vae", kind).to(device),
+        text_encoder=load_part(folder, "text_encoder", kind).to(device),
+        tokenizer=load_tokenizer(folder),
         preset=read_preset(folder),
         device=device,
-        bf16=precision == "bf16" or (precision == "auto" and has_bf16(device)),
+        bf16=runs_bf16(precision, device),
     )
     unknown = sorted(set(model.preset.control_weights) - set(branches))
     if unknown:
         raise UserError(f"{folder}/preset.json weighs the control {unknown[0]!r}, which the folder does not have.")
     return model
+
+
+def runs_bf16(precision: str, device: torch.device) -> bool:
+    """Whether "auto", "bf16" or "fp32" means bfloat16 autocast on `device`."""
+    return precision == "bf16" or (precision == "auto" and has_bf16(device))
 
 
 def has_bf16(device: torch.device) -> bool:
@@ -71,8 +79,23 @@ def has_bf16(device: torch.device) -> bool:
     return bool(probe()) if probe is not None else False
 
 
-def _read_index(folder: Path) -> Mapping[str, list[str]]:
+def branch_names(folder: str | Path) -> list[str]:
+    """The modalities a model folder has control branches for, sorted."""
+    return [name.removeprefix(BRANCH_PREFIX) for name in sorted(_read_index(folder)) if name.startswith(BRANCH_PREFIX)]
+
+
+def is_model_folder(folder: str | Path) -> bool:
+    """Whether a folder's model_index.json names a Cosmos transformer; nothing else is read, nothing is raised."""
+    try:
+        part = _read_index(folder).get("transformer")
+    except (UserError, OSError):
+        return False
+    return isinstance(part, list) and part[-1:] == [CLASSES["transformer"]]
+
+
+def _read_index(folder: str | Path) -> Mapping[str, list[str]]:
     """model_index.json without its underscore entries: {part: [library, class]}."""
+    folder = Path(folder)
     path = folder / "model_index.json"
     if not folder.is_dir():
         raise UserError(f"The model folder {folder} does not exist; give a folder in diffusers' layout.")
@@ -82,16 +105,22 @@ def _read_index(folder: Path) -> Mapping[str, list[str]]:
         index = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path} is not valid JSON ({error}); restore the model folder.") from error
+    if not isinstance(index, dict):
+        raise UserError(f"{path} is not a JSON object; restore the model folder.")
     return {name: value for name, value in index.items() if not name.startswith("_")}
 
 
-def _load_part(
-    folder: Path, name: str, index: Mapping[str, list[str]], expected: str | None, dtype: torch.dtype
-) -> torch.nn.Module:
-    """One network by the class model_index.json names; `expected` is the only class allowed, None any VAE."""
+def load_part(folder: str | Path, name: str, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
+    """One network of a model folder, on the CPU, for inference: transformer, vae, text_encoder or controlnet_*.
+
+    Its class is the one model_index.json names. Raises UserError like load_video_model.
+    """
     import diffusers
     import transformers
 
+    folder = Path(folder)
+    index = _read_index(folder)
+    expected = CLASSES["controlnet" if name.startswith(BRANCH_PREFIX) else name]
     path = folder / name
     if name not in index or not (path / "config.json").is_file():
         raise UserError(f"{folder} has no {name}/ with a config.json; restore that part of the model folder.")
@@ -143,10 +172,11 @@ def _check_weights(path: Path, part: torch.nn.Module, info: Mapping) -> None:
             raise UserError(f"The tensor {name} in {path} holds NaN or Inf; restore the weights of this part.")
 
 
-def _load_tokenizer(folder: Path, index: Mapping[str, list[str]]):
+def load_tokenizer(folder: str | Path):
+    """The tokenizer of a model folder. Raises UserError when it is missing."""
     from transformers import PreTrainedTokenizerFast
 
-    path = folder / "tokenizer"
-    if "tokenizer" not in index or not (path / "tokenizer.json").is_file():
+    path = Path(folder) / "tokenizer"
+    if "tokenizer" not in _read_index(folder) or not (path / "tokenizer.json").is_file():
         raise UserError(f"{folder} has no tokenizer/tokenizer.json; restore that part of the model folder.")
     return PreTrainedTokenizerFast.from_pretrained(str(path), local_files_only=True)

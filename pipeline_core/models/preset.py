@@ -65,6 +65,21 @@ def read_preset(folder: Path) -> Preset:
     return preset
 
 
+def read_latent_rgb(folder: Path) -> tuple[list[list[float]], list[float]] | None:
+    """(factors (C, 3), bias (3,)) with factors^T z + bias = 2 rgb - 1 for quick previews of latents, or None.
+
+    From latent_rgb.json, which a folder may do without. UserError when it is there and unreadable.
+    """
+    path = Path(folder) / "latent_rgb.json"
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return values["factors"], values["bias"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is not an object with factors and bias ({error}); restore or remove it.") from error
+
+
 def write_preset(preset: Preset, folder: Path) -> None:
     """Write preset.json into `folder`, which must exist."""
     (Path(folder) / "preset.json").write_text(json.dumps(asdict(preset), indent=2) + "\n", encoding="utf-8")

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..diffusion import FLOW, VE, Interpolant
 from ..errors import UserError
 from .cosmos import cosmos_forward
+from .grid import check_frames, token_grid_weights
 from .prediction import clean_prediction, network_input
 from .preset import Preset
 from .text import embed_tokens, tokenise
@@ -132,24 +133,11 @@ class VideoModel:
         """A float as it is; a map (T, H, W) averaged over each token's cells, (1, tokens, 1)."""
         if not isinstance(weight, Tensor):
             return float(weight)
-        if weight.ndim != 3:
-            raise UserError(f"A control weight map of shape {tuple(weight.shape)} came; give (T, H, W).")
-        grid = [size // p for size, p in zip(shape[2:], self.transformer.config.patch_size)]
-        weight = weight.to(self.device, torch.float32)[None, None]
-        return torch.nn.functional.adaptive_avg_pool3d(weight, grid).flatten()[None, :, None]
+        patch = self.transformer.config.patch_size
+        return token_grid_weights(weight.to(self.device), shape[2:], patch).flatten()[None, :, None]
 
     def _check_frames(self, frames: Tensor, what: str) -> None:
-        preset = self.preset
-        if frames.ndim != 4 or frames.shape[3] != 3:
-            raise UserError(f"{what} came as {tuple(frames.shape)}; give (T, H, W, 3) with values in [0, 1].")
-        count, height, width, _ = frames.shape
-        _, p_h, p_w = self.transformer.config.patch_size
-        tall, wide = preset.spatial_ratio * p_h, preset.spatial_ratio * p_w
-        if (count - 1) % preset.temporal_ratio or height % tall or width % wide:
-            raise UserError(
-                f"{what} came as {count} frames of {height}x{width}; the model needs 1 + a multiple of "
-                f"{preset.temporal_ratio} frames, a height divisible by {tall} and a width divisible by {wide}."
-            )
+        check_frames(frames, what, self.preset, self.transformer.config.patch_size)
 
     def _autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)

@@ -9,6 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from pipeline_core.errors import UserError
 from pipeline_core.models import has_bf16, load_video_model
+from pipeline_core.models.loading import branch_names, is_model_folder, load_part
+from pipeline_core.models.preset import read_latent_rgb
 
 
 @pytest.fixture
@@ -98,3 +100,27 @@ def test_a_class_of_another_kind_is_refused(copy):
     (copy / "model_index.json").write_text(json.dumps(index))
     with pytest.raises(UserError, match="is a pipeline"):
         load_video_model(copy)
+
+
+def test_one_part_alone_is_what_the_whole_model_has(model_folder):
+    whole = load_video_model(model_folder)
+    assert branch_names(model_folder) == ["depth", "edge", "segmentation"]
+    alone = load_part(model_folder, "controlnet_depth").state_dict()
+    expected = whole.branches["depth"].state_dict()
+    assert alone.keys() == expected.keys() and all(torch.equal(alone[name], expected[name]) for name in alone)
+
+
+def test_only_a_folder_whose_index_names_a_cosmos_transformer_is_a_model(copy, tmp_path):
+    assert is_model_folder(copy) and not is_model_folder(tmp_path) and not is_model_folder(tmp_path / "nowhere")
+    for index in ('{"transformer": ["diffusers", "WanTransformer3DModel"]}', "[]", "{", '{"unet": [null, null]}'):
+        (copy / "model_index.json").write_text(index)
+        assert not is_model_folder(copy)
+
+
+def test_preview_colours_are_optional_and_a_broken_file_is_named(copy):
+    assert read_latent_rgb(copy) is None
+    (copy / "latent_rgb.json").write_text('{"factors": [[1, 2, 3]], "bias": [0, 0, 0]}')
+    assert read_latent_rgb(copy) == ([[1, 2, 3]], [0, 0, 0])
+    (copy / "latent_rgb.json").write_text('{"factors": []}')
+    with pytest.raises(UserError, match=r"latent_rgb\.json"):
+        read_latent_rgb(copy)
