@@ -16,7 +16,21 @@ from torch import Tensor
 from .conditions.estimators import Estimators, estimated_limits
 from .conditions.maps import available_controls, check_maps, clip_disparity_limits, given_maps, window_maps
 from .conditions.stack import normalise_weights
-from .diffusion import CFG, FLOW, VE, calibrate_noise, flow_from_ve, guided, invert, karras_sigmas, sample, truncate
+from .diffusion import (
+    CFG,
+    FLOW,
+    VE,
+    Callback,
+    Interpolant,
+    Predict,
+    calibrate_noise,
+    flow_from_ve,
+    guided,
+    invert,
+    karras_sigmas,
+    sample,
+    truncate,
+)
 from .longvideo import Window, blend_windows, plan_windows
 from .longvideo.plan import compute_factor
 from .longvideo.stitch import window_clips
@@ -25,6 +39,7 @@ from .settings import EnhanceSettings, resolve
 if TYPE_CHECKING:
     from .conditions.buffers import Buffers
     from .conditions.depth import DisparityLimits
+    from .models.preset import Preset
     from .models.video_model import VideoModel
 
 # progress(done model steps, all model steps): called after every step of every window.
@@ -212,20 +227,35 @@ def _enhance_window(job: Job, index: int, clip: Tensor, step_done: Callable) -> 
     interpolant = {"ve": VE, "flow": FLOW}[model.preset.interpolant]
     predict = model.predictor(job.texts, hints, job.weights, interpolant)
     x0 = model.encode(small)
-    latent, entry = enhance_latent(predict, x0, settings, model.preset, interpolant, settings.seed + index, step_done)
+    sigmas = job_sigmas(settings, model.preset, interpolant)
+    latent, entry = enhance_latent(predict, x0, sigmas, settings, interpolant, settings.seed + index, step_done)
     job.report.windows.append({"start": window.start, "stop": window.stop, **entry})
     # Finished frames rest where the source's do: a long clip does not fit on the model's device.
     return resize(model.decode(latent), job.size).clamp(0, 1).to(clip.device)
 
 
-def enhance_latent(
-    predict, x0: Tensor, settings: EnhanceSettings, preset, interpolant, seed: int, step_done: Callable
-) -> tuple[Tensor, dict]:
-    """From the source's latent x0 to the enhanced one, by the chosen start. Returns it and the report entries."""
+def job_sigmas(settings: EnhanceSettings, preset: Preset, interpolant: Interpolant) -> Tensor:
+    """The Karras grid of the preset from the settings' strength down, in the interpolant's own scale."""
     # Truncated in VE units first, so that both kinds of sampler step through the same levels.
     grid = karras_sigmas(settings.steps, preset.sigma_min, preset.sigma_max, preset.rho)
     sigmas = truncate(grid, settings.strength)
-    sigmas = flow_from_ve(sigmas) if interpolant == FLOW else sigmas
+    return flow_from_ve(sigmas) if interpolant == FLOW else sigmas
+
+
+def enhance_latent(
+    predict: Predict,
+    x0: Tensor,
+    sigmas: Tensor,
+    settings: EnhanceSettings,
+    interpolant: Interpolant,
+    seed: int,
+    step_done: Callback,
+) -> tuple[Tensor, dict]:
+    """From the source's latent x0 to the enhanced one, by the chosen start. Returns it and the report entries.
+
+    predict: answers the branches inversion, positive and negative. sigmas: descending, of both passes. Of the
+    settings, start, cfg, method, solver and the calibration's are read. seed: of the fresh noise.
+    """
     denoise = guided(predict, CFG(settings.cfg))
     fresh = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed)).to(x0)
     if settings.start == "inversion":

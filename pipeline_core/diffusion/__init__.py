@@ -20,7 +20,7 @@ from .interpolants import FLOW, VE, Interpolant
 from .invert import Inversion, invert
 from .run import Callback, Denoise
 from .sample import sample
-from .sigmas import flow_from_ve, flow_sigmas, karras_sigmas, log_sigmas, truncate
+from .sigmas import end_above_zero, flow_from_ve, flow_sigmas, karras_sigmas, log_sigmas, truncate
 
 __all__ = [
     "CFG",
@@ -42,6 +42,7 @@ __all__ = [
     "VideoText",
     "blend_noise",
     "calibrate_noise",
+    "end_above_zero",
     "flow_from_ve",
     "flow_sigmas",
     "fresh_noise",

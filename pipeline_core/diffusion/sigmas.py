@@ -99,6 +99,19 @@ def truncate(sigmas: Tensor, strength: float, interpolant: Interpolant = VE) -> 
     return _pin_ends(torch.tensor(out, dtype=torch.float64), level, grid[-1])
 
 
+def end_above_zero(sigmas: Tensor, interpolant: Interpolant, end: float = 0.02, low: float = 0.05) -> Tensor:
+    """A given grid (a scheduler's) whose last value a clean latent can stand at: no 0, and nothing far above it.
+
+    A trailing 0 is dropped where the value before it is low already (at most `low`, VE scale), as inversion and
+    sampling would do themselves; where it is not, the 0 becomes `end` (VE scale), so that no step is lost. A grid
+    without a 0 stays as it is. Returns float64. Raises UserError as `as_grid` does.
+    """
+    grid = as_grid(sigmas, interpolant)
+    if len(grid) < len(sigmas) and interpolant.ve_sigma(grid[-1]) > low:
+        grid.append(interpolant.from_ve_sigma(end))
+    return torch.tensor(grid, dtype=torch.float64)
+
+
 def as_grid(sigmas: Tensor, interpolant: Interpolant) -> list[float]:
     """Checked copy of `sigmas` as Python floats: finite, descending, above 0, one trailing 0 dropped.
 

@@ -1,6 +1,6 @@
 """The solver an inversion returns: it walks back the way the inversion came, and can be stored."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -30,6 +30,11 @@ class Retrace:
     grid: tuple[float, ...]
     x0: Tensor
     carried: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> "Retrace":
+        """The same solver with its tensors on `device`."""
+        carried = None if self.carried is None else self.carried.to(device)
+        return replace(self, x0=self.x0.to(device), carried=carried)
 
     def __call__(self, run: Run, x: Tensor, grid: list[float], interpolant: Interpolant) -> Tensor:
         """State at grid[0] -> state at grid[-1]. The exact method needs its own grid. Raises UserError."""
