@@ -6,9 +6,10 @@ async def comfy_entrypoint():
 
     class TestPack(ComfyExtension):
         async def get_node_list(self):
+            from .controls import CONTROLS
             from .models import MODELS
             from .probes import PROBES
 
-            return MODELS + PROBES
+            return MODELS + CONTROLS + PROBES
 
     return TestPack()
