@@ -7,10 +7,9 @@ import subprocess
 import sys
 import time
 import urllib.error
-import urllib.parse
-import urllib.request
-import uuid
 from pathlib import Path
+
+from comfy_client import Client, ClientError
 
 ROOT = Path(__file__).resolve().parents[2]
 TEST_PACK = Path(__file__).resolve().parent / "test_pack"
@@ -99,6 +98,7 @@ class Server:
     def __init__(self, folder, python, base):
         self.base, self.port = Path(base), free_port()
         self.address = f"127.0.0.1:{self.port}"
+        self.client = Client(self.address)
         self._log_path = self.base / "server.log"
         for name in ("user", "input", "output", "temp", "models", "custom_nodes"):
             (self.base / name).mkdir(parents=True)
@@ -119,7 +119,7 @@ class Server:
             try:
                 self.get("/system_stats")
                 break
-            except OSError:
+            except ClientError:
                 time.sleep(0.2)
         else:
             raise AssertionError(f"ComfyUI did not answer within {seconds} s:\n{self.log(4000)}")
@@ -140,26 +140,17 @@ class Server:
         return text if last is None else text[-last:]
 
     def get(self, path):
-        with urllib.request.urlopen(f"http://{self.address}{path}", timeout=30) as answer:
-            return json.load(answer)
+        return self.client.get(path)
 
-    def post(self, path, body, content_type="application/json"):
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        request = urllib.request.Request(f"http://{self.address}{path}", data, {"content-type": content_type})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            text = answer.read()
-        return json.loads(text) if text.strip() else None
+    def post(self, path, body):
+        return self.client.post(path, body)
 
     def object_info(self, node_id=None):
         return self.get(f"/object_info/{node_id}" if node_id else "/object_info")
 
     def upload(self, path):
         """Puts a file into the input folder; the answer is the value for LoadImage's or LoadVideo's file input."""
-        path, boundary = Path(path), uuid.uuid4().hex
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="{path.name}"\r\n'
-        head += "Content-Type: application/octet-stream\r\n\r\n"
-        body = head.encode() + path.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
-        return self.post("/upload/image", body, f"multipart/form-data; boundary={boundary}")["name"]
+        return self.client.upload(Path(path))
 
     def interrupt(self):
         self.post("/interrupt", {})
