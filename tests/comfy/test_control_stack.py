@@ -354,3 +354,44 @@ def test_the_inversion_output_without_its_input_runs_nothing(server):
     inversion = scene.read(scene.node[2])
     outputs = server.run(scene)
     assert positive in outputs and inversion not in outputs
+
+
+def test_branches_of_the_embedded_model(server):
+    """They weigh by their own mask, token by token, under the same rule and in one forward."""
+    scene = Scene(frames=5)
+    loaded = scene.add("VideoRealismLoadVideoModel", model="embedded", precision="fp32")
+    branches = [scene.add("VideoRealismLoadControlBranch", model="embedded", modality=m) for m in ("edge", "depth")]
+    maps = [scene.map(seed, size=64) for seed in (0, 1)]
+    prompts = [scene.add("CLIPTextEncode", clip=loaded[1], text=text)[0] for text in ("a street", "a game")]
+    latent = scene.add("VAEEncode", pixels=scene.map(2, size=64), vae=loaded[2])
+
+    def sampled(prompts, model=loaded[0]):
+        plan = dict(seed=1, steps=2, cfg=3.0, sampler_name="euler", scheduler="karras", denoise=0.5)
+        inputs = dict(model=model, positive=prompts[0], negative=prompts[1], latent_image=latent)
+        return scene.add("KSampler", **inputs, **plan)
+
+    def apply(kind, weights, **optional):
+        carried = prompts
+        for scene.control, map, weight in zip(branches, maps, weights):
+            carried = kind(carried, map, weight, **optional)
+        return carried
+
+    noise = scene.map(7, size=64)
+    masks = [scene.add("SolidMask", value=v, width=64, height=64) for v in (1.0, 0.0)]
+    masks += [half_mask(scene, 64), scene.add("ImageToMask", image=noise, channel="red")]
+    on, off = sampled(apply(scene.native, [0.5, 0.5])), sampled(prompts)
+    ones, zeros, half, grey = (sampled(apply(scene.stack, [1.0, 1.0], weight_mask=mask)) for mask in masks)
+    log = scene.add("VRTestBatchSizes", model=loaded[0])
+    last = apply(scene.stack, [1.0, 1.0], weight_mask=masks[3])
+    sizes = scene.add("VRTestReadBatchSizes", log=log[1], after=sampled(last, log[0]))
+    pairs = [(sampled(apply(scene.stack, [1.0, 1.0])), on), (ones, on), (zeros, off)]
+    pairs += [(on, off), (half, on), (half, off), (grey, half), (grey, off)]
+    compared = [scene.add("VRTestCompareLatents", latent=a, reference=b) for a, b in pairs]
+    outputs = server.run(scene)
+    errors = [float(outputs[node]["text"][0]) for node in compared]
+    assert max(errors[:3]) < 1e-6 and min(errors[3:]) > 1e-4
+    assert value(outputs, sizes) == [2, 2]
+    scene.stack(prompts, scene.map(0, frames=4, size=64))
+    scene.add("VRTestStatistics", value=sampled([scene.node[0], scene.node[1]]))
+    with pytest.raises(RunError, match="map has 4 frames"):
+        server.run(scene)
