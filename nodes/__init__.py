@@ -3,19 +3,28 @@
 
 def all_nodes() -> list[type]:
     """Every node class, in the order of the menu."""
+    from .chunk_plan import ChunkPlan
+    from .chunk_stitcher import ChunkStitcher
+    from .compare import Compare
     from .control_stack import ControlNetStack
     from .ddim_invert import DDIMInvert
+    from .demo_drive import DemoDrive
     from .dual_prompt_guider import DualPromptCFGGuider
     from .dual_prompt_sampler import DualPromptCFGSampler
+    from .enhance_realism import EnhanceRealism
     from .load_control_branch import LoadControlBranch
     from .load_video_model import LoadVideoModel
     from .noise_calibrate import NoiseCalibrate
     from .simdrop_guider import SimDropGuider
+    from .structure_maps import StructureMaps
+    from .video_metrics import VideoMetrics
     from .video_text_guider import VideoTextGuider
 
     return [
         LoadVideoModel,
         LoadControlBranch,
+        DemoDrive,
+        StructureMaps,
         ControlNetStack,
         DDIMInvert,
         NoiseCalibrate,
@@ -23,4 +32,9 @@ def all_nodes() -> list[type]:
         SimDropGuider,
         VideoTextGuider,
         DualPromptCFGSampler,
+        EnhanceRealism,
+        ChunkPlan,
+        ChunkStitcher,
+        VideoMetrics,
+        Compare,
     ]

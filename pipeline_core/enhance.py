@@ -129,7 +129,7 @@ def prepare(
             missing.append(name)
     if missing:
         notes.append(
-            f"No {' and no '.join(missing)} control: the clip came without such buffers and no model for it was given."
+            f"No {' and no '.join(missing)} control: the clip came without such maps and no model for it was given."
         )
     if unused := [name for name in maps if settings.controls.get(name, 0) == 0]:
         notes.append(f"The {' and the '.join(unused)} map had no effect: its weight is 0 or the model lacks it.")
@@ -157,6 +157,7 @@ def prepare(
         "window": preset.window,
         "compute_factor": round(compute_factor(windows, frame_count), 3),
         "work_size": list(work_size),
+        "controls": weights,
     }
     limits = None
     if "depth" in weights and "depth" not in maps:

@@ -1,0 +1,42 @@
+"""Checks on IMAGE inputs and the progress bar that the nodes about whole clips share."""
+
+from collections.abc import Callable
+
+import comfy.model_management
+import comfy.utils
+from torch import Tensor
+
+from ..pipeline_core.errors import UserError
+from ..pipeline_core.metrics.base import check_frames
+
+
+def clip_input(image: Tensor, name: str) -> Tensor:
+    """The IMAGE as float32 (F, H, W, 3) within [0, 1]; UserError naming the input for anything that is no clip."""
+    frames = check_frames(image, name)
+    if frames.numel() == 0:
+        raise UserError(f"{name} is an empty clip but at least one frame is needed: connect another clip to {name}.")
+    inside = 0 <= float(frames.min()) and float(frames.max()) <= 1
+    return frames if inside else frames.clamp(0, 1)  # upscalers overshoot by a thousandth
+
+
+def same_length(clips: dict[str, Tensor]) -> None:
+    """UserError unless all clips have as many frames as the first."""
+    (first, clip), *others = clips.items()
+    for name, other in others:
+        if len(other) != len(clip):
+            raise UserError(
+                f"{name} has {len(other)} frames and {first} has {len(clip)}: connect a clip of {len(clip)} to {name}."
+            )
+
+
+def progress_bar() -> Callable[[int, int], None]:
+    """progress(done, total): moves the node's bar; raises ComfyUI's own exception when the user cancels."""
+    bar = None
+
+    def progress(done: int, total: int) -> None:
+        nonlocal bar
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        bar = bar or comfy.utils.ProgressBar(total)
+        bar.update_absolute(done, total)
+
+    return progress

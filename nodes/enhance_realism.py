@@ -1,0 +1,129 @@
+"""Enhance Realism: the whole job in one node, for people who want one."""
+
+import json
+from dataclasses import replace
+
+import comfy.model_management
+from comfy_api.latest import io, ui
+
+from ..pipeline_core.dials import dials
+from ..pipeline_core.enhance import Report, enhance
+from ..pipeline_core.models.loading import load_video_model
+from .clips import clip_input, progress_bar
+from .native.folders import EMBEDDED_NAME, model_folder, model_folders
+from .schema import search_words
+
+
+class EnhanceRealism(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="VideoRealismEnhanceRealism",
+            display_name="Enhance Realism",
+            category="video realism/sampling",
+            description="Makes simulated driving video look filmed and keeps its geometry, motion and lights. The "
+            "whole job in one node: structure maps, inversion, guided sampling, any length.",
+            inputs=[
+                io.Image.Input("frames", tooltip="The clip to enhance, of any length and size."),
+                io.Image.Input(
+                    "edge", optional=True, tooltip="Edge map of the clip. Not connected: made from the frames."
+                ),
+                io.Image.Input(
+                    "depth", optional=True, tooltip="Depth map of the clip, near white. Not connected: none is used."
+                ),
+                io.Image.Input(
+                    "segmentation",
+                    optional=True,
+                    tooltip="Segmentation map in CARLA's colours. Not connected: none is used.",
+                ),
+                io.String.Input(
+                    "description",
+                    optional=True,
+                    force_input=True,
+                    tooltip="What is in the clip, added to the preset's prompts, such as Demo Drive's description.",
+                ),
+                io.Float.Input(
+                    "realism",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    round=0.001,
+                    tooltip="0: hardly changed, 0.5: the model's preset, 1: as photoreal as the model can.",
+                ),
+                io.Float.Input(
+                    "faithfulness",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    round=0.001,
+                    tooltip="0: free to differ from the source, 0.5: the model's preset, 1: held to the source.",
+                ),
+                io.String.Input(
+                    "prompt",
+                    default="",
+                    multiline=True,
+                    tooltip="How the result should look, weather and light included. Empty: the model's preset.",
+                ),
+                io.Combo.Input(
+                    "model",
+                    options=list(model_folders()),
+                    default=EMBEDDED_NAME,
+                    tooltip="embedded: the small model of this pack, or a folder under models/diffusers.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**53 - 1,
+                    control_after_generate=True,
+                    tooltip="Of the random noise; starts that invert the source use none.",
+                ),
+                io.Int.Input(
+                    "steps", default=0, min=0, max=1000, tooltip="Model steps of one pass. 0: the model's preset."
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="frames", tooltip="The enhanced clip, of the same length and size."),
+                io.String.Output(display_name="report", tooltip="Settings, plan and what was changed, as JSON."),
+            ],
+            **search_words("sim2real", "photoreal", "video to video", "relight", "style transfer", "carla"),
+        )
+
+    @classmethod
+    def execute(
+        cls, frames, realism, faithfulness, prompt, model, seed, steps,
+        edge=None, depth=None, segmentation=None, description=None,
+    ) -> io.NodeOutput:  # fmt: skip
+        frames = clip_input(frames, "frames")
+        given = {"edge": edge, "depth": depth, "segmentation": segmentation}
+        maps = {name: clip_input(values, name) for name, values in given.items() if values is not None}
+        device = comfy.model_management.get_torch_device()
+        if device.type != "cpu":
+            comfy.model_management.unload_all_models()  # the job's networks are not in ComfyUI's books: make room
+        network = load_video_model(model_folder(model), device)
+        settings = dials(realism, faithfulness, network.preset, {"edge", *maps})
+        settings = replace(settings, prompt=prompt.strip() or None, seed=seed, steps=steps or None)
+        result, report = enhance(
+            frames, network, settings, progress=progress_bar(), maps=maps, description=description or ""
+        )
+        return io.NodeOutput(result, json.dumps(report.to_dict()), ui=ui.PreviewText(report_text(report)))
+
+
+def report_text(report: Report) -> str:
+    """The report in a few lines: cost, resolved settings, remarks."""
+    plan, settings = report.plan, report.settings
+    controls = ", ".join(f"{name} {weight:.2g}" for name, weight in plan["controls"].items()) or "none"
+    count = len(plan["windows"])
+    return "\n".join(
+        [
+            f"{plan['frames']} frames in {count} window{'s' if count > 1 else ''} of up to {plan['window']}, "
+            f"{plan['compute_factor']:.2f} x the frames computed",
+            f"{settings['start']}, strength {settings['strength']:.3g}, cfg {settings['cfg']:.3g}, "
+            f"{settings['steps']} steps, seed {settings['seed']}",
+            f"controls: {controls}",
+            f"prompt: {settings['prompt']}",
+            *report.notes,
+        ]
+    )
