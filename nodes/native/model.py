@@ -1,0 +1,145 @@
+"""A model folder's transformer as ComfyUI's MODEL: x0 as the core predicts it, at the preset's noise levels."""
+
+from pathlib import Path
+
+import comfy.latent_formats
+import comfy.model_base
+import comfy.model_management
+import comfy.model_sampling
+import comfy.patcher_extension
+import comfy.supported_models_base
+import torch
+from comfy.model_patcher import ModelPatcher
+from torch import Tensor
+
+from ...pipeline_core.errors import UserError
+from ...pipeline_core.models.cosmos import cosmos_forward
+from ...pipeline_core.models.loading import load_part, runs_bf16
+from ...pipeline_core.models.prediction import clean_prediction, network_input
+from ...pipeline_core.models.preset import Preset, read_latent_rgb, read_preset
+from .terms import terms_of
+
+
+class _VESampling(comfy.model_sampling.ModelSamplingCosmosRFlow, comfy.model_sampling.COSMOS_RFLOW):
+    """x = x0 + sigma n; the network sees the flow state x / (1 + sigma) at the time sigma / (1 + sigma)."""
+
+    def __init__(self, config, prediction: str):
+        super().__init__(config)
+        self.prediction = prediction
+
+    def calculate_input(self, sigma: Tensor, noise: Tensor) -> Tensor:
+        sigma = _over(sigma, noise)
+        return network_input(noise / (1 + sigma), sigma / (1 + sigma), self.prediction)
+
+    def calculate_denoised(self, sigma: Tensor, model_output: Tensor, model_input: Tensor) -> Tensor:
+        sigma = _over(sigma, model_input)
+        return clean_prediction(model_input / (1 + sigma), model_output, sigma / (1 + sigma), self.prediction)
+
+
+class _FlowSampling(comfy.model_sampling.ModelSamplingDiscreteFlow, comfy.model_sampling.CONST):
+    """x = (1 - sigma) x0 + sigma n, which the network sees at the time sigma."""
+
+    def __init__(self, config, prediction: str):
+        super().__init__(config)
+        self.prediction = prediction
+
+    def calculate_input(self, sigma: Tensor, noise: Tensor) -> Tensor:
+        return network_input(noise, _over(sigma, noise), self.prediction)
+
+    def calculate_denoised(self, sigma: Tensor, model_output: Tensor, model_input: Tensor) -> Tensor:
+        return clean_prediction(model_input, model_output, _over(sigma, model_input), self.prediction)
+
+
+def _over(sigma: Tensor, x: Tensor) -> Tensor:
+    """One sigma, or one a batch item, shaped to multiply x."""
+    return sigma.reshape(-1, *[1] * (x.ndim - 1))
+
+
+class VideoLatent(comfy.latent_formats.LatentFormat):
+    """Latents are normalised by the VAE already; the colours are for previews."""
+
+    latent_dimensions = 3
+
+    def __init__(self, preset: Preset, channels: int, rgb: tuple[list, list] | None):
+        self.latent_channels = channels
+        self.spacial_downscale_ratio, self.temporal_downscale_ratio = preset.spatial_ratio, preset.temporal_ratio
+        if rgb is not None:
+            self.latent_rgb_factors, self.latent_rgb_factors_bias = rgb
+
+
+class VideoDiT(torch.nn.Module):
+    """The network ComfyUI calls: flow state, time, text and control terms in, the network's own answer out."""
+
+    def __init__(self, transformer: torch.nn.Module, bf16: bool):
+        super().__init__()
+        self.transformer, self.bf16 = transformer, bf16
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.transformer.patch_embed.proj.weight.dtype
+
+    @property
+    def text_width(self) -> int:
+        config = self.transformer.config
+        return config.crossattn_proj_in_channels if config.use_crossattn_projection else config.text_embed_dim
+
+    def forward(self, x, timesteps, context=None, control=None, transformer_options={}, **kwargs):  # noqa: B006
+        wrappers = comfy.patcher_extension.get_all_wrappers(
+            comfy.patcher_extension.WrappersMP.DIFFUSION_MODEL, transformer_options
+        )
+        executor = comfy.patcher_extension.WrapperExecutor.new_class_executor(self._forward, self, wrappers)
+        return executor.execute(x, timesteps, context, control, transformer_options, **kwargs)
+
+    def _forward(self, x, timesteps, context=None, control=None, transformer_options={}, **_):  # noqa: B006
+        controls = [
+            (branch, hint.to(x), weight.to(x.device) if torch.is_tensor(weight) else weight)
+            for branch, hint, weight in terms_of(control)
+        ]
+        with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            return cosmos_forward(self.transformer, controls, x, timesteps.float(), context)
+
+
+class VideoModelBase(comfy.model_base.BaseModel):
+    """BaseModel whose sampling is the preset's and whose conditions are checked before the first step."""
+
+    def __init__(self, config, network: VideoDiT, preset: Preset):
+        ve = preset.interpolant == "ve"
+        kind = comfy.model_base.ModelType.FLOW_COSMOS if ve else comfy.model_base.ModelType.FLOW
+        super().__init__(config, kind)
+        self.diffusion_model = network
+        self.model_sampling = (_VESampling if ve else _FlowSampling)(config, preset.prediction)
+
+    def extra_conds(self, **kwargs):
+        shape, text = tuple(kwargs["noise"].shape), kwargs.get("cross_attn")
+        channels, width = self.latent_format.latent_channels, self.diffusion_model.text_width
+        if len(shape) != 5 or shape[1] != channels:
+            raise UserError(
+                f"A latent of shape {shape} came; this model needs (batch, {channels}, frames, height, width), so "
+                "encode the clip with the VAE of Load Video Model, or give an empty video latent."
+            )
+        if text is None or text.shape[-1] != width:
+            came = "no text" if text is None else f"text embeddings {text.shape[-1]} wide"
+            raise UserError(
+                f"A conditioning with {came} came and this model reads {width}; make positive and negative with CLIP "
+                "Text Encode and the CLIP of Load Video Model."
+            )
+        return super().extra_conds(**kwargs)
+
+
+def load_model(folder: Path, precision: str) -> ModelPatcher:
+    """The MODEL of a model folder. precision: auto, bf16 or fp32, as on the command line."""
+    preset, device = read_preset(folder), comfy.model_management.get_torch_device()
+    network = VideoDiT(load_part(folder, "transformer"), runs_bf16(precision, device))
+    settings = network.transformer.config
+    config = comfy.supported_models_base.BASE({"image_model": "cosmos_transfer", "disable_unet_model_creation": True})
+    config.latent_format = VideoLatent(preset, settings.out_channels, read_latent_rgb(folder))
+    flow = {"shift": 1.0, "multiplier": 1.0}
+    noise_levels = {"sigma_min": preset.sigma_min, "sigma_max": preset.sigma_max, "sigma_data": 1.0}
+    config.sampling_settings = noise_levels if preset.interpolant == "ve" else flow
+    # ComfyUI's own Cosmos of width 2048 has 1; activations grow with the width.
+    config.memory_usage_factor = settings.num_attention_heads * settings.attention_head_dim / 2048
+    config.supported_inference_dtypes = [network.dtype]
+    config.set_inference_dtype(network.dtype, None)
+    offload = comfy.model_management.unet_offload_device()
+    model = VideoModelBase(config, network, preset).to(offload)
+    return ModelPatcher(model, load_device=device, offload_device=offload)
