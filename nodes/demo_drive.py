@@ -8,6 +8,7 @@ from ..pipeline_core.conditions.maps import clip_disparity_limits, window_maps
 from ..pipeline_core.world import STYLES, Render, RenderedBuffers, drive_scene, render
 from ..pipeline_core.world.render import CHUNK, scene_data
 from .clips import progress_bar
+from .packages import require_packages
 from .schema import search_words
 
 CONTROLS = ("edge", "depth", "segmentation")
@@ -65,6 +66,7 @@ class DemoDrive(io.ComfyNode):
 
     @classmethod
     def execute(cls, scene_seed, frames, width, height, style, fps) -> io.NodeOutput:
+        require_packages("kornia")
         clip = render_drive(scene_seed, frames, (height, width), style, fps)
         buffers = RenderedBuffers(clip)
         maps = window_maps(CONTROLS, clip.rgb, 0, buffers, Estimators(), clip_disparity_limits(buffers))

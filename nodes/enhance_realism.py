@@ -11,6 +11,7 @@ from ..pipeline_core.enhance import Report, enhance
 from ..pipeline_core.models.loading import load_video_model
 from .clips import clip_input, progress_bar
 from .native.folders import EMBEDDED_NAME, model_folder, model_folders
+from .packages import require_packages
 from .schema import search_words
 
 
@@ -96,6 +97,7 @@ class EnhanceRealism(io.ComfyNode):
         cls, frames, realism, faithfulness, prompt, model, seed, steps,
         edge=None, depth=None, segmentation=None, description=None,
     ) -> io.NodeOutput:  # fmt: skip
+        require_packages("kornia", "diffusers", "transformers")
         frames = clip_input(frames, "frames")
         given = {"edge": edge, "depth": depth, "segmentation": segmentation}
         maps = {name: clip_input(values, name) for name, values in given.items() if values is not None}

@@ -10,6 +10,7 @@ from ..pipeline_core.conditions.estimators import load_estimators
 from ..pipeline_core.conditions.segmentation import TAG, segmentation_map
 from .clips import clip_input, progress_bar
 from .model_folders import NONE, transformers_folders
+from .packages import require_packages
 from .schema import search_words
 
 DEPTH, SEGMENTATION = "depth_estimation", "semantic_segmentation"
@@ -75,6 +76,7 @@ class StructureMaps(io.ComfyNode):
 
     @classmethod
     def execute(cls, frames, edge_low, edge_high, depth_model, segmentation_model) -> io.NodeOutput:
+        require_packages("kornia", *(["transformers"] if {depth_model, segmentation_model} != {NONE} else []))
         frames = clip_input(frames, "frames")
         device = str(comfy.model_management.get_torch_device())
         estimators = load_estimators(

@@ -9,6 +9,7 @@ from ..pipeline_core.metrics.compare import compare_frames
 from ..pipeline_core.metrics.critic import load_critic
 from ..pipeline_core.metrics.report import format_table
 from .clips import clip_input, progress_bar
+from .packages import require_packages
 from .schema import search_words
 
 # Output name -> (section, figure) of the report.
@@ -63,6 +64,7 @@ class VideoMetrics(io.ComfyNode):
 
     @classmethod
     def execute(cls, source, output, critic, reference=None) -> io.NodeOutput:
+        require_packages("kornia")
         clips = [clip_input(source, "source"), clip_input(output, "output")]
         clips.append(None if reference is None else clip_input(reference, "reference"))
         report = compare_frames(*clips, load_critic() if critic else None, progress_bar())

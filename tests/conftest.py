@@ -1,4 +1,4 @@
-"""A tiny random model folder in the real layout, built once: the real classes, a few thousand weights."""
+"""Tiny random model folders in the real layouts, built once: the real classes, a few thousand weights."""
 
 import pytest
 import torch
@@ -36,6 +36,27 @@ TINY = {
     },
 }
 CHANNELS = 4
+CITYSCAPES = (
+    "road",
+    "sidewalk",
+    "building",
+    "wall",
+    "fence",
+    "pole",
+    "traffic light",
+    "traffic sign",
+    "vegetation",
+    "terrain",
+    "sky",
+    "person",
+    "rider",
+    "car",
+    "truck",
+    "bus",
+    "train",
+    "motorcycle",
+    "bicycle",
+)
 
 
 @torch.no_grad()
@@ -77,4 +98,51 @@ def model_folder(tmp_path_factory):
     from pipeline_core.models.preset import write_preset
 
     write_preset(Preset(window=5, overlap=1, size=(32, 48), max_text_tokens=8), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def depth_folder(tmp_path_factory):
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+
+    torch.manual_seed(0)
+    backbone = Dinov2Config(
+        hidden_size=16,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        image_size=28,
+        patch_size=14,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+        reshape_hidden_states=False,
+    )
+    config = DepthAnythingConfig(
+        backbone_config=backbone,
+        reassemble_hidden_size=16,
+        patch_size=14,
+        neck_hidden_sizes=[4, 4, 8, 8],
+        fusion_hidden_size=8,
+        head_hidden_size=4,
+    )
+    folder = tmp_path_factory.mktemp("depth")
+    DepthAnythingForDepthEstimation(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def segmentation_folder(tmp_path_factory):
+    from transformers import SegformerConfig, SegformerForSemanticSegmentation
+
+    torch.manual_seed(0)
+    config = SegformerConfig(
+        hidden_sizes=[4, 4, 8, 8],
+        depths=[1, 1, 1, 1],
+        num_attention_heads=[1, 1, 2, 2],
+        decoder_hidden_size=8,
+        id2label=dict(enumerate(CITYSCAPES)),
+    )
+    folder = tmp_path_factory.mktemp("segmentation")
+    SegformerForSemanticSegmentation(config).save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(
+        '{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.25, 0.25, 0.25], "size": {"height": 64, "width": 64}}'
+    )
     return folder
