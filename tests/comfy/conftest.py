@@ -3,8 +3,6 @@
 import pytest
 from comfy_server import NoComfyUI, Server, find_comfyui
 
-_skipped_because = []
-
 
 @pytest.fixture(scope="session")
 def comfyui():
@@ -14,7 +12,6 @@ def comfyui():
     except NoComfyUI as reason:
         if reason.asked_for:
             pytest.fail(str(reason), pytrace=False)
-        _skipped_because.append(str(reason))
         pytest.skip(str(reason))
 
 
@@ -30,5 +27,7 @@ def server(comfyui, tmp_path_factory):
 
 
 def pytest_terminal_summary(terminalreporter):
-    for reason in _skipped_because[:1]:
+    """One line per reason, however many tests skipped for it; pytest alone shows none without -rs."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if "tests/comfy" in report.nodeid]
+    for reason in dict.fromkeys(report.longrepr[2].removeprefix("Skipped: ") for report in skipped):
         terminalreporter.write_line(f"tests/comfy skipped: {reason}")

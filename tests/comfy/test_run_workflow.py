@@ -5,13 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from fractions import Fraction
 
 import numpy as np
 import pytest
 import run_workflow
 from comfy_server import ROOT, Graph
 from PIL import Image
+from shipped_graphs import write_clip
 from tiny_graphs import VIDEO, sampling_graph
 
 
@@ -73,22 +73,17 @@ def test_an_image_goes_up_and_comes_back(runner, tmp_path):
 
 
 def test_a_video_goes_up_and_comes_back(runner, tmp_path):
-    av = pytest.importorskip("av")
+    import av
+
     clip = tmp_path / "clip.mp4"
-    with av.open(str(clip), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(10))
-        stream.width, stream.height, stream.pix_fmt = 64, 32, "yuv420p"
-        for level in range(7):
-            frame = av.VideoFrame.from_ndarray(np.full((32, 64, 3), 30 * level, np.uint8), format="rgb24")
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+    write_clip(clip, frames=7)
     graph = Graph()
     parts = graph.add("GetVideoComponents", video=graph.add("LoadVideo", title="Clip", file="none.mp4"))
     video = graph.add("CreateVideo", images=parts, fps=10.0)
     graph.add("SaveVideo", video=video, filename_prefix="runner", format="mp4", codec="h264")
     graph.add("VRTestStatistics", value=parts)
     assert runner(graph, "--input", f"Clip={clip}")[0] == 0
-    assert json.loads(report(runner)["VRTestStatistics"])["shape"] == [7, 32, 64, 3]
+    assert json.loads(report(runner)["VRTestStatistics"])["shape"] == [7, 64, 96, 3]
     (made,) = runner.out.glob("*.mp4")
     with av.open(str(made)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 7

@@ -1,0 +1,71 @@
+"""The workflows the pack ships, and what a server needs before they can run on it."""
+
+import json
+from fractions import Fraction
+
+import numpy as np
+from comfy_server import ROOT
+from PIL import Image
+from workflow_graph import file_inputs
+
+NAMES = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
+
+
+def ui_workflow(name):
+    return json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def api_graph(name):
+    return json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def classes(server, graph):
+    names = {node["class_type"] for node in graph.values()}
+    return {name: server.object_info(name).get(name, {}) for name in sorted(names)}
+
+
+def put_input_files(server, graph):
+    """Gives every loader of the graph a small file of the name that is written in it."""
+    for node_id, name, media in file_inputs(graph, classes(server, graph)):
+        path = server.base / "input" / graph[node_id]["inputs"][name]
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_clip(path) if "video" in media else write_picture(path)
+
+
+def missing_models(server, graph):
+    """Model files the graph names and the server lacks: such a graph is checked but cannot run here."""
+    info, missing = classes(server, graph), []
+    for node in graph.values():
+        for group in info[node["class_type"]].get("input", {}).values():
+            for name, spec in group.items():
+                value = node["inputs"].get(name)
+                options = (
+                    spec[0] if isinstance(spec[0], list) else (spec[1] if len(spec) > 1 else {}).get("options", [])
+                )
+                named_file = isinstance(value, str) and value.endswith((".safetensors", ".pth", ".pt", ".gguf"))
+                if named_file and value not in options:
+                    missing.append(value)
+    return missing
+
+
+def pattern(frames, height=64, width=96):
+    """A moving gradient, so that motion, edges and colours are there to be measured: (F, H, W, 3) uint8."""
+    y, x = np.mgrid[:height, :width]
+    shifted = [np.stack([(x * 3 + 8 * t) % 256, (y * 4) % 256, (x + y + 4 * t) % 256], -1) for t in range(frames)]
+    return np.stack(shifted).astype(np.uint8)
+
+
+def write_picture(path):
+    Image.fromarray(pattern(1)[0]).save(path)
+
+
+def write_clip(path, frames=17):
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(10))
+        stream.height, stream.width, stream.pix_fmt = 64, 96, "yuv420p"
+        for image in pattern(frames):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())

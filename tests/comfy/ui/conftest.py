@@ -1,0 +1,69 @@
+"""The real frontend in headless Chromium, one for the whole test run."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("check_workflow.mjs")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+def browser_commands():
+    """(node, folder with playwright-core, browser); skips with one line that says what is missing."""
+    packages = Path(os.environ.get("VIDEOREALISM_BROWSER", "~/comfy/browser")).expanduser()
+    node = shutil.which("node")
+    browser = os.environ.get("VIDEOREALISM_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not (packages / "node_modules" / "playwright-core").is_dir() or not node or not browser:
+        pytest.skip(
+            "The browser check needs node, Chromium and VIDEOREALISM_BROWSER, a folder where "
+            "'npm install playwright-core' was run"
+        )
+    return node, packages, browser
+
+
+class Frontend:
+    def __init__(self, command):
+        self._errors = tempfile.TemporaryFile("w+")
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True
+        )
+        self.start = self._answer()
+
+    def check(self, workflow, queue=True, timeout=600, screenshot=None):
+        """What the frontend makes of a UI workflow: missing, droppedLinks, overlaps, prompt, pageErrors, and after a
+        run queued and changedWidgets."""
+        job = {"workflow": workflow, "queue": queue, "timeout": timeout}
+        self._process.stdin.write(json.dumps({**job, "screenshot": screenshot and str(screenshot)}) + "\n")
+        self._process.stdin.flush()
+        result = self._answer()
+        assert "failed" not in result, result["failed"]
+        return result
+
+    def _answer(self):
+        line = self._process.stdout.readline()
+        if not line:
+            self._errors.seek(0)
+            raise AssertionError(f"the browser ended:\n{self._errors.read()[-3000:]}")
+        return json.loads(line)
+
+    def close(self):
+        self._process.stdin.close()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._errors.close()
+
+
+@pytest.fixture(scope="session")
+def frontend(server):
+    node, packages, browser = browser_commands()
+    frontend = Frontend([node, str(SCRIPT), str(packages), browser, f"http://{server.address}"])
+    yield frontend
+    frontend.close()

@@ -1,0 +1,95 @@
+"""Every shipped workflow in the real frontend: it loads whole, gives the shipped API graph, runs and draws."""
+
+import json
+import os
+
+import pytest
+from comfy_server import ROOT
+from shipped_graphs import NAMES, api_graph, missing_models, put_input_files, ui_workflow
+
+SCREENSHOTS = ROOT / "docs" / "images" if os.environ.get("VIDEOREALISM_SCREENSHOTS") else None
+# Widgets of the canvas alone: what happens to a seed after a run, and the upload button.
+CANVAS_ONLY = {"control_after_generate", "upload", "choose file to upload"}
+
+
+def plain(prompt):
+    """A prompt without what does not change its result."""
+    return {
+        node_id: (node["class_type"], {k: v for k, v in node["inputs"].items() if k not in CANVAS_ONLY})
+        for node_id, node in prompt.items()
+    }
+
+
+def workflow_of(nodes, links):
+    return {"last_node_id": 9, "last_link_id": 9, "nodes": nodes, "links": links, "groups": [], "version": 0.4}
+
+
+def two_nodes(kind="EmptyImage", widgets=(64, 32, 1, 255)):
+    source = {
+        "id": 1,
+        "type": kind,
+        "pos": [50, 50],
+        "size": [300, 130],
+        "flags": {},
+        "order": 0,
+        "mode": 0,
+        "inputs": [],
+        "outputs": [{"name": "IMAGE", "type": "IMAGE", "links": [4]}],
+        "properties": {},
+        "widgets_values": list(widgets),
+    }
+    sink = {
+        "id": 2,
+        "type": "VRTestStatistics",
+        "pos": [450, 50],
+        "size": [300, 60],
+        "flags": {},
+        "order": 1,
+        "mode": 0,
+        "inputs": [{"name": "value", "type": "LATENT,IMAGE", "link": 4}],
+        "outputs": [{"name": "STRING", "type": "STRING", "links": None}],
+        "properties": {},
+    }
+    return workflow_of([source, sink], [[4, 1, 0, 2, 0, "IMAGE"]])
+
+
+def test_the_frontend_starts_without_a_page_error(frontend):
+    assert frontend.start["pageErrors"] == []
+
+
+def test_a_whole_workflow_passes(frontend):
+    found = frontend.check(two_nodes(), timeout=60)
+    assert plain(found["prompt"]) == {
+        "1": ("EmptyImage", {"width": 64, "height": 32, "batch_size": 1, "color": 255}),
+        "2": ("VRTestStatistics", {"value": ["1", 0]}),
+    }
+    del found["prompt"]
+    nothing = {"missing": [], "droppedLinks": [], "overlaps": [], "changedWidgets": [], "pageErrors": []}
+    assert found == {**nothing, "queued": "success"}
+
+
+def test_a_workflow_with_faults_does_not_pass(frontend):
+    assert frontend.check(two_nodes(kind="NodeOfNobody"), queue=False)["missing"] == ["NodeOfNobody"]
+    dangling = two_nodes()
+    dangling["links"].append([5, 1, 0, 3, 7, "IMAGE"])
+    assert frontend.check(dangling, queue=False)["droppedLinks"] == ["1:0 -> 3.undefined"]
+    renamed = two_nodes()
+    renamed["nodes"][1]["inputs"][0]["name"] = "values_of_old"
+    assert frontend.check(renamed, timeout=60)["queued"].startswith("rejected")
+    covered = two_nodes()
+    covered["nodes"][1]["pos"] = [200, 100]
+    assert len(frontend.check(covered, queue=False)["overlaps"]) == 1
+    assert frontend.check(two_nodes(widgets=(64, 32, -5, 255)), timeout=60)["queued"].startswith("rejected")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_workflow(frontend, server, name):
+    put_input_files(server, api_graph(name))
+    runnable = not missing_models(server, api_graph(name))
+    picture = SCREENSHOTS and SCREENSHOTS / f"workflow_{name}.png"
+    found = frontend.check(ui_workflow(name), queue=runnable, screenshot=picture)
+    assert (found["missing"], found["droppedLinks"], found["pageErrors"]) == ([], [], [])
+    assert plain(found["prompt"]) == plain(api_graph(name)), json.dumps(found["prompt"])[:3000]
+    assert found["overlaps"] == []
+    if runnable:
+        assert (found["queued"], found["changedWidgets"]) == ("success", [])
