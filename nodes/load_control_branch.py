@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from .native.control import load_control
 from .native.folders import EMBEDDED_NAME, modalities, model_folder, model_folders, stamp
+from .packages import require_packages
 from .schema import search_words
 
 
@@ -41,4 +42,5 @@ class LoadControlBranch(io.ComfyNode):
 
     @classmethod
     def execute(cls, modality, model):
+        require_packages("diffusers", "transformers", "accelerate")
         return io.NodeOutput(load_control(model_folder(model), modality))

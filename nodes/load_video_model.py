@@ -9,6 +9,7 @@ from .native.folders import EMBEDDED_NAME, model_folder, model_folders, stamp
 from .native.model import load_model
 from .native.text import load_clip
 from .native.vae import VideoVAE, vae_patcher
+from .packages import require_packages
 from .schema import search_words
 
 
@@ -51,6 +52,7 @@ class LoadVideoModel(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, precision):
+        require_packages("diffusers", "transformers", "accelerate")
         folder = model_folder(model)
         vae = vae_patcher(folder)
         bf16 = runs_bf16(precision, vae.load_device)
