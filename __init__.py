@@ -10,7 +10,9 @@ async def comfy_entrypoint():
     class VideoRealism(ComfyExtension):
         async def get_node_list(self):
             from .nodes import all_nodes
+            from .nodes.selftest import log_problems
 
+            log_problems()  # first: where a core update breaks an import below, its reason stands in the log
             return all_nodes()
 
     return VideoRealism()

@@ -34,10 +34,33 @@ before = set(nodes.NODE_CLASS_MAPPINGS)
 builtins.__import__ = noting
 loaded = asyncio.run(nodes.load_custom_node(PACK))
 builtins.__import__ = plain_import
+selftest = next(m for name, m in sys.modules.items() if name.endswith(".nodes.selftest"))
 ours = {name: nodes.NODE_CLASS_MAPPINGS[name] for name in nodes.NODE_CLASS_MAPPINGS if name not in before}
 for node in ours.values():
     node.GET_SCHEMA()
-print(json.dumps({"loaded": loaded, "nodes": list(ours), "imported": sorted(imported)}))
+
+import logging, comfy.samplers, comfy.model_sampling
+class Lines(logging.Handler):
+    def emit(self, record):
+        if record.name.endswith("selftest"):
+            lines.append(record.getMessage())
+lines, results = [], {}
+logging.getLogger().addHandler(Lines())
+def attempt(label, owner, name, value):
+    kept = owner.__dict__[name]
+    delattr(owner, name) if value is None else setattr(owner, name, value)
+    lines.clear()
+    selftest.log_problems()
+    results[label] = list(lines)
+    setattr(owner, name, kept)
+selftest.log_problems()
+results["whole"] = list(lines)
+attempt("gone", comfy.samplers.CFGGuider, "inner_set_conds", None)
+attempt("fewer", comfy.samplers, "calc_cond_batch", lambda model, conds: None)
+attempt("more", comfy.samplers.CFGGuider, "predict_noise", lambda self, x, timestep, masks, seed=None: None)
+attempt("rule", comfy.model_sampling.CONST, "noise_scaling", lambda self, s, n, x, m=False: x + s * n)
+attempt("odd", comfy.samplers.Sampler, "max_denoise", 3)
+print(json.dumps({"loaded": loaded, "nodes": list(ours), "imported": sorted(imported), "selftest": results}))
 """
 
 
@@ -50,7 +73,9 @@ def our_nodes(server):
     }
 
 
-def test_the_pack_loads_light_and_complete_without_its_optional_packages(comfyui, our_nodes):
+@pytest.fixture(scope="session")
+def loaded(comfyui):
+    """What LOAD found in a ComfyUI process of its own, without a server."""
     folder, python = comfyui
     run = subprocess.run(
         [python, "-c", LOAD],
@@ -63,10 +88,29 @@ def test_the_pack_loads_light_and_complete_without_its_optional_packages(comfyui
     assert run.returncode == 0, run.stderr[-3000:]
     found = json.loads(run.stdout.strip().splitlines()[-1])
     assert found["loaded"], run.stderr[-3000:]
-    assert sorted(found["nodes"]) == sorted(our_nodes)
+    return found
+
+
+def test_the_pack_loads_light_and_complete_without_its_optional_packages(loaded, our_nodes):
+    assert sorted(loaded["nodes"]) == sorted(our_nodes)
     heavy = {"diffusers", "transformers", "kornia", "av", "accelerate", "controlnet_aux", "skimage", "scipy"}
-    assert "torch" in found["imported"] or not found["nodes"], "the import recorder saw nothing"
-    assert not heavy & set(found["imported"])
+    assert "torch" in loaded["imported"], "the import recorder saw nothing"
+    assert not heavy & set(loaded["imported"])
+
+
+def test_the_self_test_is_silent_on_a_whole_core_and_says_one_line_on_a_changed_one(loaded):
+    lines = loaded["selftest"]
+    assert lines.pop("whole") == []
+    named = {
+        "gone": "comfy.samplers.CFGGuider.inner_set_conds is gone",
+        "fewer": "comfy.samplers.calc_cond_batch takes other arguments",
+        "more": "comfy.samplers.CFGGuider.predict_noise takes other arguments",
+        "rule": "comfy.model_sampling.CONST mixes latent and noise by another rule",
+        "odd": "comfy.samplers.Sampler.max_denoise takes other arguments",
+    }
+    assert set(lines) == set(named)
+    for label, (line,) in lines.items():
+        assert line.startswith("Video Realism: ") and named[label] in line and "\n" not in line
 
 
 def test_every_node_says_what_it_is_and_what_each_input_means(our_nodes):
@@ -87,4 +131,4 @@ def test_the_server_log_has_no_failed_import_and_no_complaint_about_the_core(ser
     log = server.log()
     assert PACK_NAME in log
     assert "IMPORT FAILED" not in log and "Traceback" not in log
-    assert "video realism" not in log.lower()
+    assert "Video Realism:" not in log
