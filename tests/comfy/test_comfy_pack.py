@@ -60,7 +60,13 @@ attempt("fewer", comfy.samplers, "calc_cond_batch", lambda model, conds: None)
 attempt("more", comfy.samplers.CFGGuider, "predict_noise", lambda self, x, timestep, masks, seed=None: None)
 attempt("rule", comfy.model_sampling.CONST, "noise_scaling", lambda self, s, n, x, m=False: x + s * n)
 attempt("odd", comfy.samplers.Sampler, "max_denoise", 3)
-print(json.dumps({"loaded": loaded, "nodes": list(ours), "imported": sorted(imported), "selftest": results}))
+
+from comfy_config.config_parser import extract_node_configuration
+read = extract_node_configuration(PACK)
+project = [read.project.name, read.project.supported_os, read.project.supported_accelerators]
+project += [read.project.supported_comfyui_version, read.tool_comfy.publisher_id, read.tool_comfy.display_name]
+found = {"loaded": loaded, "nodes": list(ours), "imported": sorted(imported), "selftest": results, "project": project}
+print(json.dumps(found))
 """
 
 
@@ -111,6 +117,12 @@ def test_the_self_test_is_silent_on_a_whole_core_and_says_one_line_on_a_changed_
     assert set(lines) == set(named)
     for label, (line,) in lines.items():
         assert line.startswith("Video Realism: ") and named[label] in line and "\n" not in line
+
+
+def test_comfyui_reads_the_pack_s_metadata(loaded):
+    name, systems, accelerators, version, publisher, title = loaded["project"]
+    assert (name, systems, title) == ("comfyui-videorealism", ["OS Independent"], "Video Realism")
+    assert accelerators and version.startswith(">=") and publisher
 
 
 def test_every_node_says_what_it_is_and_what_each_input_means(our_nodes):
