@@ -2,10 +2,12 @@
 
     python benchmarks/inversion.py --json OUT.json [--plot docs/images/inversion.png]
 
-Denoisers: the analytic 64-dimensional mixture, and the embedded model with its controls on held-out scenes.
-Errors are relative L2 of the latent. `ode` is the distance of the inverted state to a fine ODE solution, which a
-round trip alone says nothing about. diffusers' schedulers are driven on the same network through the VP form of the
-state; the peers' rule flips the sigmas, adds 1e-4 and runs a sampler upwards, then samples down the plain grid.
+Denoisers: the analytic 64-dimensional mixture, and the embedded model with its controls on held-out scenes. Its network
+runs in float32: in bfloat16 a state that moves by one rounding flips the network, and what is measured then is the
+network (rows for comparison). Errors are relative L2 of the latent. `ode` is the distance of the inverted state to a
+fine ODE solution, which a round trip alone says nothing about. diffusers' schedulers are driven on the same network
+through the VP form of the state; the peers' rule flips the sigmas, adds 1e-4 and runs a sampler upwards, then samples
+down the plain grid.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import common  # noqa: E402
 from benchmarks.mixture import Mixture  # noqa: E402
-from pipeline_core.diffusion import CFG, VE, guided, invert, karras_sigmas, sample  # noqa: E402
+from pipeline_core.diffusion import CFG, FLOW, VE, Interpolant, flow_sigmas, guided, invert, karras_sigmas, sample  # noqa: E402
 from pipeline_core.diffusion.run import Run  # noqa: E402
 from pipeline_core.diffusion.solvers import SOLVERS  # noqa: E402
 
@@ -151,7 +153,7 @@ def measure(
     return rows
 
 
-def embedded_denoiser(seed: int, cfg: float):
+def embedded_denoiser(seed: int, cfg: float, precision: str = "fp32", interpolant: Interpolant = VE):
     """The embedded model on a held-out scene with its controls on, and the scene's latent."""
     from benchmarks.embedded import RenderedBuffers
     from pipeline_core.conditions.estimators import Estimators
@@ -160,7 +162,7 @@ def embedded_denoiser(seed: int, cfg: float):
     from pipeline_core.models.loading import load_video_model
     from pipeline_core.world import make_scene, render
 
-    model = load_video_model()
+    model = load_video_model(precision=precision)
     clip = render(make_scene(seed), model.preset.window, model.preset.size)
     buffers = RenderedBuffers(clip)
     weights = normalise_weights(model.preset.control_weights)
@@ -170,9 +172,29 @@ def embedded_denoiser(seed: int, cfg: float):
         {"positive": texts[:1], "negative": texts[1:]},
         {name: model.encode_hint(values) for name, values in maps.items()},
         weights,
-        VE,
+        interpolant,
     )
     return guided(predict, CFG(cfg)), model.encode(clip.rgb), model.preset
+
+
+def uniform_flow(seed: int, steps: int) -> dict:
+    """The exact scheme as a rectified flow, on the uniform grid that flow samplers default to."""
+    denoise, latent, _ = embedded_denoiser(seed, 1.0, interpolant=FLOW)
+    counted, start, grid = Counted(denoise), time.perf_counter(), flow_sigmas(steps)
+    inversion = invert(counted, latent, grid, FLOW, "exact")
+    back = sample(counted, inversion.noise, grid, FLOW, solver=inversion.solver)
+    std, kurtosis = moments(inversion.noise)
+    return {
+        "denoiser": f"embedded model, scene {seed}",
+        "method": "exact, uniform flow grid",
+        "steps": steps,
+        "cfg": 1.0,
+        "calls": counted.calls,
+        "round_trip": error(back, latent),
+        "std": std,
+        "kurtosis": kurtosis,
+        "seconds": time.perf_counter() - start,
+    }
 
 
 def plot(rows: list[dict], path: Path) -> None:
@@ -219,6 +241,10 @@ def main() -> None:
             for steps in (10, 20, 35) if seed == SEEDS[0] and cfg == 1.0 else (20,):
                 rows += measure(f"embedded model, scene {seed}", denoise, latent, steps, cfg, grid, METHODS, fine=False)
 
+    rows += [uniform_flow(seed, 20) for seed in SEEDS]
+    denoise, latent, _ = embedded_denoiser(SEEDS[0], 1.0, "bf16")
+    rows += measure("in bfloat16: embedded model", denoise, latent, 20, 1.0, grid, METHODS, fine=False)
+
     def worst(denoiser: str, method: str, key: str = "round_trip", **where) -> float:
         found = [
             r[key]
@@ -261,6 +287,9 @@ def main() -> None:
         common.Promise("embedded, exact, float64, CFG 1 and 3", worst("embedded", "exact"), 1e-12, False),
         common.Promise(
             "embedded, exact, float32 state, CFG 1 and 3", worst("embedded", "exact, float32 state"), 1e-6, False
+        ),
+        common.Promise(
+            "embedded, exact, uniform flow grid", worst("embedded", "exact, uniform flow grid"), 2e-5, False
         ),
         common.Promise("embedded, midpoint, CFG 1", worst("embedded", "midpoint", cfg=1.0, steps=20), 2e-3, False),
     ]
