@@ -21,6 +21,7 @@ from torch import Tensor
 from ..pipeline_core.diffusion import FLOW, VE, Interpolant, end_above_zero, sample
 from ..pipeline_core.diffusion.guidance import Guidance, guided
 from ..pipeline_core.diffusion.inversion.retrace import Retrace
+from ..pipeline_core.diffusion.run import finest_state_dtype
 from ..pipeline_core.errors import UserError
 
 NEGATIVES = ("negative", "uncond")  # branches that a model may encode as negative prompts
@@ -181,12 +182,8 @@ class Session:
 
     @property
     def state_dtype(self) -> torch.dtype:
-        return state_dtype(self.x0.device)
-
-
-def state_dtype(device: torch.device) -> torch.dtype:
-    """float64 keeps inversion exact; MPS has none."""
-    return torch.float32 if device.type == "mps" else torch.float64
+        """Of the solver's state, whatever the network's own."""
+        return finest_state_dtype(self.x0.device)
 
 
 Body = Callable[[Session], Tensor]

@@ -31,6 +31,7 @@ from .diffusion import (
     sample,
     truncate,
 )
+from .diffusion.run import finest_state_dtype
 from .longvideo import Window, blend_windows, plan_windows
 from .longvideo.plan import compute_factor
 from .longvideo.stitch import window_clips
@@ -259,16 +260,17 @@ def enhance_latent(
     """
     denoise = guided(predict, CFG(settings.cfg))
     fresh = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed)).to(x0)
+    state = {"state_dtype": finest_state_dtype(x0.device), "callback": step_done}
     if settings.start == "inversion":
 
         def describe(x: Tensor, sigma: float) -> Tensor:
             return predict(x, sigma, ["inversion"])[0]
 
-        inversion = invert(describe, x0, sigmas, interpolant, settings.method, callback=step_done)
-        latent = sample(denoise, inversion.noise, sigmas, interpolant, solver=inversion.solver, callback=step_done)
+        inversion = invert(describe, x0, sigmas, interpolant, settings.method, **state)
+        latent = sample(denoise, inversion.noise, sigmas, interpolant, solver=inversion.solver, **state)
         return latent, {"inversion": inversion.report.to_dict()}
     if settings.start == "noise":
-        return sample(denoise, fresh, sigmas, interpolant, solver=settings.solver, callback=step_done), {}
+        return sample(denoise, fresh, sigmas, interpolant, solver=settings.solver, **state), {}
     entry = {}
     if settings.start == "calibration":
         calibration = calibrate_noise(
@@ -279,9 +281,10 @@ def enhance_latent(
             interpolant,
             rounds=settings.calibration_rounds,
             nu=settings.calibration_nu,
+            state_dtype=state["state_dtype"],
         )
         fresh, entry = calibration.noise, {"calibration": calibration.report.to_dict()}
-    return sample(denoise, fresh, sigmas, interpolant, x0=x0, solver=settings.solver, callback=step_done), entry
+    return sample(denoise, fresh, sigmas, interpolant, x0=x0, solver=settings.solver, **state), entry
 
 
 def as_floats(frames: Tensor) -> Tensor:

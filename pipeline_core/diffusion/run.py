@@ -64,6 +64,11 @@ def check_state_dtype(state_dtype: torch.dtype, device: torch.device) -> None:
         raise UserError("MPS has no float64; set state_dtype to float32.")
 
 
+def finest_state_dtype(device: torch.device) -> torch.dtype:
+    """float64, which keeps inversion exact, wherever the device has it; float32 on MPS."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
 def rms(x: Tensor) -> Tensor:
     """Root mean square per sample, shape (B,)."""
     return x.flatten(1).square().mean(1).sqrt()
