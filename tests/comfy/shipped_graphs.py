@@ -16,7 +16,7 @@ def ui_workflow(name):
 
 
 def api_graph(name):
-    return json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
+    return json.loads((ROOT / "workflows" / "api" / f"{name}.api.json").read_text(encoding="utf-8"))
 
 
 def classes(server, graph):

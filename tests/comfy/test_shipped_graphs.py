@@ -6,7 +6,9 @@ from shipped_graphs import NAMES, api_graph, missing_models, put_input_files
 
 
 def test_every_workflow_has_its_api_graph():
-    assert sorted(path.stem for path in (ROOT / "workflows" / "api").glob("*.json")) == NAMES
+    assert sorted(path.name for path in (ROOT / "workflows" / "api").glob("*")) == [
+        f"{name}.api.json" for name in NAMES
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
