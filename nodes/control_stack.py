@@ -149,9 +149,10 @@ def _reports(chains: list) -> tuple[str, str]:
         for number, control in enumerate(controls, start=1):
             frames, _, height, width = control.map.shape
             start, end = control.timestep_percent_range
-            masked = f" where highest ({control.mean:.3g} on average)" if control.mean != control.peak else ""
+            peak, mean = f"{control.peak:.3g}", f"{control.mean:.3g}"
+            used = peak if peak == mean else f"{peak} where highest ({mean} on average)"
             lines.append(
-                f"{number}. weight {control.weight:g} -> {control.peak:.3g}{masked}, sampling {start:g} to {end:g}, "
+                f"{number}. weight {control.weight:g} -> {used}, sampling {start:g} to {end:g}, "
                 f"map {frames} x {height} x {width}"
             )
             weights = {"weight": control.weight, "effective": control.peak, "effective_mean": control.mean}
