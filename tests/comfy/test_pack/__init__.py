@@ -7,9 +7,10 @@ async def comfy_entrypoint():
     class TestPack(ComfyExtension):
         async def get_node_list(self):
             from .controls import CONTROLS
+            from .files import FILES
             from .models import MODELS
             from .probes import PROBES
 
-            return MODELS + CONTROLS + PROBES
+            return MODELS + CONTROLS + PROBES + FILES
 
     return TestPack()
