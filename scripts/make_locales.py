@@ -1,0 +1,115 @@
+"""Writes locales/en from the nodes of a running server and says what is left to translate in the other languages.
+
+    python scripts/make_locales.py --server 127.0.0.1:8188
+    python scripts/make_locales.py --server 127.0.0.1:8188 --check
+
+The English texts are those of the schemas; translate by editing locales/<language>/nodeDefs.json and main.json. A text
+that was reworded in a schema is named only in the run that rewrites the English one, so translate it then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from comfy_client import Client, ClientError
+
+LOCALES = Path(__file__).resolve().parents[1] / "locales"
+LANGUAGES = ("zh", "ja", "ko", "de", "fr")
+PREFIX = "VideoRealism"
+# Words of our menu path that ComfyUI's frontend translates itself, but for German, which it does not have.
+KNOWN_CATEGORIES = {"loaders", "noise", "guidance", "sampling", "video"}
+
+
+def english_node(info: dict) -> dict:
+    """The locale entry of one node out of /object_info."""
+    inputs = {}
+    for group in ("required", "optional"):
+        for name, (_, options) in info["input"].get(group, {}).items():
+            inputs[name] = {"name": name.replace("_", " "), "tooltip": options.get("tooltip")}
+            if options.get("control_after_generate"):
+                inputs["control_after_generate"] = {"name": "control after generate"}
+    tooltips = info.get("output_tooltips") or [None] * len(info["output_name"])
+    outputs = [{"name": name.replace("_", " "), "tooltip": text} for name, text in zip(info["output_name"], tooltips)]
+    entry = {"display_name": info["display_name"], "description": info["description"], "inputs": inputs}
+    return without_nothing({**entry, "outputs": {str(i): output for i, output in enumerate(outputs)}})
+
+
+def without_nothing(entry: dict) -> dict:
+    """The entry without texts that the schema does not have."""
+    kept = {key: without_nothing(value) if isinstance(value, dict) else value for key, value in entry.items()}
+    return {key: value for key, value in kept.items() if value not in (None, "", {})}
+
+
+def english(object_info: dict) -> dict[str, dict]:
+    """{"nodeDefs.json": ..., "main.json": ...} of every node of ours."""
+    ours = {name: info for name, info in object_info.items() if name.startswith(PREFIX)}
+    words = dict.fromkeys(word for info in ours.values() for word in info["category"].split("/"))
+    return {
+        "nodeDefs.json": {name: english_node(info) for name, info in ours.items()},
+        "main.json": {"nodeCategories": {word: word for word in words if word not in KNOWN_CATEGORIES}},
+    }
+
+
+def texts(tree: dict, path: str = "") -> dict[str, str]:
+    """{"Node.inputs.model.tooltip": text} of everything in a locale file."""
+    found = {}
+    for key, value in tree.items():
+        here = f"{path}.{key}" if path else key
+        found.update(texts(value, here) if isinstance(value, dict) else {here: value})
+    return found
+
+
+def read(language: str, name: str) -> dict:
+    file = LOCALES / language / name
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def write(language: str, name: str, tree: dict) -> None:
+    (LOCALES / language).mkdir(parents=True, exist_ok=True)
+    text = json.dumps(tree, ensure_ascii=False, indent=2) + "\n"
+    (LOCALES / language / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def reworded(before: dict, now: dict) -> list[str]:
+    """One line for each English text that changed: its translations may say something else now."""
+    old, new = texts(before), texts(now)
+    return [f"reworded, look at every translation: {key}" for key in new if key in old and old[key] != new[key]]
+
+
+def differences(language: str, name: str, now: dict) -> list[str]:
+    """What a language lacks, and what it has that no node asks for any more."""
+    have, wanted = texts(read(language, name)), texts(now)
+    own = {f"nodeCategories.{word}" for word in KNOWN_CATEGORIES} if language == "de" else set()
+    lines = [f"missing in {language}: {key}" for key in wanted if key not in have]
+    return lines + [f"stale in {language}: {key}" for key in have if key not in wanted and key not in own]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--server", default="127.0.0.1:8188", help="a running ComfyUI with this pack inside")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where anything is left to do")
+    options = parser.parse_args()
+    try:
+        wanted = english(Client(options.server).get("/object_info"))
+    except ClientError as problem:
+        print(problem, file=sys.stderr)
+        return 2
+    lines = []
+    for name, now in wanted.items():
+        before = read("en", name)
+        lines += reworded(before, now)
+        if options.check:
+            lines += differences("en", name, now)
+        elif before != now:
+            write("en", name, now)
+        for language in LANGUAGES:
+            lines += differences(language, name, now)
+    print("\n".join(lines) or f"{len(wanted['nodeDefs.json'])} nodes, nothing left to translate")
+    return 1 if options.check and lines else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
