@@ -71,12 +71,15 @@ class BranchControl(comfy.controlnet.ControlBase):
         if t[0] > high or t[0] < low or self.strength == 0:
             return before
         window = transformer_options.get("context_window")
+        window = window if getattr(window, "dim", None) == 2 else None  # 2: time, the one a clip is windowed in
         if self.cond_hint is None or self.cond_hint.shape[-2:] != x_noisy.shape[-2:]:
             self.cond_hint = self._encode(x_noisy, window).to(x_noisy.device)
         hint, weight = self.cond_hint, self._token_weights()
-        if hint.shape[2] != x_noisy.shape[2]:
-            hint = _windowed(window, hint, 2)
-            weight = _windowed(window, weight, 0) if torch.is_tensor(weight) else weight
+        if window is not None:
+            if max(window.index_list) >= hint.shape[2]:
+                self._refuse_length(max(window.index_list) + 1)
+            hint = window.get_tensor(hint, dim=2)
+            weight = window.get_tensor(weight[None, None], dim=2)[0, 0] if torch.is_tensor(weight) else weight
         if hint.shape[2] != x_noisy.shape[2]:
             self._refuse_length(x_noisy.shape[2])
         weight = weight.flatten()[None, :, None] if torch.is_tensor(weight) else weight
@@ -116,11 +119,6 @@ class BranchControl(comfy.controlnet.ControlBase):
             f"The {self.modality} map has {len(self.cond_hint_original)} frames and the latent stands for {needed}; "
             "give the control's image as many frames as the clip."
         )
-
-
-def _windowed(window, values: Tensor, dim: int) -> Tensor:
-    """The frames of ComfyUI's context window, where one is at work."""
-    return values if window is None else window.get_tensor(values, dim=dim)
 
 
 def load_control(folder: Path, modality: str) -> BranchControl:

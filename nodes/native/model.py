@@ -15,9 +15,10 @@ from torch import Tensor
 from ...pipeline_core.errors import UserError
 from ...pipeline_core.models.cosmos import cosmos_forward
 from ...pipeline_core.models.loading import load_part, runs_bf16
-from ...pipeline_core.models.prediction import clean_prediction, network_input
+from ...pipeline_core.models.prediction import clean_prediction, flow_state, network_input
 from ...pipeline_core.models.preset import Preset, read_latent_rgb, read_preset
-from .terms import terms_of
+from .parts import Part
+from .terms import MISFIT, terms_of
 
 
 class _VESampling(comfy.model_sampling.ModelSamplingCosmosRFlow, comfy.model_sampling.COSMOS_RFLOW):
@@ -28,12 +29,11 @@ class _VESampling(comfy.model_sampling.ModelSamplingCosmosRFlow, comfy.model_sam
         self.prediction = prediction
 
     def calculate_input(self, sigma: Tensor, noise: Tensor) -> Tensor:
-        sigma = _over(sigma, noise)
-        return network_input(noise / (1 + sigma), sigma / (1 + sigma), self.prediction)
+        return network_input(*flow_state(noise, sigma, ve=True), self.prediction)
 
     def calculate_denoised(self, sigma: Tensor, model_output: Tensor, model_input: Tensor) -> Tensor:
-        sigma = _over(sigma, model_input)
-        return clean_prediction(model_input / (1 + sigma), model_output, sigma / (1 + sigma), self.prediction)
+        flow, t = flow_state(model_input, sigma, ve=True)
+        return clean_prediction(flow, model_output, t, self.prediction)
 
 
 class _FlowSampling(comfy.model_sampling.ModelSamplingDiscreteFlow, comfy.model_sampling.CONST):
@@ -44,15 +44,11 @@ class _FlowSampling(comfy.model_sampling.ModelSamplingDiscreteFlow, comfy.model_
         self.prediction = prediction
 
     def calculate_input(self, sigma: Tensor, noise: Tensor) -> Tensor:
-        return network_input(noise, _over(sigma, noise), self.prediction)
+        return network_input(*flow_state(noise, sigma, ve=False), self.prediction)
 
     def calculate_denoised(self, sigma: Tensor, model_output: Tensor, model_input: Tensor) -> Tensor:
-        return clean_prediction(model_input, model_output, _over(sigma, model_input), self.prediction)
-
-
-def _over(sigma: Tensor, x: Tensor) -> Tensor:
-    """One sigma, or one a batch item, shaped to multiply x."""
-    return sigma.reshape(-1, *[1] * (x.ndim - 1))
+        flow, t = flow_state(model_input, sigma, ve=False)
+        return clean_prediction(flow, model_output, t, self.prediction)
 
 
 class VideoLatent(comfy.latent_formats.LatentFormat):
@@ -123,6 +119,9 @@ class VideoModelBase(comfy.model_base.BaseModel):
                 f"A conditioning with {came} came and this model reads {width}; make positive and negative with CLIP "
                 "Text Encode and the CLIP of Load Video Model."
             )
+        control = kwargs.get("control")
+        if control is not None and any(not isinstance(patcher.model, Part) for patcher in control.get_models()):
+            raise UserError(MISFIT)
         return super().extra_conds(**kwargs)
 
 

@@ -14,6 +14,17 @@ from torch import Tensor
 PREDICTIONS = ("flow", "edm")
 
 
+def flow_state(x: Tensor, sigma: Tensor, ve: bool) -> tuple[Tensor, Tensor]:
+    """The network's flow state and time of a sampler's state x at sigma: x / (1 + sigma), t = sigma / (1 + sigma)
+    for VE states, both as they are for flow states.
+
+    sigma: float32, one value or one a batch item; t comes broadcastable to x. Everything that runs the network goes
+    through here: bfloat16 turns a difference in the last bit of t into one in the first digits of the answer.
+    """
+    sigma = sigma.reshape(-1, *[1] * (x.ndim - 1))
+    return (x / (1 + sigma), sigma / (1 + sigma)) if ve else (x, sigma)
+
+
 def _norm(t: float | Tensor) -> float | Tensor:
     return ((1 - t) ** 2 + t**2) ** 0.5
 

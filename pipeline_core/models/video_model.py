@@ -12,7 +12,7 @@ from ..diffusion import FLOW, VE, Interpolant
 from ..errors import UserError
 from .cosmos import cosmos_forward
 from .grid import check_frames, token_grid_weights
-from .prediction import clean_prediction, network_input
+from .prediction import clean_prediction, flow_state, network_input
 from .preset import Preset
 from .text import embed_tokens, tokenise
 from .vae import decode_latents, encode_clips
@@ -98,10 +98,8 @@ class VideoModel:
             missing = [name for name in branches if name not in conditions]
             if missing:
                 raise UserError(f"No prompt was given for the branch {missing[0]!r}; add it to the conditions.")
-            a = 1.0 / (1.0 + sigma) if interpolant == VE else 1.0
-            t = sigma * a
             count = len(branches)
-            flow = x * a
+            flow, t = flow_state(x, torch.tensor([sigma], dtype=torch.float32, device=x.device), interpolant == VE)
             shown = network_input(flow, t, self.preset.prediction)
             state = shown.to(self.device, torch.float32).repeat(count, 1, 1, 1, 1)
             batch = state.shape[0]
@@ -114,7 +112,7 @@ class VideoModel:
                 )
                 for m, w in used.items()
             ]
-            timestep = torch.full((batch,), t, device=self.device)
+            timestep = t.flatten().to(self.device).expand(batch)
             dtype = self.transformer.patch_embed.proj.weight.dtype
             with self._autocast():
                 answer = cosmos_forward(
