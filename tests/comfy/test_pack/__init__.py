@@ -10,7 +10,8 @@ async def comfy_entrypoint():
             from .files import FILES
             from .models import MODELS
             from .probes import PROBES
+            from .tensors import TENSORS
 
-            return MODELS + CONTROLS + PROBES + FILES
+            return MODELS + CONTROLS + PROBES + FILES + TENSORS
 
     return TestPack()

@@ -1,0 +1,92 @@
+"""Exact tensors into a graph and out of it, and a sampler that only asks the model what it sees."""
+
+import os
+import tempfile
+
+import comfy.samplers
+import folder_paths
+import numpy as np
+import torch
+from comfy_api.latest import io, ui
+
+from .probes import schema
+
+
+class TensorFile(io.ComfyNode):
+    """Reads input/NAME.npy as an IMAGE, a LATENT, a NOISE and SIGMAS."""
+
+    @classmethod
+    def define_schema(cls):
+        outputs = [io.Image.Output(), io.Latent.Output(), io.Noise.Output(), io.Sigmas.Output()]
+        return schema("TensorFile", "a tensor from the input folder", [io.String.Input("name")], outputs)
+
+    @classmethod
+    def execute(cls, name):
+        path = os.path.join(folder_paths.get_input_directory(), os.path.basename(name) + ".npy")
+        values = torch.from_numpy(np.load(path))
+        return io.NodeOutput(values, {"samples": values}, _Noise(values), values)
+
+
+class _Noise:
+    def __init__(self, values):
+        self.values, self.seed = values, 0
+
+    def generate_noise(self, latent):
+        return self.values.clone()
+
+
+class SaveTensor(io.ComfyNode):
+    """Writes the values of a LATENT or the text of a CONDITIONING as .npy and says its path."""
+
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.MultiType.Input("value", [io.Latent, io.Conditioning])]
+        return schema("SaveTensor", "exact values of a latent", inputs, [], is_output_node=True)
+
+    @classmethod
+    def execute(cls, value):
+        tensor = value["samples"] if isinstance(value, dict) else value[0][0]
+        handle, path = tempfile.mkstemp(".npy", dir=folder_paths.get_temp_directory())
+        with os.fdopen(handle, "wb") as file:
+            np.save(file, tensor.cpu().numpy())
+        return io.NodeOutput(ui=ui.PreviewText(path))
+
+
+class _Asker(comfy.samplers.Sampler):
+    def sample(
+        self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False
+    ):
+        answers = []
+        for sigma in sigmas[:-1]:
+            mix = model_wrap.inner_model.model_sampling.noise_scaling
+            x = mix(sigma[None], noise.clone(), latent_image.clone())
+            answers.append(model_wrap(x, sigma * x.new_ones([len(x)]), **extra_args))
+        return torch.cat(answers)
+
+
+class AskAtSigmas(io.ComfyNode):
+    """SAMPLER whose result is the guider's clean prediction of latent + noise at every sigma but the last, batched."""
+
+    @classmethod
+    def define_schema(cls):
+        return schema("AskAtSigmas", "clean predictions at the sigmas", [], [io.Sampler.Output()])
+
+    @classmethod
+    def execute(cls):
+        return io.NodeOutput(_Asker())
+
+
+class MaskedControl(io.ComfyNode):
+    """A copy of a branch of Load Control Branch with a weight mask."""
+
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.ControlNet.Input("control_net"), io.Mask.Input("mask")]
+        return schema("MaskedControl", "a control with a weight mask", inputs, [io.ControlNet.Output()])
+
+    @classmethod
+    def execute(cls, control_net, mask):
+        return io.NodeOutput(control_net.copy().set_weight_mask(mask))
+
+
+TENSORS = [TensorFile, SaveTensor, AskAtSigmas, MaskedControl]
