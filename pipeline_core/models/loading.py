@@ -43,8 +43,7 @@ def load_video_model(
     """
     folder = Path(folder) if folder is not None else EMBEDDED
     device = torch.device(device)
-    if precision not in PRECISIONS:
-        raise UserError(f"precision is {precision!r}; give auto, bf16 or fp32.")
+    bf16 = runs_bf16(precision, device)
     kind = dtype or torch.float32
     transformer = load_part(folder, "transformer", kind)
     branches = {name: load_part(folder, BRANCH_PREFIX + name, kind) for name in branch_names(folder)}
@@ -56,7 +55,7 @@ def load_video_model(
         tokenizer=load_tokenizer(folder),
         preset=read_preset(folder),
         device=device,
-        bf16=runs_bf16(precision, device),
+        bf16=bf16,
     )
     unknown = sorted(set(model.preset.control_weights) - set(branches))
     if unknown:
@@ -65,7 +64,9 @@ def load_video_model(
 
 
 def runs_bf16(precision: str, device: torch.device) -> bool:
-    """Whether "auto", "bf16" or "fp32" means bfloat16 autocast on `device`."""
+    """Whether "auto", "bf16" or "fp32" means bfloat16 autocast on `device`. UserError for another word."""
+    if precision not in PRECISIONS:
+        raise UserError(f"precision is {precision!r}; give auto, bf16 or fp32.")
     return precision == "bf16" or (precision == "auto" and has_bf16(device))
 
 
