@@ -3,8 +3,9 @@
     python scripts/make_locales.py --server 127.0.0.1:8188
     python scripts/make_locales.py --server 127.0.0.1:8188 --check
 
-The English texts are those of the schemas; translate by editing locales/<language>/nodeDefs.json and main.json. A text
-that was reworded in a schema is named only in the run that rewrites the English one, so translate it then.
+The English texts are those of the schemas. Where one was reworded or is gone, its translations are taken out, as they
+may say something else now: ComfyUI shows English there, and the next lines of the report name what is missing.
+Translate by editing locales/<language>/nodeDefs.json and main.json. The exit status is 1 where anything is left to do.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from comfy_client import Client, ClientError
 
 LOCALES = Path(__file__).resolve().parents[1] / "locales"
 LANGUAGES = ("zh", "ja", "ko", "de", "fr")
+ALL = ("en", *LANGUAGES)
 PREFIX = "VideoRealism"
 # Words of our menu path that ComfyUI's frontend translates itself, but for German, which it does not have.
 KNOWN_CATEGORIES = {"loaders", "noise", "guidance", "sampling", "video"}
@@ -73,42 +75,62 @@ def write(language: str, name: str, tree: dict) -> None:
     (LOCALES / language / name).write_text(text, encoding="utf-8", newline="\n")
 
 
-def reworded(before: dict, now: dict) -> list[str]:
-    """One line for each English text that changed: its translations may say something else now."""
-    old, new = texts(before), texts(now)
-    return [f"reworded, look at every translation: {key}" for key in new if key in old and old[key] != new[key]]
+def wanted(language: str, name: str, now: dict) -> dict:
+    """The English texts that a language needs in this file."""
+    if (language, name) != ("de", "main.json"):
+        return now
+    return {"nodeCategories": {**now["nodeCategories"], **{word: word for word in sorted(KNOWN_CATEGORIES)}}}
+
+
+def still_right(translated: dict, before: dict, now: dict) -> dict:
+    """The translation without texts whose English one is gone or says something else now."""
+    kept = {}
+    for key, value in translated.items():
+        if isinstance(value, dict):
+            kept[key] = still_right(value, before.get(key, {}), now.get(key, {}))
+        elif key in now and before.get(key, now[key]) == now[key]:
+            kept[key] = value
+    return {key: value for key, value in kept.items() if value != {}}
 
 
 def differences(language: str, name: str, now: dict) -> list[str]:
-    """What a language lacks, and what it has that no node asks for any more."""
-    have, wanted = texts(read(language, name)), texts(now)
-    own = {f"nodeCategories.{word}" for word in KNOWN_CATEGORIES} if language == "de" else set()
-    lines = [f"missing in {language}: {key}" for key in wanted if key not in have]
-    return lines + [f"stale in {language}: {key}" for key in have if key not in wanted and key not in own]
+    """What a language lacks, what it has that no node asks for, and where English is not what the schema says."""
+    have, needed = texts(read(language, name)), texts(wanted(language, name, now))
+    lines = [f"missing in {language}: {key}: {text}" for key, text in needed.items() if key not in have]
+    lines += [f"stale in {language}: {key}" for key in have if key not in needed]
+    if language == "en":
+        lines += [f"reworded: {key}: {text}" for key, text in needed.items() if have.get(key, text) != text]
+    return lines
+
+
+def bring_up_to_date(name: str, now: dict) -> None:
+    """Writes the English file; takes out of the others what is no translation of it any more."""
+    before = read("en", name)
+    for language in LANGUAGES:
+        old, new = wanted(language, name, before or now), wanted(language, name, now)
+        write(language, name, still_right(read(language, name), old, new))
+    write("en", name, now)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--server", default="127.0.0.1:8188", help="a running ComfyUI with this pack inside")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where anything is left to do")
+    parser.add_argument("--check", action="store_true", help="write nothing, only report")
     options = parser.parse_args()
     try:
-        wanted = english(Client(options.server).get("/object_info"))
+        made = english(Client(options.server).get("/object_info"))
     except ClientError as problem:
         print(problem, file=sys.stderr)
         return 2
-    lines = []
-    for name, now in wanted.items():
-        before = read("en", name)
-        lines += reworded(before, now)
-        if options.check:
-            lines += differences("en", name, now)
-        elif before != now:
-            write("en", name, now)
-        for language in LANGUAGES:
-            lines += differences(language, name, now)
-    print("\n".join(lines) or f"{len(wanted['nodeDefs.json'])} nodes, nothing left to translate")
-    return 1 if options.check and lines else 0
+    if not made["nodeDefs.json"]:
+        print(f"The server at {options.server} has none of our nodes; install this pack there.", file=sys.stderr)
+        return 2
+    if not options.check:
+        for name, now in made.items():
+            bring_up_to_date(name, now)
+    lines = [line for name, now in made.items() for language in ALL for line in differences(language, name, now)]
+    print("\n".join(lines) or f"{len(made['nodeDefs.json'])} nodes, nothing left to translate")
+    return 1 if lines else 0
 
 
 if __name__ == "__main__":

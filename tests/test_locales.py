@@ -6,10 +6,20 @@ from pathlib import Path
 
 import make_locales
 import pytest
-from make_locales import KNOWN_CATEGORIES, LANGUAGES, english, english_node, texts
+from make_locales import (
+    ALL,
+    LANGUAGES,
+    bring_up_to_date,
+    differences,
+    english,
+    english_node,
+    read,
+    texts,
+    wanted,
+    write,
+)
 
 LOCALES = Path(__file__).parents[1] / "locales"
-ALL = ("en", *LANGUAGES)
 FIELD_TERMS = set()  # longer texts that people of the field write in English whatever language they speak
 # A rare character of the language's own writing is enough: of the longer texts nearly every one has some.
 SCRIPTS = {"zh": "[\u4e00-\u9fff]", "ja": "[\u3040-\u30ff]", "ko": "[\uac00-\ud7a3]"}
@@ -26,8 +36,7 @@ def test_there_are_exactly_the_six_languages():
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_language_has_exactly_the_english_keys(language):
     assert load(language).keys() == load("en").keys()
-    own = {f"nodeCategories.{word}" for word in KNOWN_CATEGORIES} if language == "de" else set()
-    assert load(language, "main.json").keys() == load("en", "main.json").keys() | own
+    assert load(language, "main.json").keys() == texts(wanted(language, "main.json", read("en", "main.json"))).keys()
 
 
 @pytest.mark.parametrize("language", ALL)
@@ -92,13 +101,29 @@ def test_english_texts_are_those_of_the_schema_in_plain_words():
     assert made["main.json"] == {"nodeCategories": {"video realism": "video realism"}}
 
 
-def test_what_a_maintainer_has_to_translate_is_named(tmp_path, monkeypatch):
+def test_a_changed_schema_takes_its_translations_out_and_names_what_is_left_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(make_locales, "LOCALES", tmp_path)
-    now = {"N": {"display_name": "New", "inputs": {"a": {"name": "a"}}}}
-    make_locales.write("zh", "nodeDefs.json", {"N": {"display_name": "新", "inputs": {"b": {"name": "乙"}}}})
-    assert make_locales.differences("zh", "nodeDefs.json", now) == [
-        "missing in zh: N.inputs.a.name",
-        "stale in zh: N.inputs.b.name",
-    ]
-    before = {"N": {"display_name": "Old", "inputs": {"a": {"name": "a"}}}}
-    assert make_locales.reworded(before, now) == ["reworded, look at every translation: N.display_name"]
+
+    def node(a, b):
+        return {"N": {"display_name": "Name", "inputs": {"a": {"name": a}, **({"b": {"name": b}} if b else {})}}}
+
+    write("en", "nodeDefs.json", node("old", "gone"))
+    write("zh", "nodeDefs.json", node("旧", "去"))
+    now = node("new", None)
+    assert differences("en", "nodeDefs.json", now) == ["stale in en: N.inputs.b.name", "reworded: N.inputs.a.name: new"]
+    assert differences("zh", "nodeDefs.json", now) == ["stale in zh: N.inputs.b.name"]
+    for _ in range(2):  # what is missing stays named, however often the script runs
+        bring_up_to_date("nodeDefs.json", now)
+        assert read("en", "nodeDefs.json") == now
+        assert read("zh", "nodeDefs.json") == {"N": {"display_name": "Name"}}
+        assert differences("zh", "nodeDefs.json", now) == ["missing in zh: N.inputs.a.name: new"]
+
+
+def test_german_alone_names_the_categories_that_the_frontend_translates_for_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(make_locales, "LOCALES", tmp_path)
+    now = {"nodeCategories": {"metrics": "metrics"}}
+    write("de", "main.json", {"nodeCategories": {"metrics": "Metriken", "noise": "Rauschen"}})
+    bring_up_to_date("main.json", now)
+    assert read("de", "main.json")["nodeCategories"] == {"metrics": "Metriken", "noise": "Rauschen"}
+    assert "missing in de: nodeCategories.video: video" in differences("de", "main.json", now)
+    assert differences("fr", "main.json", now) == ["missing in fr: nodeCategories.metrics: metrics"]
