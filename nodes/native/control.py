@@ -90,7 +90,10 @@ class BranchControl(comfy.controlnet.ControlBase):
         """Hint latent (1, C, t, h, w) of the whole map, stretched to the latent's size."""
         frames, preset = self.cond_hint_original, self.own_vae.model.preset
         latent_frames = x_noisy.shape[2] if window is None else getattr(window, "total_frames", 0)
-        if latent_frames and len(frames) != 1 + (latent_frames - 1) * preset.temporal_ratio:
+        needed = 1 + (latent_frames - 1) * preset.temporal_ratio
+        if latent_frames and len(frames) == 1:
+            frames = frames.expand(needed, -1, -1, -1)  # a single frame stands for all, as with native ControlNets
+        elif latent_frames and len(frames) != needed:
             self._refuse_length(latent_frames)
         width, height = (size * preset.spatial_ratio for size in (x_noisy.shape[-1], x_noisy.shape[-2]))
         if tuple(frames.shape[-2:]) != (height, width):

@@ -204,6 +204,16 @@ def test_context_windows_see_their_part_of_the_map_and_mask(server, core):
         torch.testing.assert_close(answer, total / count, atol=1e-5, rtol=0)
 
 
+def test_a_single_frame_map_stands_for_all_frames(server):
+    hashes = []
+    for map in (clip(4, 1), clip(4, 1).expand(FRAMES, -1, -1, -1).contiguous()):
+        scene = Scene(server)
+        scene.control("edge", map=map)
+        node = scene.add("VRTestStatistics", value=scene.ksampler(scene.empty(), steps=1))
+        hashes.append(json.loads(server.run(scene)[node]["text"][0])["sha256"])
+    assert hashes[0] == hashes[1]
+
+
 def test_a_map_of_another_size_is_stretched_to_the_latent(server, core):
     model, x0, noise = core("fp32"), draw(1, 1, 48, *CELLS), draw(2, 1, 48, *CELLS)
     coarse = clip(3).round()
