@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..pipeline_core.diffusion import CFG, ConflictDamping, Guidance, Interval, Rescale
+from ..pipeline_core.errors import UserError
 from .adapter import BranchGuider, percent_sigmas
 from .schema import search_words
 
@@ -52,8 +53,8 @@ class DualPromptCFGGuider(io.ComfyNode):
                     max=1.0,
                     step=0.05,
                     round=0.001,
-                    tooltip="Takes out of the guidance what would fade local detail of the inverted clip, such as a "
-                    "lit lamp: 0 is plain CFG, 1 all of it. Costs one more branch.",
+                    tooltip="Holds guidance back where both prompts see the same, such as a lit lamp: 0 is plain CFG, "
+                    "at 1 no scale undoes what the inversion kept. Needs inversion; costs one more branch.",
                 ),
                 io.Float.Input(
                     "rescale",
@@ -76,12 +77,16 @@ class DualPromptCFGGuider(io.ComfyNode):
         cls, model, positive, negative, cfg, conflict_damping, rescale, start_percent, end_percent, inversion=None
     ) -> io.NodeOutput:
         branches = {"positive": positive, "negative": negative}
-        structure = "positive"
         if inversion is not None:
-            branches["inversion"], structure = inversion, "inversion"
+            branches["inversion"] = inversion
         guidance: Guidance = CFG(cfg)
         if conflict_damping > 0:
-            guidance = ConflictDamping(guidance, conflict_damping, structure=structure)
+            if inversion is None:
+                raise UserError(
+                    "Conflict damping compares with the inversion prompt; connect inversion, or set conflict_damping "
+                    "to 0."
+                )
+            guidance = ConflictDamping(guidance, conflict_damping)
         if rescale > 0:
             guidance = Rescale(guidance, rescale)
         return io.NodeOutput(BranchGuider(model, branches, within(model, guidance, start_percent, end_percent), cfg))

@@ -1,45 +1,48 @@
-"""Conflict damping: text guidance that may restyle but not erase what the inverted noise carries."""
+"""Conflict damping: guidance that may restyle what the prompts decide, but not what the inverted noise carries."""
 
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from ..errors import UserError
-from .frequency import low_pass
 from .guidance import Answers, Guidance, join_names
 
 
 @dataclass(frozen=True)
 class ConflictDamping:
-    """D = D_base + L(g) + H(g) - strength min(0, <H(g), s>) s, with g = D_inner - D_base, s = H(D_structure)
-    / |.|.
+    """D = D_inner - strength (1 - rho) g, rho = min(1, reach |u| / |g|).
 
-    g is what guidance adds to the plain conditional prediction. Its low frequencies L(g) are look (exposure,
-    hue, haze) and pass. Its local part H(g) is compared, at every latent position over the channels, with the
-    local detail the structure branch sees in the same state: under the inversion prompt a full inversion
-    retraces to the source, so that branch knows where a lit lamp or a white car is. Where guidance points
-    against that detail (a negative inner
-    product: it would fade or invert it), the opposing component is taken out; what adds to the detail or
-    stands across it (new texture) passes. strength 1 removes all of the opposing component, 0 is the inner
-    guidance.
+    g = D_inner - D_base is what guidance adds to the plain conditional prediction, u = D_base - D_structure what the
+    prompt changes by itself: predictions of one state, and |.| their length over the channels at every latent
+    position. Under the inversion prompt a full inversion retraces to the source, so where u is short (a lit lamp, a
+    white car, the edge of a house) the noise and the controls decide and the prompt does not: there guidance is held
+    short as well. Where u is long the prompt is already repainting, and guidance may go further by the share `reach`
+    of that way. Every position ends within (1 + reach) |u| of the structure whatever the scale of the inner guidance,
+    so a scale of 7 neither erases a lamp nor burns out the sky.
 
-    structure: a branch name; "inversion" costs one more branch, "positive" none. nu: the cut between look and
-    detail as a share of Nyquist (symmetric filter).
+    strength in [0, 1]: 0 is the inner guidance, 1 the whole bound. reach, at least 0: more is more guidance.
+    structure: the branch of the inversion prompt; costs one branch more. Raises UserError.
     """
 
     inner: Guidance
     strength: float = 1.0
-    nu: float = 0.25
+    reach: float = 0.25
     base: str = "positive"
     structure: str = "inversion"
 
     def __post_init__(self):
         if not 0 <= self.strength <= 1:
             raise UserError(f"strength is {self.strength}, but it has to be between 0 and 1; change strength.")
+        if not self.reach >= 0:
+            raise UserError(f"reach is {self.reach}, but it has to be at least 0; change reach (0.25 is usual).")
+        if self.structure == self.base:
+            raise UserError(
+                f"structure and base are both {self.base!r}, but damping compares two prompts; set structure to the "
+                "branch of the inversion prompt."
+            )
 
     def branches(self, sigma: float | None = None) -> tuple[str, ...]:
-        """The inner guidance's branches; base and structure only where the inner one is more than the
-        base."""
+        """The inner guidance's branches; base and structure only where the inner one is more than the base."""
         inner = self.inner.branches(sigma)
         if self.strength == 0 or inner == (self.base,):
             return inner
@@ -49,10 +52,11 @@ class ConflictDamping:
         d = self.inner.combine(x0, sigma)
         if self.strength == 0 or self.inner.branches(sigma) == (self.base,):
             return d
-        structure = x0[self.structure]
-        detail = structure - low_pass(structure, self.nu, "symmetric")
-        g = d - x0[self.base]
-        local = g - low_pass(g, self.nu, "symmetric")
-        length = detail.square().sum(1, keepdim=True).clamp_min(1e-12)
-        against = ((local * detail).sum(1, keepdim=True) / length).clamp_max(0)
-        return d - self.strength * against * detail
+        g, u = d - x0[self.base], x0[self.base] - x0[self.structure]
+        rho = (self.reach * _length(u) / _length(g).clamp_min(1e-12)).clamp_max(1)
+        return d - self.strength * (1 - rho) * g
+
+
+def _length(x: Tensor) -> Tensor:
+    """Over the channels, at every position: (B, 1, ...)."""
+    return x.square().sum(1, keepdim=True).sqrt()

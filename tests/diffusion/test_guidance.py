@@ -18,7 +18,6 @@ from pipeline_core.diffusion import (
     sample,
     with_branch,
 )
-from pipeline_core.diffusion.frequency import low_pass
 from pipeline_core.errors import UserError
 
 NAMES = ["positive", "negative", "inversion", "reference", "uncond", "video", "video_text"]
@@ -136,32 +135,41 @@ def test_reference_may_be_another_model(answers):
     assert other(torch.zeros(1, 2), 1.0, ["reference"])[0].eq(2).all() and len(predict.asked) == 1
 
 
-def test_damping_takes_out_what_opposes_the_carried_detail_and_nothing_else(answers):
-    p, s = answers["positive"], answers["inversion"]
-    g = 3 * (p - answers["negative"])
-    detail = s - low_pass(s, 0.25, "symmetric")
-    damped, asked = run(ConflictDamping(CFG(4.0)), answers)
+def length(x):
+    return x.square().sum(1, keepdim=True).sqrt()
+
+
+@pytest.mark.parametrize("scale", [1.1, 4.0, 40.0])
+def test_damped_guidance_reaches_no_further_than_the_prompt_itself_allows(answers, scale):
+    p, n, s = (answers[name] for name in ("positive", "negative", "inversion"))
+    damped, asked = run(ConflictDamping(CFG(scale), reach=0.3), answers)
     assert sorted(asked) == ["inversion", "negative", "positive"]
-    before = ((g - low_pass(g, 0.25, "symmetric")) * detail).sum(1)
-    change = damped - (p + g)
-    # along the detail, exactly the opposing positions change, and only up to zero
-    after = before + (change * detail).sum(1)
-    torch.testing.assert_close(after, before.clamp_min(0), rtol=1e-9, atol=1e-9)
-    assert bool((change.abs().sum(1)[before > 1e-6] < 1e-9).all()) and bool((before < 0).any())
-    # guidance without local part (a global change of look) passes untouched
-    flat = {**answers, "negative": p - 0.7}
-    torch.testing.assert_close(run(ConflictDamping(CFG(4.0)), flat)[0], p + 3 * 0.7)
-    # guidance that only fades the detail is stopped
-    fading = {**answers, "negative": p + detail}
-    torch.testing.assert_close(run(ConflictDamping(CFG(4.0)), fading)[0], p + low_pass(-3 * detail, 0.25, "symmetric"))
+    g, plain, bound = damped - p, (scale - 1) * (p - n), 0.3 * length(p - s)
+    assert bool((length(g) <= bound * (1 + 1e-9)).all())
+    # it only shortens, at every position by as much as needed and no more
+    torch.testing.assert_close(length(g), torch.minimum(length(plain), bound))
+    torch.testing.assert_close((g * plain).sum(1, keepdim=True), length(g) * length(plain))
+
+
+def test_damping_protects_what_both_prompts_agree_on_and_leaves_the_rest_alone(answers):
+    here = torch.zeros(1, 1, 1, 8, 8, dtype=torch.bool)
+    here[..., :4] = True
+    # left: the structure branch sees what the positive one sees; right: the prompt changes everything
+    far = answers["positive"] + 1e3
+    told = {**answers, "inversion": torch.where(here, answers["positive"], far)}
+    damped, plain = run(ConflictDamping(CFG(7.0)), told)[0], run(CFG(7.0), told)[0]
+    torch.testing.assert_close(damped, torch.where(here, answers["positive"], plain))
 
 
 def test_damping_off_or_unneeded_is_free(answers):
     assert set(run(ConflictDamping(CFG(4.0), 0.0), answers)[1]) == {"positive", "negative"}
+    assert torch.equal(run(ConflictDamping(CFG(4.0), 0.0), answers)[0], run(CFG(4.0), answers)[0])
     assert run(ConflictDamping(CFG(1.0)), answers)[1] == ("positive",)
-    assert set(run(ConflictDamping(CFG(4.0), structure="positive"), answers)[1]) == {"positive", "negative"}
+    torch.testing.assert_close(run(ConflictDamping(CFG(4.0), reach=0.0), answers)[0], answers["positive"])
     half = run(ConflictDamping(CFG(4.0), 0.5), answers)[0]
     torch.testing.assert_close(half, (run(CFG(4.0), answers)[0] + run(ConflictDamping(CFG(4.0)), answers)[0]) / 2)
+    same = {**answers, "negative": answers["positive"]}
+    torch.testing.assert_close(run(ConflictDamping(CFG(4.0)), same)[0], answers["positive"])
 
 
 def test_objects_nest_and_share_branches(answers):
@@ -193,7 +201,12 @@ def test_predict_is_called_once_per_step_with_the_branches_of_that_sigma(mixture
 def test_errors(answers):
     with pytest.raises(UserError, match="one each"):
         guided(lambda x, s, b: [x], CFG(2.0))(torch.zeros(1, 2), 1.0)
-    for make in (lambda: ConflictDamping(CFG(2.0), 2.0), lambda: SimDrop(CFG(2.0), 1.0, cap=0.0)):
-        with pytest.raises(UserError):
+    for make, named in (
+        (lambda: ConflictDamping(CFG(2.0), 2.0), "strength"),
+        (lambda: ConflictDamping(CFG(2.0), reach=-0.1), "reach"),
+        (lambda: ConflictDamping(CFG(2.0), structure="positive"), "two prompts"),
+        (lambda: SimDrop(CFG(2.0), 1.0, cap=0.0), "cap"),
+    ):
+        with pytest.raises(UserError, match=named):
             make()
     assert run(Only("video"), answers)[1] == ("video",)
