@@ -31,7 +31,9 @@ class ControlNetStack(io.ComfyNode):
                 ),
                 io.ControlNet.Input("control_net", tooltip="The control network or control branch for this map."),
                 io.Image.Input(
-                    "map", tooltip="The structure map, one frame for each frame of the clip or one for all."
+                    "map",
+                    tooltip="The structure map, one frame for each frame of the clip or one for all. An empty map of "
+                    "Structure Maps adds no control.",
                 ),
                 io.Mask.Input(
                     "weight_mask",
@@ -92,12 +94,15 @@ class ControlNetStack(io.ComfyNode):
             raise UserError(
                 f"start_percent is {start_percent:g} and end_percent {end_percent:g}: set end_percent higher."
             )
-        hint, mask = _hint(map), _mask(weight_mask, map)
         if getattr(control_net, "latent_format", None) is not None and vae is None:
             raise UserError("This control_net encodes its map: connect the model's VAE to the vae input.")
         named = {"positive": positive, "negative": negative, "inversion": inversion}
         named = {name: conditioning for name, conditioning in named.items() if conditioning is not None}
-        if weight > 0 and (mask is None or mask.any()):
+        acts = map is not None  # Structure Maps gives an empty map where it has no model for it
+        if acts:
+            hint, mask = _hint(map), _mask(weight_mask, map)
+            acts = weight > 0 and (mask is None or mask.any())
+        if acts:
 
             def make():
                 inner = control_net.copy().set_cond_hint(hint, weight, (start_percent, end_percent), vae=vae)
@@ -110,6 +115,8 @@ class ControlNetStack(io.ComfyNode):
                 head = options.get("control")
                 chains.setdefault(id(head), (stacked(head), []))[1].append(name)
         text, report = _reports(list(chains.values()))
+        if map is None:
+            text = f"The map is empty: this node adds no control.\n{text}"
         missing = ExecutionBlocker(
             "The inversion output of ControlNet Condition Stack is used: connect its inversion input."
         )

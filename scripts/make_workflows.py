@@ -14,97 +14,29 @@ import sys
 from pathlib import Path
 
 from comfy_client import Client, ClientError
-from workflow_canvas import Canvas, Node, Output
+from workflow_canvas import Canvas, Node
+from workflow_parts import (
+    ALL,
+    HEIGHT,
+    PRESET,
+    WIDTH,
+    WINDOW,
+    calibrated,
+    compared,
+    control_stacks,
+    drive,
+    guider,
+    inverted,
+    measured,
+    noise_levels,
+    prompts,
+    sample,
+    saved_video,
+    shared_start,
+    video_model,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
-PRESET = json.loads((ROOT / "models" / "embedded" / "preset.json").read_text(encoding="utf-8"))
-HEIGHT, WIDTH = PRESET["size"]
-WINDOW = PRESET["window"]
-ALL = ("edge", "depth", "segmentation")
-
-
-# -- parts that several graphs share --------------------------------------------------------------------------------
-
-
-def drive(canvas: Canvas, title: str, frames: int, style: str = "synthetic") -> Node:
-    size = {"width": WIDTH, "height": HEIGHT}
-    return canvas.node("VideoRealismDemoDrive", title, report=3, frames=frames, style=style, **size)
-
-
-def video_model(canvas: Canvas) -> tuple[Node, dict[str, Node]]:
-    """The group "Model": the embedded model and its control branches by name."""
-    canvas.group("Model", 290)
-    model = canvas.node("VideoRealismLoadVideoModel", "Load Video Model", report=5)
-    kind = "VideoRealismLoadControlBranch"
-    return model, {name: canvas.node(kind, f"Control branch: {name}", modality=name) for name in ALL}
-
-
-def prompts(canvas: Canvas, model: Node, description: Output | None, inversion: bool = True) -> dict[str, Node]:
-    """The group "Prompts": the preset's texts, followed by what is in the clip where that is known."""
-    texts: dict = {"inversion": PRESET["inversion_prompt"]} if inversion else {}
-    texts["positive"] = PRESET["prompt"]
-    canvas.group("Prompts", 330)
-    if description is not None:
-        for name, text in texts.items():
-            joined = {"string_a": text, "string_b": description, "delimiter": ", "}
-            texts[name] = canvas.node("StringConcatenate", f"Text: {name}", height=230, **joined)
-        canvas.column(290)
-    texts["negative"] = PRESET["negative_prompt"]
-    return {
-        name: canvas.node("CLIPTextEncode", f"Prompt: {name}", height=150, clip=model["clip"], text=text)
-        for name, text in texts.items()
-    }
-
-
-def control_stacks(canvas: Canvas, told: dict[str, Node], branches: dict[str, Node], maps: Node) -> dict[str, Output]:
-    """The group "Control": one stack node for each map, chained; the prompts with all controls on them."""
-    canvas.group("Control", 310)
-    carried = {name: Output(node, 0) for name, node in told.items()}
-    for count, name in enumerate(branches, start=1):
-        stack = canvas.node(
-            "VideoRealismControlNetStack",
-            f"Condition Stack: {name}",
-            report=count + 2,
-            **carried,
-            control_net=branches[name],
-            map=maps[name],
-            weight=PRESET["control_weights"][name],
-        )
-        carried = {name: stack[name] for name in carried}
-    return carried
-
-
-def noise_levels(canvas: Canvas) -> Node:
-    """The preset's grid: the native scheduler counts its values, so one more than there are steps."""
-    grid = {"sigma_max": PRESET["sigma_max"], "sigma_min": PRESET["sigma_min"], "rho": PRESET["rho"]}
-    return canvas.node("KarrasScheduler", "Noise levels (steps + 1)", steps=PRESET["steps"] + 1, **grid)
-
-
-def guider(canvas: Canvas, model: Node | Output, told: dict[str, Output]) -> Node:
-    return canvas.node("VideoRealismDualPromptGuider", "Dual-Prompt CFG Guider", model=model, cfg=PRESET["cfg"], **told)
-
-
-def sample(canvas: Canvas, name: str, noise, guide, sampler, sigmas, latent) -> Node:
-    wires = {"noise": noise, "guider": guide, "sampler": sampler, "sigmas": sigmas, "latent_image": latent}
-    return canvas.node("SamplerCustomAdvanced", name, **wires)
-
-
-def saved_video(canvas: Canvas, frames: Output, fps: Output, name: str, audio: Output | None = None) -> None:
-    extra = {} if audio is None else {"audio": audio}
-    video = canvas.node("CreateVideo", "Create Video", images=frames, fps=fps, **extra)
-    canvas.node("SaveVideo", "Save Video", height=420, video=video, filename_prefix=f"video/{name}")
-
-
-def compared(canvas: Canvas, name: str, clips: dict[str, Node | Output], columns: int = 5) -> Node:
-    """The group "Result": the clips by their labels, side by side and on a sheet."""
-    given = {f"clip_{number}": clip for number, clip in enumerate(clips.values(), start=1)}
-    labels = {f"label_{number}": label for number, label in enumerate(clips, start=1)}
-    made = canvas.node("VideoRealismCompare", "Compare", report=2, columns=columns, **given, **labels)
-    canvas.node("SaveImage", "Contact sheet", height=400, images=made["contact sheet"], filename_prefix=f"{name}_sheet")
-    return made
-
-
-# -- the graphs -----------------------------------------------------------------------------------------------------
 
 
 def realism_demo(canvas: Canvas) -> None:
@@ -127,30 +59,21 @@ have seen it. Only this made-up world has such a twin.
 - *weight* in a Condition Stack: 0 switches a map off.
 - *cfg* in the guider: 1 is off, 2 or 3 pushes harder towards the prompt.
 
-**Time** about half a minute on two CPU cores, seconds on a graphics card.
+**Time** about a minute on one CPU core.
 
-The model is tiny (160x96 pixels, 17 frames, this world only): it shows how the parts work together. For your own \
-clip see *realism_video_file*, for long ones *long_clip*.""",
-        (420, 900),
+The model is tiny (160x96 pixels, 17 frames, this world only): it shows how the parts work together. Your own clip: \
+*realism_video_file*. Long clips: *long_clip*. All of this in one node: *enhance_one_node*.""",
+        (420, 760),
     )
     canvas.group("Clip", 300)
     source = drive(canvas, "Demo Drive: source", WINDOW)
     twin = drive(canvas, "Demo Drive: photoreal twin", WINDOW, "photoreal.day")
-    model, branches = video_model(canvas)
+    model, branches = video_model(canvas, below="Clip")
     told = control_stacks(canvas, prompts(canvas, model, source["description"]), branches, source)
     canvas.group("Inversion", 300)
     latent = canvas.node("VAEEncode", "VAE Encode", pixels=source["frames"], vae=model["vae"])
-    levels = noise_levels(canvas)
-    found = canvas.node(
-        "VideoRealismDDIMInvert",
-        "DDIM Invert",
-        report=4,
-        model=model["model"],
-        inversion=told["inversion"],
-        latent=latent,
-        sigmas=levels,
-    )
-    canvas.group("Sampling", 300)
+    found = inverted(canvas, model["model"], told, latent, noise_levels(canvas))
+    canvas.group("Sampling", 300, below="Inversion")
     guide = guider(canvas, model["model"], told)
     result = sample(canvas, "SamplerCustomAdvanced", found["noise"], guide, found["sampler"], found["sigmas"], latent)
     frames = canvas.node("VAEDecode", "VAE Decode", samples=result, vae=model["vae"])
@@ -158,12 +81,327 @@ clip see *realism_video_file*, for long ones *long_clip*.""",
     clips = {"source": source["frames"], "enhanced": frames, "photoreal twin": twin["frames"]}
     shown = compared(canvas, "realism_demo", clips)
     canvas.column(430)
-    measured = dict(zip(("source", "output", "reference"), clips.values()))
-    canvas.node("VideoRealismVideoMetrics", "Video Metrics", report=14, **measured)
+    measured(canvas, "Video Metrics", *clips.values())
     saved_video(canvas, shown["side by side"], source["fps"], "realism_demo")
 
 
-GRAPHS = [realism_demo]
+def enhance_one_node(canvas: Canvas) -> None:
+    canvas.note(
+        """# The whole job in one node
+
+**Demo Drive** renders a drive as a simulator would; **Enhance Realism** makes it look filmed. Inside is what \
+*realism_demo* shows step by step. Nothing to download: press **Run**.
+
+**Change first**
+- *realism*: how far towards filmed; *faithfulness*: how near to the source. 0.5 and 0.5 are the model's own settings.
+- *prompt*: how the result should look, such as `a dashcam video at night`. Empty is a sunny day.
+- *scene_seed* in Demo Drive: another town.
+
+**Your own clip:** in place of Demo Drive put *Load Video* and *Get Video Components* and connect *images* to \
+*frames*. Any size and any length is taken. Leave edge, depth, segmentation and description unconnected, or make \
+the maps with *Structure Maps*.
+
+**Time** about a minute on one CPU core for these 17 frames.""",
+        (400, 460),
+    )
+    canvas.group("Clip", 300)
+    source = drive(canvas, "Demo Drive", WINDOW)
+    canvas.group("Enhance", 380)
+    maps = {name: source[name] for name in ALL}
+    enhanced = canvas.node(
+        "VideoRealismEnhanceRealism",
+        "Enhance Realism",
+        report=8,
+        frames=source["frames"],
+        **maps,
+        description=source["description"],
+    )
+    canvas.group("Result", 430)
+    shown = compared(
+        canvas, "enhance_one_node", {"source": source["frames"], "enhanced": enhanced["frames"]}, sheet=300
+    )
+    canvas.column(430)
+    saved_video(canvas, shown["side by side"], source["fps"], "enhance_one_node")
+
+
+def realism_video_file(canvas: Canvas) -> None:
+    canvas.note(
+        """# Your own clip
+
+The graph of *realism_demo* on a video file.
+
+**First** choose your clip in *Load Video*, and write what it shows into *Prompt: inversion* (as it is now) and \
+*Prompt: positive* (as it should look).
+
+**Size and length** The embedded model works at 160x96 pixels on 17 frames. *Upscale Image* brings any clip to that \
+size and cuts the edges off where the shape differs; *Take 17 frames* takes the first ones (change *batch_index* for \
+later ones). A clip shorter than that stops at *VAE Encode*, which says how many frames fit: set *length* to such a \
+number, 13 for example. For every frame of a long clip see *long_clip*; *Enhance Realism* in *enhance_one_node* takes \
+any size and length by itself.
+
+**Maps** *Structure Maps* finds edges. For depth and segmentation put a Depth Anything V2 and a SegFormer folder \
+into `models/depth_estimation` and `models/semantic_segmentation` and choose them there; without them their \
+Condition Stacks add nothing and say so.
+
+The frame rate and the sound of your clip are kept.
+
+**Time** about a minute on one CPU core.
+
+The embedded model knows only its own made-up world: on other footage it shows the mechanism, not the quality. Load \
+a Cosmos-Transfer folder in *Load Video Model* and all *Control branch* nodes for the real thing, and set the size and \
+length to that model's.""",
+        (420, 700),
+    )
+    canvas.group("Clip", 300)
+    video = canvas.node("LoadVideo", "Load Video", tall=300, file="drive.mp4")
+    parts = canvas.node("GetVideoComponents", "Get Video Components", video=video)
+    size = {"width": WIDTH, "height": HEIGHT, "upscale_method": "area", "crop": "center"}
+    scaled = canvas.node("ImageScale", "Upscale Image", image=parts["images"], **size)
+    frames = canvas.node("ImageFromBatch", f"Take {WINDOW} frames", image=scaled, batch_index=0, length=WINDOW)
+    maps = canvas.node("VideoRealismStructureMaps", "Structure Maps", report=4, frames=frames)
+    model, branches = video_model(canvas)
+    told = control_stacks(canvas, prompts(canvas, model, None), branches, maps)
+    canvas.group("Inversion", 300)
+    latent = canvas.node("VAEEncode", "VAE Encode", pixels=frames, vae=model["vae"])
+    found = inverted(canvas, model["model"], told, latent, noise_levels(canvas))
+    canvas.group("Sampling", 300, below="Inversion")
+    guide = guider(canvas, model["model"], told)
+    result = sample(canvas, "SamplerCustomAdvanced", found["noise"], guide, found["sampler"], found["sigmas"], latent)
+    enhanced = canvas.node("VAEDecode", "VAE Decode", samples=result, vae=model["vae"])
+    canvas.group("Result", 430)
+    compared(canvas, "realism_video_file", {"source": frames, "enhanced": enhanced, "edges": maps["edge"]})
+    canvas.column(430)
+    measured(canvas, "Video Metrics", frames, enhanced)
+    saved_video(canvas, enhanced, parts["fps"], "realism_video_file", parts["audio"])
+
+
+def calibrated_sdedit(canvas: Canvas) -> None:
+    canvas.note(
+        """# Noise calibration
+
+Video-to-video in the usual way (SDEdit) puts random noise over the clip and lets the model clean it up: more noise \
+changes more, and loses more. **Noise Calibrate** corrects the noise first, so that the model sees the clip's coarse \
+layout in it: one model call buys most of the faithfulness that an inversion costs a whole pass for.
+
+1. *Noise levels* and **SplitSigmasDenoise**: how much noise is put over the clip.
+2. **RandomNoise** to **Noise Calibrate** to **SamplerCustomAdvanced**: unplug Noise Calibrate and connect RandomNoise \
+to the sampler to see the difference.
+
+**Change first**
+- *denoise* in SplitSigmasDenoise: 0.3 stays near the clip, 0.7 is nearly free.
+- *cfg* in the guider: how hard the prompt pulls.
+- *nu* in Noise Calibrate: how fine the layout is that must stay; *low* leaves the coarsest, colour and light, free.
+- *noise_seed*: another take.
+
+**Time** about half a minute on one CPU core.
+
+The embedded model is small, and random noise shows it more than an inverted one does: see *starts_compared*.""",
+        (420, 560),
+    )
+    canvas.group("Clip", 300)
+    source = drive(canvas, "Demo Drive: source", WINDOW)
+    twin = drive(canvas, "Demo Drive: photoreal twin", WINDOW, "photoreal.day")
+    model, branches = video_model(canvas, below="Clip")
+    told = control_stacks(canvas, prompts(canvas, model, source["description"], inversion=False), branches, source)
+    canvas.group("Noise", 300)
+    latent = canvas.node("VAEEncode", "VAE Encode", pixels=source["frames"], vae=model["vae"])
+    random, sigmas, guide = shared_start(canvas, model, told)
+    canvas.group("Calibrate and sample", 320)
+    noise = calibrated(canvas, random, guide, latent, sigmas)
+    solver = canvas.node("KSamplerSelect", "KSamplerSelect", sampler_name="dpmpp_2m")
+    result = sample(canvas, "SamplerCustomAdvanced", noise["noise"], guide, solver, sigmas, latent)
+    frames = canvas.node("VAEDecode", "VAE Decode", samples=result, vae=model["vae"])
+    canvas.group("Result", 430)
+    clips = {"source": source["frames"], "enhanced": frames, "photoreal twin": twin["frames"]}
+    shown = compared(canvas, "calibrated_sdedit", clips)
+    canvas.column(430)
+    measured(canvas, "Video Metrics", *clips.values())
+    saved_video(canvas, shown["side by side"], source["fps"], "calibrated_sdedit")
+
+
+def starts_compared(canvas: Canvas) -> None:
+    canvas.note(
+        """# Where the noise comes from
+
+Three ways to begin, everything else equal: the same clip, prompts, maps, guider and noise levels.
+
+1. **Inverted** the noise that the model itself would turn into the clip. Costs a whole pass; keeps most.
+2. **Calibrated** random noise, corrected until the model sees the clip's coarse layout. Costs one model call.
+3. **Random** noise over the clip, as image-to-image does everywhere (SDEdit).
+
+*Video Metrics* compares each with the photoreal twin: what a camera would have seen. Higher psnr and ssim are \
+nearer to it, edge_f1 is what was kept of the source, and the critic says how photoreal it looks, 0 to 1.
+
+**Change first**
+- *denoise* in SplitSigmasDenoise: with 1 the random start keeps nothing of the clip, with 0.3 none changes much.
+- *scene_seed* in both Demo Drives: another town.
+- *noise_seed*: inversion does not change with it, the others do.
+
+**Time** about two minutes on one CPU core.""",
+        (420, 540),
+    )
+    canvas.group("Clip", 300)
+    source = drive(canvas, "Demo Drive: source", WINDOW)
+    twin = drive(canvas, "Demo Drive: photoreal twin", WINDOW, "photoreal.day")
+    model, branches = video_model(canvas, below="Clip")
+    told = control_stacks(canvas, prompts(canvas, model, source["description"]), branches, source)
+    canvas.group("What the three share", 300)
+    latent = canvas.node("VAEEncode", "VAE Encode", pixels=source["frames"], vae=model["vae"])
+    random, sigmas, guide = shared_start(canvas, model, told)
+    solver = canvas.node("KSamplerSelect", "KSamplerSelect", sampler_name="dpmpp_2m")
+    results = {}
+
+    def finish(name: str, *wires) -> None:
+        canvas.column(290)
+        result = sample(canvas, f"Sample: {name}", *wires, latent)
+        results[name] = canvas.node("VAEDecode", f"VAE Decode: {name}", samples=result, vae=model["vae"])
+        canvas.column(430)
+        measured(canvas, f"Video Metrics: {name}", source["frames"], results[name], twin["frames"])
+
+    canvas.group("1 Inverted", 310)
+    found = inverted(canvas, model["model"], told, latent, sigmas)
+    finish("inverted", found["noise"], guide, found["sampler"], found["sigmas"])
+    canvas.group("2 Calibrated", 310, below="1 Inverted")
+    noise = calibrated(canvas, random, guide, latent, sigmas)
+    finish("calibrated", noise["noise"], guide, solver, sigmas)
+    canvas.group("3 Random", 310, below="2 Calibrated")
+    finish("random", random, guide, solver, sigmas)
+    canvas.group("Result", 480)
+    shown = compared(canvas, "starts_compared", results)
+    saved_video(canvas, shown["side by side"], source["fps"], "starts_compared")
+
+
+def long_clip(canvas: Canvas) -> None:
+    canvas.note(
+        f"""# Longer than the model's window
+
+The model sees {WINDOW} frames at a time. **Chunk Plan** cuts the clip and its maps into overlapping chunks and says \
+how many and what that costs; ComfyUI then runs every node after it once per chunk; **Chunk Stitcher** crossfades \
+the shared frames and gives one clip of the original length.
+
+All chunks have the same prompts and the same noise levels. Inversion draws no random numbers, so neighbouring \
+chunks agree where they overlap.
+
+**Change first**
+- *frames* in both Demo Drives: any length.
+- *overlap* in Chunk Plan: more hides the seams better and costs more.
+- *window*, for another model: 1 plus a multiple of 4 for Wan and Cosmos 2.5.
+
+**Your own clip:** replace Demo Drive by the group *Clip* of *realism_video_file*, without *Take {WINDOW} frames*.
+
+**Time** about five minutes on one CPU core.""",
+        (420, 500),
+    )
+    canvas.group("Clip", 300)
+    source = drive(canvas, "Demo Drive: source", 3 * WINDOW - 2)
+    twin = drive(canvas, "Demo Drive: photoreal twin", 3 * WINDOW - 2, "photoreal.day")
+    canvas.group("Chunks", 330, below="Clip")
+    maps = {name: source[name] for name in ALL}
+    cut = {"window": WINDOW, "overlap": PRESET["overlap"], "temporal_ratio": PRESET["temporal_ratio"]}
+    chunks = canvas.node("VideoRealismChunkPlan", "Chunk Plan", report=5, frames=source["frames"], **maps, **cut)
+    model, branches = video_model(canvas)
+    told = control_stacks(canvas, prompts(canvas, model, source["description"]), branches, chunks)
+    canvas.group("Inversion", 300)
+    latent = canvas.node("VAEEncode", "VAE Encode", pixels=chunks["frames"], vae=model["vae"])
+    found = inverted(canvas, model["model"], told, latent, noise_levels(canvas))
+    canvas.group("Sampling", 300, below="Inversion")
+    guide = guider(canvas, model["model"], told)
+    result = sample(canvas, "SamplerCustomAdvanced", found["noise"], guide, found["sampler"], found["sigmas"], latent)
+    decoded = canvas.node("VAEDecode", "VAE Decode", samples=result, vae=model["vae"])
+    canvas.group("Result", 430)
+    frames = canvas.node("VideoRealismChunkStitcher", "Chunk Stitcher", report=1, chunks=decoded, plan=chunks["plan"])
+    clips = {"source": source["frames"], "enhanced": frames, "photoreal twin": twin["frames"]}
+    shown = compared(canvas, "long_clip", clips)
+    canvas.column(430)
+    measured(canvas, "Video Metrics", *clips.values())
+    saved_video(canvas, shown["side by side"], source["fps"], "long_clip")
+
+
+def wan21_vace(canvas: Canvas) -> None:
+    canvas.note(
+        """# Wan 2.1 VACE
+
+The same method on ComfyUI's own Wan 2.1 VACE, which takes its maps through *WanVaceToVideo* instead of ControlNets.
+
+**Files** (from Comfy-Org's repackaged Wan 2.1)
+- `models/diffusion_models/wan2.1_vace_1.3B_fp16.safetensors`
+- `models/text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors`
+- `models/vae/wan_2.1_vae.safetensors`
+
+**First** choose your clip in *Load Video*, and write what it shows into the two prompts. The clip's first 49 frames \
+are used at 832x480; for a shorter clip set *length* to 1 plus a multiple of 4.
+
+**Change then**
+- *denoise* in Noise levels: 1 changes most; 0.8 stays nearer to the clip.
+- *strength* in both WanVaceToVideo nodes (the same in both): how firmly the edges hold.
+- *cfg*: 1 is off; high values undo what the inversion kept.
+- *depth_model* in Structure Maps, and its *depth* output as *control_video*: depth holds less detail than edges \
+and leaves textures freer.
+
+Both WanVaceToVideo nodes need the same map, one for the prompt that describes the clip and one for the prompts of \
+the result. Leave *reference_image* empty: it would make the latent longer than the clip that is inverted.
+
+**Time** a graphics card is needed; two passes of 20 steps, the second with two prompts.""",
+        (420, 640),
+    )
+    canvas.group("Clip", 300)
+    video = canvas.node("LoadVideo", "Load Video", tall=300, file="drive.mp4")
+    parts = canvas.node("GetVideoComponents", "Get Video Components", video=video)
+    size = {"width": 832, "height": 480, "upscale_method": "area", "crop": "center"}
+    scaled = canvas.node("ImageScale", "Upscale Image", image=parts["images"], **size)
+    frames = canvas.node("ImageFromBatch", "Take 49 frames", image=scaled, batch_index=0, length=49)
+    measure = canvas.node("GetImageSize", "Get Image Size", image=frames)
+    maps = canvas.node("VideoRealismStructureMaps", "Structure Maps", report=4, frames=frames)
+    canvas.group("Model", 370)
+    network = canvas.node("UNETLoader", "Load Diffusion Model", unet_name="wan2.1_vace_1.3B_fp16.safetensors")
+    model = canvas.node("ModelSamplingSD3", "ModelSamplingSD3", model=network, shift=8.0)
+    clip = canvas.node("CLIPLoader", "Load CLIP", clip_name="umt5_xxl_fp8_e4m3fn_scaled.safetensors", type="wan")
+    vae = canvas.node("VAELoader", "Load VAE", vae_name="wan_2.1_vae.safetensors")
+    canvas.group("Prompts", 330)
+    texts = {
+        "inversion": "a driving simulator, computer graphics, flat shading, a city street",
+        "positive": "a photorealistic dashcam video of a city street on a clear sunny day, natural light, fine detail",
+        "negative": "computer graphics, video game, cartoon, flat shading, oversaturated, blurry",
+    }
+    told = {
+        name: canvas.node("CLIPTextEncode", f"Prompt: {name}", tall=170, clip=clip, text=text)
+        for name, text in texts.items()
+    }
+    canvas.group("Control", 310)
+
+    def vace(title: str, positive: Node, negative: Node) -> Node:
+        shape = {"width": measure["width"], "height": measure["height"], "length": measure["batch_size"]}
+        wires = {"positive": positive, "negative": negative, "vae": vae, "control_video": maps["edge"]}
+        return canvas.node("WanVaceToVideo", title, **wires, **shape)
+
+    before = vace("WanVaceToVideo: inversion", told["inversion"], told["negative"])
+    after = vace("WanVaceToVideo: result", told["positive"], told["negative"])
+    canvas.group("Inversion", 300)
+    latent = canvas.node("VAEEncode", "VAE Encode", pixels=frames, vae=vae)
+    levels = canvas.node("BasicScheduler", "Noise levels", model=model, scheduler="beta", steps=20)
+    found = inverted(canvas, model, {"inversion": before["positive"]}, latent, levels)
+    canvas.group("Sampling", 300, below="Inversion")
+    wires = {"positive": after["positive"], "negative": after["negative"]}
+    guide = guider(canvas, model, wires, cfg=3.0)
+    result = sample(canvas, "SamplerCustomAdvanced", found["noise"], guide, found["sampler"], found["sigmas"], latent)
+    trimmed = canvas.node("TrimVideoLatent", "TrimVideoLatent", samples=result, trim_amount=after["trim_latent"])
+    enhanced = canvas.node("VAEDecode", "VAE Decode", samples=trimmed, vae=vae)
+    canvas.group("Result", 430)
+    compared(canvas, "wan21_vace", {"source": frames, "enhanced": enhanced, "edges": maps["edge"]})
+    canvas.column(430)
+    measured(canvas, "Video Metrics", frames, enhanced, critic=False)
+    saved_video(canvas, enhanced, parts["fps"], "wan21_vace", parts["audio"])
+
+
+GRAPHS = [
+    realism_demo,
+    enhance_one_node,
+    realism_video_file,
+    calibrated_sdedit,
+    starts_compared,
+    long_clip,
+    wan21_vace,
+]
 
 
 def main() -> int:

@@ -117,10 +117,10 @@ class Canvas:
         self._column = [bounding[0] + bounding[2] - PAD + GAP, bounding[1] + TITLE + 2 * PAD + 10, width]
         bounding[2] += width + GAP
 
-    def node(self, kind: str, title: str, *, report: int = 0, height: int = 0, **given) -> Node:
+    def node(self, kind: str, title: str, *, report: int = 0, tall: int = 0, **given) -> Node:
         """Add a node under the last one. given: widget values, and for wires an Output or a Node (its first output).
 
-        report: lines of its report to leave room for; height: in pixels, where the node shows pictures.
+        report: lines of its report to leave room for; tall: its height in pixels, where it shows pictures.
         """
         info = self.object_info.get(kind) or {}
         if not info:
@@ -142,7 +142,7 @@ class Canvas:
                 raise SystemExit(f"{title} ({kind}) lacks its input {name}.")
         made = Node(len(self.nodes) + 1, kind, title, info, values, wires)
         left, top, width = self._column
-        made.pos, made.size = [left, top], [width, max(height, made.height(report))]
+        made.pos, made.size = [left, top], [width, max(tall, made.height(report))]
         self._column[1] = top + made.size[1] + TITLE + GAP - 10
         bounding = self.groups[-1]["bounding"]
         bounding[3] = max(bounding[3], top + made.size[1] + PAD - bounding[1])

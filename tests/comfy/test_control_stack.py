@@ -16,6 +16,8 @@ DEFAULTS = {
     "VRTestReadControl": dict(size=4, branches=2, percent=0.5, windows=""),
 }
 
+STRUCTURE = dict(edge_low=100.0, edge_high=200.0, depth_model="none", segmentation_model="none")
+
 
 class Scene(Graph):
     """A graph with a tiny SD 1.5 model, three prompts of one length, and the stack node at hand."""
@@ -317,6 +319,16 @@ def test_weight_zero_adds_nothing(server):
     chains.append(scene.add("VRTestControlObjects", conditioning=scene.stack(weight=0.0)[0]))
     outputs = server.run(scene)
     assert value(outputs, chains[0]) == value(outputs, chains[1]) and value(outputs, chains[2]) == []
+
+
+def test_an_empty_map_adds_nothing_and_says_so(server):
+    scene = Scene()
+    first = scene.stack(weight=2.0)
+    empty = scene.add("VideoRealismStructureMaps", frames=scene.map(), **STRUCTURE)[1]  # depth, without a model
+    chains = [scene.add("VRTestControlObjects", conditioning=c[0]) for c in (first, scene.stack(first, map=empty))]
+    outputs = server.run(scene)
+    assert value(outputs, chains[0]) == value(outputs, chains[1]) != []
+    assert "map is empty" in outputs[scene.node]["text"][0]
 
 
 @pytest.mark.parametrize(
