@@ -37,15 +37,13 @@ def missing_models(server, graph):
     """Model files the graph names and the server lacks: such a graph is checked but cannot run here."""
     info, missing = classes(server, graph), []
     for node in graph.values():
-        for group in info[node["class_type"]].get("input", {}).values():
-            for name, spec in group.items():
-                value = node["inputs"].get(name)
-                options = (
-                    spec[0] if isinstance(spec[0], list) else (spec[1] if len(spec) > 1 else {}).get("options", [])
-                )
-                named_file = isinstance(value, str) and value.endswith((".safetensors", ".pth", ".pt", ".gguf"))
-                if named_file and value not in options:
-                    missing.append(value)
+        declared = info[node["class_type"]].get("input", {})
+        for name, spec in {**declared.get("required", {}), **declared.get("optional", {})}.items():
+            value = node["inputs"].get(name)
+            options = spec[0] if isinstance(spec[0], list) else (spec[1] if len(spec) > 1 else {}).get("options", [])
+            named_file = isinstance(value, str) and value.endswith((".safetensors", ".pth", ".pt", ".gguf"))
+            if named_file and value not in options:
+                missing.append(value)
     return missing
 
 
