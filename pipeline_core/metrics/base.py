@@ -2,11 +2,14 @@
 
 A metric is an object with `update(chunk)`, to be called once per chunk of frames in order, and `compute()`,
 which returns {name: Figure}. Chunks of any length give the same figures as the whole clip at once. A figure
-that is not defined for a clip has the value None and says why; it is never 0.
+that is not defined for a clip has the value None and says why; it is never 0. A metric that has a value of every
+frame keeps them in `series`, {name: [value or None per frame]}, a few bytes per frame, for plots; what belongs to
+a step between two frames stands at the later one.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -63,3 +66,13 @@ def check_pair(output: Tensor, reference: Tensor, first: int = 0, other: str = "
 def luma(frames: Tensor) -> Tensor:
     """BT.709 luma of (..., 3) R'G'B' frames."""
     return frames @ torch.tensor([0.2126, 0.7152, 0.0722], device=frames.device, dtype=frames.dtype)
+
+
+def mean_figure(values: list[float | None], unit: str, better: str, absent: str, note: str = "") -> Figure:
+    """The mean of the per-frame values that are defined; undefined with the reason `absent` if there is none."""
+    defined = [value for value in values if value is not None]
+    if not defined:
+        return Figure(None, unit, better, absent)
+    missing = len(values) - len(defined)
+    remark = f"on {len(defined)} of {len(values)} frames" if missing else ""
+    return Figure(math.fsum(defined) / len(defined), unit, better, "; ".join(filter(None, [note, remark])))

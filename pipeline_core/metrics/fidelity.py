@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .base import Figure, check_pair
+from .base import Figure, check_pair, mean_figure
 
 
 class PSNR:
@@ -16,11 +16,15 @@ class PSNR:
 
     def __init__(self) -> None:
         self._sum, self._count, self._frames = 0.0, 0, 0
+        self.series: dict[str, list] = {"psnr": []}
 
     def update(self, output: Tensor, reference: Tensor) -> None:
         """Both (T, H, W, 3) in [0, 1]."""
         output, reference = check_pair(output, reference, self._frames)
-        self._sum += float((output - reference).double().square().sum())
+        per_frame = (output - reference).double().square().flatten(1).sum(1).tolist()
+        pixels = output[0].numel() if len(output) else 0
+        self.series["psnr"] += [10 * math.log10(pixels / error) if error else None for error in per_frame]
+        self._sum += math.fsum(per_frame)
         self._count += output.numel()
         self._frames += len(output)
 
@@ -35,7 +39,15 @@ class PSNR:
 def ssim_map(x: Tensor, y: Tensor) -> Tensor:
     """SSIM of Wang et al. 2004, equation 13, at every place where its window fits into the picture.
 
-    x, y: (N, C, H, W) in [0, 1], H and W at least 11; returns (N, C, H - 10, W - 10). The window is an 11 x
+    As `ssim_maps`, whose first result this is.
+    """
+    return ssim_maps(x, y)[0]
+
+
+def ssim_maps(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """SSIM of Wang et al. 2004, equation 13, and its contrast and structure terms alone (luminance left out).
+
+    x, y: (N, C, H, W) in [0, 1], H and W at least 11; returns two (N, C, H - 10, W - 10). The window is an 11 x
     11 Gaussian of sigma 1.5, population variances, K1 = 0.01, K2 = 0.03, as in scikit-image with
     gaussian_weights.
     """
@@ -52,14 +64,16 @@ def ssim_map(x: Tensor, y: Tensor) -> Tensor:
     mx, my = ma + centre, mb + centre
     vx, vy, vxy = aa - ma * ma, bb - mb * mb, ab - ma * mb
     c1, c2 = 0.01**2, 0.03**2
-    return (2 * mx * my + c1) * (2 * vxy + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))
+    structure = (2 * vxy + c2) / (vx + vy + c2)
+    return (2 * mx * my + c1) / (mx * mx + my * my + c1) * structure, structure
 
 
 class SSIM:
     """Mean SSIM (see `ssim_map`) over the channels and frames of the clip; undefined below 11 x 11 pixels."""
 
     def __init__(self) -> None:
-        self._sum, self._frames, self._small = 0.0, 0, False
+        self._frames, self._small = 0, False
+        self.series: dict[str, list] = {"ssim": []}
 
     def update(self, output: Tensor, reference: Tensor) -> None:
         """Both (T, H, W, 3) in [0, 1]."""
@@ -68,14 +82,50 @@ class SSIM:
         if not self._small:
             for x, y in zip(output, reference):
                 x, y = x.permute(2, 0, 1)[None], y.permute(2, 0, 1)[None]
-                self._sum += float(ssim_map(x, y).double().mean())
+                self.series["ssim"].append(float(ssim_map(x, y).double().mean()))
         self._frames += len(output)
 
     def compute(self) -> dict[str, Figure]:
         if self._frames == 0 or self._small:
             note = "no frames" if self._frames == 0 else "frames are smaller than the 11 x 11 window"
             return {"ssim": Figure(None, "", "higher", note)}
-        return {"ssim": Figure(self._sum / self._frames, "", "higher")}
+        return {"ssim": mean_figure(self.series["ssim"], "", "higher", "no frames")}
+
+
+MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+
+
+class MSSSIM:
+    """MS-SSIM of Wang, Simoncelli and Bovik 2003, equation 7, with the paper's five scales and weights.
+
+    Per channel the product over scales of the mean contrast-structure term (of SSIM itself at the coarsest
+    scale) to the power of its weight, negative means counted as 0; then the mean over channels and frames. From
+    scale to scale 2 x 2 pixels are averaged, an odd last row or column is left out. Undefined where a side is
+    below 176 pixels, because the 11 x 11 window must fit at the coarsest scale.
+    """
+
+    def __init__(self) -> None:
+        self._frames, self._small = 0, False
+        self.series: dict[str, list] = {"ms_ssim": []}
+
+    def update(self, output: Tensor, reference: Tensor) -> None:
+        """Both (T, H, W, 3) in [0, 1]."""
+        output, reference = check_pair(output, reference, self._frames)
+        self._small = min(output.shape[1:3]) < 11 * 2 ** (len(MS_WEIGHTS) - 1)
+        for x, y in zip(output, reference) if not self._small else ():
+            x, y = x.permute(2, 0, 1)[None], y.permute(2, 0, 1)[None]
+            value = torch.ones(1, dtype=torch.float64, device=x.device)
+            for scale, weight in enumerate(MS_WEIGHTS, 1):
+                ssim, structure = ssim_maps(x, y)
+                term = ssim if scale == len(MS_WEIGHTS) else structure
+                value = value * term.double().mean((2, 3)).clamp(min=0) ** weight
+                x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
+            self.series["ms_ssim"].append(float(value.mean()))
+        self._frames += len(output)
+
+    def compute(self) -> dict[str, Figure]:
+        absent = "frames are smaller than 176 x 176" if self._small else "no frames"
+        return {"ms_ssim": mean_figure(self.series["ms_ssim"], "", "higher", absent)}
 
 
 class LowFrequencyError:
@@ -88,7 +138,8 @@ class LowFrequencyError:
     """
 
     def __init__(self, nu: float = 0.5) -> None:
-        self.nu, self._sum, self._frames = nu, 0.0, 0
+        self.nu, self._frames = nu, 0
+        self.series: dict[str, list] = {"mse_l": []}
 
     def update(self, output: Tensor, reference: Tensor) -> None:
         """Both (T, H, W, 3) in [0, 1]."""
@@ -98,10 +149,8 @@ class LowFrequencyError:
         power = spectrum.real.double().square() + spectrum.imag.double().square()
         fy, fx = (torch.fft.fftfreq(n, dtype=torch.float64, device=output.device).abs() for n in (H, W))
         keep = (fy[:, None] <= self.nu / 2 + 1e-9) & (fx[None] <= self.nu / 2 + 1e-9)
-        self._sum += float(power[:, keep].sum()) / (H * W) ** 2 / 3
+        self.series["mse_l"] += (power[:, keep].sum((1, 2)) / (H * W) ** 2 / 3).tolist()
         self._frames += len(output)
 
     def compute(self) -> dict[str, Figure]:
-        if self._frames == 0:
-            return {"mse_l": Figure(None, "", "lower", "no frames")}
-        return {"mse_l": Figure(self._sum / self._frames, "", "lower", f"nu = {self.nu:g}")}
+        return {"mse_l": mean_figure(self.series["mse_l"], "", "lower", "no frames", f"nu = {self.nu:g}")}
