@@ -8,8 +8,8 @@ from comfy_server import ROOT
 from shipped_graphs import NAMES, api_graph, classes, missing_models, put_input_files, ui_workflow
 
 SCREENSHOTS = ROOT / "docs" / "images" if os.environ.get("VIDEOREALISM_SCREENSHOTS") else None
-# Widgets of the canvas alone: what happens to a seed after a run, and the upload button.
-CANVAS_ONLY = {"control_after_generate", "upload", "choose file to upload"}
+# Widgets of the canvas alone: what happens to a seed after a run, the upload button, the preview of an upload.
+CANVAS_ONLY = {"control_after_generate", "upload", "choose file to upload", "video-preview"}
 
 
 def plain(prompt):
@@ -35,7 +35,7 @@ def widgets(declared, chosen, prefix=""):
     """(name, default) of every widget; those inside a dynamic combo's choice are called combo.name."""
     for name, spec in (item for kind in ("required", "optional") for item in declared.get(kind, {}).items()):
         options = spec[1] if len(spec) > 1 else {}
-        choices = spec[0] if isinstance(spec[0], list) else options.get("options") or [None]
+        choices = (spec[0] if isinstance(spec[0], list) else options.get("options")) or [None]
         first = choices[0]["key"] if isinstance(choices[0], dict) else choices[0]
         yield prefix + name, options.get("default", first)
         for choice in (c for c in choices if isinstance(c, dict) and c["key"] == chosen.get(prefix + name)):
