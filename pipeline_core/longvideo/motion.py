@@ -1,0 +1,121 @@
+"""Motion compensation: the source's optical flow between latent frames, and a residual carried along it.
+
+Latent frame k of a causal video VAE stands for pixel frame k * temporal_ratio, the last one it covers.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import UserError
+
+MIN_SEEN = 0.5  # of a frame: InsV2V's mask threshold
+MIN_HITS = 0.15  # of a cell's pixels: where the picture grows, points of the earlier frame hit only some of them
+
+
+def track(forward: Tensor, first: int, last: int) -> Tensor:
+    """Where the pixels of frame `first` have gone by frame `last` >= first: displacement (H, W, 2), NaN where lost.
+
+    forward (T, H, W, 2): flow (dx, dy) in pixels from each frame to the next, NaN where undefined. The flows are
+    followed from frame to frame, bilinear in between.
+    """
+    H, W = forward.shape[1:3]
+    start = _grid(H, W, forward.device)
+    position = start.clone()
+    for t in range(first, last):
+        position = position + _fetch(forward[t].movedim(-1, 0)[None], position[None])[0].movedim(0, -1)
+    return torch.where(_inside(position, H, W)[..., None], position - start, torch.nan)
+
+
+def latent_flow(forward: Tensor, temporal_ratio: int, size: tuple[int, int], shared: slice) -> Tensor:
+    """Flow (t, R, h, w, 2) in latent cells from every latent frame of a window to each shared one, NaN where none.
+
+    forward (T, H, W, 2): the source's flow over the window, T = 1 + (t - 1) temporal_ratio pixel frames (the last is
+    not used). size: (h, w) of the latent. shared: the latent frames to go to. A later frame's flow back in time is
+    the tracks of the earlier frame's pixels, turned round; where several land on one pixel, the one that moved
+    furthest is taken to be the nearest.
+    """
+    frames = 1 + (len(forward) - 1) // temporal_ratio
+    targets = range(frames)[shared]
+    rows = []
+    for q in range(frames):
+        row = []
+        for r in targets:
+            low, high = (temporal_ratio * k for k in sorted((q, r)))
+            moved = track(forward.float(), low, high)
+            row.append(_to_cells(moved if q <= r else _turned(moved), size))
+        rows.append(torch.stack(row))
+    return torch.stack(rows)
+
+
+def carry_along(residual: Tensor, flow: Tensor) -> Tensor:
+    """The residual of the shared frames, fetched along the flow: sum_r warp(residual_r) / sum_r warp(1), or 0.
+
+    residual (B, C, R, h, w); flow (t, R, h, w, 2) latent cells, see `latent_flow`. Returns (B, C, t, h, w); 0 where
+    the shared frames see less than half a frame's worth of a point.
+    """
+    B, C, R, h, w = residual.shape
+    t = len(flow)
+    where = _grid(h, w, flow.device) + flow
+    stacked = residual.movedim(2, 0).flatten(1, 2)  # (R, B C, h, w)
+    planes = torch.cat([stacked, torch.ones_like(stacked[:, :1])], 1)
+    total = sum(_fetch(planes[r].expand(t, -1, -1, -1), where[:, r].to(residual), 0.0) for r in range(R))
+    seen = total[:, -1:]
+    mean = torch.where(seen > MIN_SEEN, total[:, :-1] / seen.clamp_min(MIN_SEEN), 0.0)
+    return mean.reshape(t, B, C, h, w).permute(1, 2, 0, 3, 4)
+
+
+def check_flow(flow: Tensor, z_ref: Tensor) -> None:
+    """UserError unless flow is (t, R, h, w, 2) for the R shared frames of z_ref (B, C, R, h, w)."""
+    if flow.ndim != 5 or (*flow.shape[1:4], flow.shape[4]) != (*z_ref.shape[2:], 2):
+        raise UserError(
+            f"Flow of shape {tuple(flow.shape)} came for a hand-over of {tuple(z_ref.shape)}: give (t, "
+            f"{z_ref.shape[2]}, {z_ref.shape[3]}, {z_ref.shape[4]}, 2), see latent_flow."
+        )
+
+
+def _grid(H: int, W: int, device: torch.device) -> Tensor:
+    """(H, W, 2) of pixel positions (x, y)."""
+    y, x = torch.meshgrid(torch.arange(H, device=device), torch.arange(W, device=device), indexing="ij")
+    return torch.stack([x, y], -1).float()
+
+
+def _inside(position: Tensor, H: int, W: int) -> Tensor:
+    x, y = position.unbind(-1)
+    return (x >= 0) & (x <= W - 1) & (y >= 0) & (y <= H - 1)  # False for NaN
+
+
+def _fetch(planes: Tensor, position: Tensor, outside: float = torch.nan) -> Tensor:
+    """planes (N, C, H, W) at position (N, h, w, 2) in pixels, bilinear; `outside` beyond the picture and at NaN."""
+    H, W = planes.shape[-2:]
+    inside = _inside(position, H, W)
+    span = position.new_tensor([max(1, W - 1), max(1, H - 1)])
+    grid = torch.where(inside[..., None], 2 * position / span - 1, 0.0)
+    values = F.grid_sample(planes, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    return torch.where(inside[:, None], values, outside)
+
+
+def _turned(moved: Tensor) -> Tensor:
+    """The displacement back, at the pixels where tracks end: (H, W, 2), NaN where none ends."""
+    H, W = moved.shape[:2]
+    seen = ~moved.isnan().any(-1)
+    points, shift = _grid(H, W, moved.device)[seen], moved[seen]
+    x, y = (points + shift).round().long().unbind(-1)
+    cell = y * W + x
+    length = shift.norm(dim=-1)
+    longest = length.new_zeros(H * W).scatter_reduce(0, cell, length, "amax")
+    wins = length >= longest[cell]
+    back = shift.new_zeros(H * W, 2).index_add(0, cell[wins], -shift[wins])
+    hits = shift.new_zeros(H * W).index_add(0, cell[wins], torch.ones_like(length[wins]))
+    back = back / hits.clamp_min(1)[:, None]
+    return torch.where(hits[:, None] > 0, back, torch.nan).reshape(H, W, 2)
+
+
+def _to_cells(flow: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pixel flow (H, W, 2) averaged over each latent cell's known pixels, in cells: (h, w, 2), NaN where too few."""
+    H, W = flow.shape[:2]
+    known = ~flow.isnan().any(-1)
+    planes = torch.cat([torch.where(known[..., None], flow, 0.0), known[..., None].float()], -1).movedim(-1, 0)
+    dx, dy, share = F.adaptive_avg_pool2d(planes[None], size)[0]
+    mean = torch.stack([dx * size[1] / W, dy * size[0] / H], -1) / share.clamp_min(1e-6)[..., None]
+    return torch.where(share[..., None] >= MIN_HITS, mean, torch.nan)
