@@ -57,3 +57,20 @@ def test_blank_pictures():
     figures = run(blank, boxes(5, 2, 20, 20))
     assert figures["edge_f1"].value == 0 and figures["edge_precision"].value is None
     assert "output" in figures["edge_f1"].note
+
+
+def test_exact_f1_has_no_tolerance():
+    output, source = boxes(0), (boxes(0) + boxes(1)).clamp(0, 1)
+    a, b = edge_map(output).numpy().astype(bool), edge_map(source).numpy().astype(bool)
+    assert run(output, source)["edge_f1_exact"].value == pytest.approx(2 * (a & b).sum() / (a.sum() + b.sum()))
+    shifted = run(source.roll(1, 2), source)
+    assert shifted["edge_f1_exact"].value < 0.6 < 0.99 < shifted["edge_f1"].value
+
+
+def test_the_series_is_every_frame_alone():
+    metric, output, source = EdgeF1(), boxes(0), boxes(1)
+    output[1], source[1], output[2] = 0.5, 0.5, 0.5
+    for part in (slice(0, 3), slice(3, 4)):
+        metric.update(output[part], source[part])
+    alone = [run(output[t : t + 1], source[t : t + 1])["edge_f1"].value for t in range(4)]
+    assert metric.series["edge_f1"] == alone and alone[1] is None and alone[2] == 0
