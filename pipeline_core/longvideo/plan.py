@@ -29,9 +29,10 @@ def plan_windows(frames: int, window: int, overlap: int, temporal_ratio: int = 1
     """Windows of `window` frames, spread evenly, neighbours sharing at least `overlap` frames.
 
     frames: length of the clip, at least 1. window: frames of one pass, 1 + k * temporal_ratio. overlap: at least 0
-    and below window. A clip shorter than the window is one window of the smallest legal length, padded at its end;
-    a longer one needs no padding. The kept ranges tile range(frames) in order; the border between two windows lies
-    in the middle of what they share.
+    and at most window - temporal_ratio. A clip shorter than the window is one window of the smallest legal length.
+    Windows start at multiples of temporal_ratio, so that their latent frames stand for the same pixel frames; the clip
+    is padded at its end to a legal length for that. The kept ranges tile range(frames) in order; the border between
+    two windows lies in the middle of what they share.
     """
     if frames < 1:
         raise UserError(f"The clip has {frames} frames but at least one is needed: change the clip.")
@@ -40,14 +41,44 @@ def plan_windows(frames: int, window: int, overlap: int, temporal_ratio: int = 1
         raise UserError(
             f"window is {window} but must be 1 + k x {temporal_ratio} frames, such as {legal}: change window."
         )
-    if not 0 <= overlap < window:
-        raise UserError(f"overlap is {overlap} but must be from 0 to {window - 1}, below the window: change overlap.")
-    if frames <= window:
-        return [Window(0, legal_length(frames, temporal_ratio), range(frames))]
-    count = -(-(frames - overlap) // (window - overlap))
-    starts = [round(i * (frames - window) / (count - 1)) for i in range(count)]
+    most = max(0, window - temporal_ratio)
+    if not 0 <= overlap <= most:
+        raise UserError(
+            f"overlap is {overlap} but must be from 0 to {most}, one step of {temporal_ratio} below the window: change "
+            "overlap."
+        )
+    total = legal_length(frames, temporal_ratio)
+    if total <= window:
+        return [Window(0, total, range(frames))]
+    if window < temporal_ratio:
+        raise UserError(
+            f"window is {window} but the clip has {frames} frames and windows step by {temporal_ratio}: change window."
+        )
+    steps = (total - window) // temporal_ratio
+    count = 1 - -steps // ((window - overlap) // temporal_ratio)
+    starts = [temporal_ratio * round(i * steps / (count - 1)) for i in range(count)]
     borders = [0] + [(starts[i] + window + starts[i + 1]) // 2 for i in range(count - 1)] + [frames]
     return [Window(s, s + window, range(borders[i], borders[i + 1])) for i, s in enumerate(starts)]
+
+
+def latent_frames(window: Window, temporal_ratio: int) -> range:
+    """The latent frames of the clip that a window covers; k stands for pixel frames up to k * temporal_ratio.
+
+    A causal VAE makes a window's first latent frame from one pixel frame alone: where another window has that latent
+    frame within, it is this one's lead-in.
+    """
+    return range(window.start // temporal_ratio, (window.stop - 1) // temporal_ratio + 1)
+
+
+def shared_latent_frames(before: Window, after: Window, temporal_ratio: int) -> tuple[slice, slice]:
+    """The latent frames two windows share, lead-in left out: as a slice of each one's own latent.
+
+    Empty where they overlap by less than a lead-in and one latent frame. Image models (ratio 1) need no lead-in.
+    """
+    first, second = latent_frames(before, temporal_ratio), latent_frames(after, temporal_ratio)
+    start = second.start + (temporal_ratio > 1)
+    stop = max(start, min(first.stop, second.stop))
+    return tuple(slice(start - own.start, stop - own.start) for own in (first, second))
 
 
 def compute_factor(windows: list[Window], frames: int) -> float:

@@ -5,12 +5,19 @@ import torch
 
 from pipeline_core.errors import UserError
 from pipeline_core.longvideo import blend_windows, plan_windows
-from pipeline_core.longvideo.plan import compute_factor, legal_length, plan_text, read_plan
+from pipeline_core.longvideo.plan import (
+    compute_factor,
+    latent_frames,
+    legal_length,
+    plan_text,
+    read_plan,
+    shared_latent_frames,
+)
 from pipeline_core.longvideo.stitch import window_clips
 
 
 @pytest.mark.parametrize(
-    "window, overlap, ratio", [(17, 5, 4), (17, 0, 4), (17, 16, 4), (9, 1, 8), (1, 0, 1), (16, 3, 1)]
+    "window, overlap, ratio", [(17, 5, 4), (17, 0, 4), (17, 13, 4), (9, 1, 8), (1, 0, 1), (16, 3, 1)]
 )
 def test_plans_tile_the_clip_with_legal_windows(window, overlap, ratio):
     for frames in range(1, 120):
@@ -22,7 +29,11 @@ def test_plans_tile_the_clip_with_legal_windows(window, overlap, ratio):
             assert w.start < frames
         for left, right in zip(windows, windows[1:], strict=False):
             assert left.stop - right.start >= overlap
-            assert right.stop <= frames, "no padding is needed once the clip fills a window"
+            assert right.stop <= legal_length(frames, ratio), "padded to a legal length, no further"
+            assert right.start % ratio == 0 and left.start < right.start
+            shared = shared_latent_frames(left, right, ratio)
+            seen = [list(latent_frames(w, ratio))[s] for w, s in zip((left, right), shared)]
+            assert seen[0] == seen[1] and len(seen[0]) == max(0, (left.stop - right.start) // ratio)
 
 
 def test_a_clip_shorter_than_the_window_takes_the_smallest_legal_length():
@@ -31,7 +42,9 @@ def test_a_clip_shorter_than_the_window_takes_the_smallest_legal_length():
     assert compute_factor(plan_windows(17, 17, 5, 4), 17) == 1
 
 
-@pytest.mark.parametrize("arguments", [(0, 17, 5, 4), (10, 16, 5, 4), (10, 17, 17, 4), (10, 17, -1, 4), (10, 0, 0, 1)])
+@pytest.mark.parametrize(
+    "arguments", [(0, 17, 5, 4), (10, 16, 5, 4), (10, 17, 14, 4), (10, 1, 0, 4), (10, 17, -1, 4), (10, 0, 0, 1)]
+)
 def test_impossible_plans_are_refused_in_one_sentence(arguments):
     with pytest.raises(UserError, match="change"):
         plan_windows(*arguments)

@@ -1,0 +1,62 @@
+"""Fused windows (MultiDiffusion, arXiv 2302.08113, over time): one long latent, every step predicted by all windows.
+
+    D(x) = sum_i w_i D_i(x_i) / sum_i w_i
+
+with x_i the frames of window i and w_i a weight per frame. It is the least-squares answer to what all windows want, so
+neighbours cannot part; it costs the whole latent in memory and the overlaps computed twice at every step.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..diffusion.run import Denoise
+from ..errors import UserError
+
+
+def window_weights(spans: Sequence[range], lead_in: int = 0) -> list[Tensor]:
+    """Weight per frame of every span, 1-D float64: they add up to 1 over each frame of the clip.
+
+    Before sharing out, a span weighs 1, 2, 3 ... from its ends inwards. The first `lead_in` frames of a span after
+    the first weigh nothing: a causal model sees the start of a scene there. Raises UserError where no span has a
+    frame.
+    """
+    total = torch.zeros(spans[-1].stop, dtype=torch.float64)
+    ramps = []
+    for i, span in enumerate(spans):
+        skipped = lead_in if i else 0
+        inward = torch.arange(1, len(span) - skipped + 1, dtype=torch.float64)
+        ramp = torch.cat(
+            [torch.zeros(min(skipped, len(span)), dtype=torch.float64), torch.minimum(inward, inward.flip(0))]
+        )
+        total[span.start : span.stop] += ramp
+        ramps.append(ramp)
+    if not bool((total > 0).all()):
+        missed = int((total == 0).nonzero()[0])
+        raise UserError(f"No window has the latent frame {missed} behind its lead-in: raise the overlap.")
+    return [ramp / total[span.start : span.stop] for ramp, span in zip(ramps, spans)]
+
+
+def fused(denoisers: Sequence[Denoise], spans: Sequence[range], lead_in: int = 0) -> Denoise:
+    """denoise(x, sigma) of a long latent (B, C, T, h, w): the windows' predictions, averaged by `window_weights`.
+
+    denoisers: one per window, with that window's own hints bound inside; spans: the latent frames each one sees, in
+    order, the first from 0. Raises UserError when spans and denoisers or latent do not match.
+    """
+    if len(denoisers) != len(spans):
+        raise UserError(f"{len(denoisers)} denoisers came for {len(spans)} windows: give one each.")
+    weights = window_weights(spans, lead_in)
+
+    def denoise(x: Tensor, sigma: float) -> Tensor:
+        if x.shape[2] != spans[-1].stop:
+            raise UserError(
+                f"A latent of {x.shape[2]} frames came for windows over {spans[-1].stop}: change the plan or the clip."
+            )
+        result = torch.zeros_like(x)
+        for window, span, weight in zip(denoisers, spans, weights):
+            part = window(x[:, :, span.start : span.stop], sigma)
+            result[:, :, span.start : span.stop] += weight.to(x).reshape(-1, 1, 1) * part
+        return result
+
+    return denoise
