@@ -29,6 +29,34 @@ def warp_back(after: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     return sampled.permute(0, 2, 3, 1), inside
 
 
+def change_along(
+    before: Tensor, after: Tensor, flow: Tensor, ids: Tensor | None = None, ids_after: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """What changes along the motion from one frame to the next: after(p + flow(p)) - before(p), and where it counts.
+
+    before, after (H, W, C); flow (H, W, 2) as `warp_back` takes it; ids (H, W) of both frames: a point counts only
+    where its nearest pixel in the next frame has the same id. Returns (H, W, C), 0 where it does not count, and the
+    bool mask (H, W).
+    """
+    back, valid = (v[0] for v in warp_back(after[None], flow[None]))
+    if ids is not None:
+        y, x = torch.meshgrid(*(torch.arange(n, device=ids.device) for n in ids.shape), indexing="ij")
+        target = torch.stack([y, x], -1) + torch.where(valid[..., None], flow.flip(-1), 0).round().long()
+        valid = valid & (ids_after[target[..., 0], target[..., 1]] == ids)
+    return torch.where(valid[..., None], back - before, 0.0), valid
+
+
+def check_motion(output: Tensor, flow: Tensor, ids: Tensor | None) -> None:
+    """UserError unless flow is (T, H, W, 2) and ids, if any, (T, H, W) for an output (T, H, W, 3)."""
+    if flow.shape != (*output.shape[:3], 2):
+        raise UserError(
+            f"Flow of shape {tuple(flow.shape)} came for an output of shape {tuple(output.shape)}: "
+            "give (T, H, W, 2) of the same frames and size."
+        )
+    if ids is not None and ids.shape != output.shape[:3]:
+        raise UserError(f"Ids of shape {tuple(ids.shape)} came: give (T, H, W) of the output's size.")
+
+
 class FlowError:
     """How much the picture changes along the given motion: the warped error, and the flicker in it.
 
@@ -42,6 +70,7 @@ class FlowError:
     def __init__(self) -> None:
         self._last = None
         self._error, self._pixels, self._flicker, self._regions, self._frames = 0.0, 0, 0.0, 0, 0
+        self.series: dict[str, list] = {"warped_error": [], "flicker": []}
 
     def update(self, output: Tensor, flow: Tensor, ids: Tensor | None = None) -> None:
         """output (T, H, W, 3) in [0, 1]; flow (T, H, W, 2) forward pixels (dx, dy) from each frame to the
@@ -52,34 +81,30 @@ class FlowError:
         clip is not used.
         """
         output = check_frames(output, "output", self._frames)
-        if flow.shape != (*output.shape[:3], 2):
-            raise UserError(
-                f"Flow of shape {tuple(flow.shape)} came for an output of shape {tuple(output.shape)}: "
-                "give (T, H, W, 2) of the same frames and size."
-            )
+        check_motion(output, flow, ids)
         ids = torch.zeros(output.shape[:3], dtype=torch.int32, device=output.device) if ids is None else ids
-        if ids.shape != output.shape[:3]:
-            raise UserError(f"Ids of shape {tuple(ids.shape)} came: give (T, H, W) of the output's size.")
         for frame, motion, identity in zip(output, flow.float(), ids):
-            if self._last is not None:
-                self._pair(*self._last, frame, identity)
+            error, flicker = (None, None) if self._last is None else self._pair(*self._last, frame, identity)
+            self.series["warped_error"].append(error)
+            self.series["flicker"].append(flicker)
             self._last = (frame, motion, identity)
         self._frames += len(output)
 
-    def _pair(self, before: Tensor, flow: Tensor, ids: Tensor, after: Tensor, ids_after: Tensor) -> None:
-        back, inside = (v[0] for v in warp_back(after[None], flow[None]))
-        y, x = torch.meshgrid(*(torch.arange(n, device=ids.device) for n in ids.shape), indexing="ij")
-        target = torch.stack([y, x], -1) + torch.where(inside[..., None], flow.flip(-1), 0).round().long()
-        valid = inside & (ids_after[target[..., 0], target[..., 1]] == ids)
-        change = torch.where(valid[..., None], back - before, 0.0)
-        self._error += float(change.abs().double().sum())
-        self._pixels += int(valid.sum())
+    def _pair(
+        self, before: Tensor, flow: Tensor, ids: Tensor, after: Tensor, ids_after: Tensor
+    ) -> tuple[float | None, float | None]:
+        change, valid = change_along(before, after, flow, ids, ids_after)
+        error, pixels, jumps = float(change.abs().double().sum()), int(valid.sum()), []
         light = luma(change)
         for row, seen in zip(light.tensor_split(_REGIONS), valid.tensor_split(_REGIONS)):
             for region, count in zip(row.tensor_split(_REGIONS, 1), seen.tensor_split(_REGIONS, 1)):
                 if n := int(count.sum()):
-                    self._flicker += abs(float(region.double().sum())) / n
-                    self._regions += 1
+                    jumps.append(abs(float(region.double().sum())) / n)
+        self._error += error
+        self._pixels += pixels
+        self._flicker += sum(jumps)
+        self._regions += len(jumps)
+        return (error / pixels / 3, sum(jumps) / len(jumps)) if pixels else (None, None)
 
     def compute(self) -> dict[str, Figure]:
         if self._pixels == 0:
@@ -98,14 +123,19 @@ class FrameDifferenceError:
     def __init__(self) -> None:
         self._last = None
         self._error, self._ours, self._theirs, self._count, self._frames = 0.0, 0.0, 0.0, 0, 0
+        self.series: dict[str, list] = {"tde": []}
 
     def update(self, output: Tensor, reference: Tensor) -> None:
         """Both (T, H, W, 3) in [0, 1]."""
         output, reference = check_pair(output, reference, self._frames)
         for frame, other in zip(output, reference):
-            if self._last is not None:
+            if self._last is None:
+                self.series["tde"].append(None)
+            else:
                 ours, theirs = frame - self._last[0], other - self._last[1]
-                self._error += float((ours - theirs).abs().double().sum())
+                error = float((ours - theirs).abs().double().sum())
+                self.series["tde"].append(error / frame.numel())
+                self._error += error
                 self._ours += float(ours.abs().double().sum())
                 self._theirs += float(theirs.abs().double().sum())
                 self._count += frame.numel()
