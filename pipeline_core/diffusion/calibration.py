@@ -25,7 +25,8 @@ from .run import Callback, Denoise, Run, check_latent, check_state_dtype
 class CalibrationReport:
     """Numbers of one calibration, plain Python.
 
-    residuals: |L(x_ref) - L(D)| / |L(x_ref)|, L2 over the batch, before the first round and after each;
+    residuals: |L(x_ref) - L(D)| / |L(x_ref)|, L2 over the batch, before the first round and after each (after the
+    last one only where it was checked);
     calls: network calls; std: the noise's standard deviation before the first round and after each;
     guarded: rounds whose correction the guard shortened; statistics: see `noise_statistics`; notes: one
     sentence each.
@@ -70,23 +71,26 @@ def calibrate_noise(
     *,
     low: float = 0.0,
     max_std: float | None = None,
+    check: bool = True,
     callback: Callback | None = None,
     state_dtype: torch.dtype = torch.float64,
 ) -> Calibration:
     """e <- e + L(x_ref - D(a x_ref + sigma e, sigma)) a / sigma, `rounds` times (Algorithm 1 of 2407.10285).
 
-    denoise: as in `sample`, with the conditions of the sampling pass. x_ref, noise: (B, C, H, W) or (B, C, T,
-    H, W), model space; noise fresh (std 1) or an Inversion's. sigma: the level at which sampling will start.
+    denoise: as in `sample`. With the conditions of the sampling pass this is the published form; it pins the look of
+    x_ref together with its layout. Under a prompt that describes x_ref as it is (an inversion prompt, no guidance) the
+    residual has no difference of look in it, so that only the layout is calibrated: the style-free form.
+    x_ref, noise: (B, C, H, W) or (B, C, T, H, W), model space; noise fresh (std 1) or an Inversion's. sigma: the level
+    at which sampling will start.
     rounds: the paper's N; 1 to 3 is its advice. nu: low-pass cut-off as a share of Nyquist; higher keeps more
     of the input. filter: box (the paper's) or symmetric.
-    low: leave out the frequencies below this share of Nyquist as well (the style-free form: the lowest
-    frequencies carry the input's colours and exposure); 0 is the paper's form, where the mean is calibrated
-    too.
+    low: leave out the frequencies below this share of Nyquist as well; 0 is the paper's form, where the mean is
+    calibrated too.
     max_std: guard against the over-saturation of many rounds: a sample's correction is shortened where it
     would lift the noise's standard deviation above max_std times the given noise's. None is the paper's form.
-    Costs rounds + 1 calls, the last one to report the residual. callback(step, total, x0) after every call.
-    Raises
-    UserError: bad input, an empty filter, NaN or Inf from the network.
+    check: one call more than rounds, to report the residual the last round leaves.
+    callback(step, total, x0) after every call. Raises UserError: bad input, an empty filter, NaN or Inf from the
+    network.
     """
     check_latent(x_ref, "x_ref")
     check_latent(noise, "noise")
@@ -116,9 +120,9 @@ def calibrate_noise(
 
     reference, e = x_ref.to(state_dtype), noise.to(state_dtype)
     given, scale = e, band(reference).norm().clamp_min(torch.finfo(state_dtype).tiny)
-    run = Run(denoise, rounds + 1, x_ref.dtype, callback)
+    run = Run(denoise, rounds + check, x_ref.dtype, callback)
     residuals, std, guarded = [], [float(e.std(correction=0))], []
-    for i in range(rounds + 1):
+    for i in range(rounds + check):
         d = run.denoise(interpolant.add_noise(reference, e, sigma), sigma)
         run.step_done(d)
         gap = band(reference - d)

@@ -192,3 +192,37 @@ def test_bad_inputs(gaussian, change, what):
     good = {"denoise": gaussian.denoiser(), "x_ref": randn((1, 2, 8, 8)), "noise": randn((1, 2, 8, 8)), "sigma": 0.5}
     with pytest.raises(UserError, match=what):
         calibrate_noise(**{**good, "interpolant": VE, **change})
+
+
+def test_the_last_residual_is_optional_and_costs_one_call(gaussian):
+    x_ref, e = randn((2, 3, 8, 8)), randn((2, 3, 8, 8), 1)
+    calls = []
+
+    def denoise(x, sigma):
+        calls.append(sigma)
+        return gaussian.denoiser(VE)(x, sigma)
+
+    full = calibrate_noise(denoise, x_ref, e, 1.3, rounds=2)
+    assert len(calls) == full.report.calls == 3 and len(full.report.residuals) == 3
+    calls.clear()
+    short = calibrate_noise(denoise, x_ref, e, 1.3, rounds=2, check=False)
+    assert len(calls) == short.report.calls == 2 and short.report.residuals == full.report.residuals[:2]
+    assert torch.equal(short.noise, full.noise) and short.report.std == full.report.std
+
+
+def test_under_the_sources_prompt_a_difference_of_look_is_left_alone():
+    """A denoiser that shrinks towards its prompt's mean: the published form spends the noise on that mean."""
+
+    def prompt(mean):
+        return lambda x, sigma: mean + (x - mean) / (1 + sigma**2)
+
+    layout, sigma = randn((1, 2, 8, 8)), 1.5
+    x_ref, e = layout + 3.0, randn((1, 2, 8, 8), 1)
+    target, source = prompt(0.0), prompt(3.0)
+    published = calibrate_noise(target, x_ref, e, sigma, rounds=1, nu=1.0).noise
+    style_free = calibrate_noise(source, x_ref, e, sigma, rounds=1, nu=1.0).noise
+    shift = (published - style_free).mean()
+    # the looks differ by 3, of which a share sigma^2 / (1 + sigma^2) is missing from D, over sigma
+    assert float(shift) == pytest.approx(3.0 * sigma**2 / (1 + sigma**2) / sigma, rel=1e-12)
+    same = calibrate_noise(prompt(0.0), layout, e, sigma, rounds=1, nu=1.0).noise
+    torch.testing.assert_close(style_free, same, rtol=1e-9, atol=1e-9)
