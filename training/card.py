@@ -32,7 +32,7 @@ known truth. It is **small** and knows **only that world**: on other footage it 
 - **Hardware**: {machine}, {cores} CPU cores, no GPU, torch {torch}.
 - **Control maps** carry neither colours nor lamp positions: edges are blind inside signal heads, depth is disparity
   normalised over the clip, segmentation has class colours only.
-- **Made by** `make train` (resumable). A schedule in minutes ends at another step on another machine.
+- **Made by** `make train` (resumable). A schedule in minutes ends at another step on another machine.{note}
 
 Licence: Apache-2.0, like the code; the training data is rendered by the code.
 """
@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("models/embedded"))
     parser.add_argument("--runs", type=Path, default=Path("training/runs"))
     parser.add_argument("--latents", type=Path, default=Path("training/data/latents"))
+    parser.add_argument("--note", default="", help="what the logs do not know, such as a change between two legs")
     args = parser.parse_args()
     rows = [part_row(path.parent) for path in sorted(args.model.glob("*/config.json"))]
     seeds = sorted(int(path.stem.split("_")[1]) for path in args.latents.glob("scene_*.safetensors"))
@@ -89,6 +90,7 @@ def main() -> None:
         machine=platform.machine(),
         cores=os.cpu_count(),
         torch=torch.__version__,
+        note=f" {args.note}" if args.note else "",
     )
     (args.model / "README.md").write_text(text, encoding="utf-8")
 

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline_core.errors import UserError
+from pipeline_core.models.loading import EMBEDDED
 from pipeline_core.models.prediction import training_target
 from training.architecture import ARCHITECTURE, build_networks, parameter_counts
 from training.captions_tokenizer import train_tokenizer
@@ -32,6 +33,16 @@ def write_scene(folder, seed, vae="one"):
     save_file(latents, path, {"captions": json.dumps(CAPTIONS), "vae": vae})
 
 
+def tiny_vae():
+    """The shipped VAE's class and layout, four channels."""
+    from diffusers import AutoencoderKLLTXVideo
+
+    config = json.loads((EMBEDDED / "vae" / "config.json").read_text())
+    widths = {"latent_channels": 4, "block_out_channels": [8, 8], "decoder_block_out_channels": [4, 8]}
+    torch.manual_seed(0)
+    return AutoencoderKLLTXVideo.from_config({**config, **widths})
+
+
 @pytest.fixture
 def data(tmp_path):
     latents = tmp_path / "latents"
@@ -40,6 +51,7 @@ def data(tmp_path):
         write_scene(latents, seed)
     tokenizer = train_tokenizer([text for texts in CAPTIONS.values() for text in texts], 270)
     tokenizer.save_pretrained(tmp_path / "model" / "tokenizer")
+    tiny_vae().save_pretrained(tmp_path / "model" / "vae")
     return tmp_path, tokenizer
 
 
