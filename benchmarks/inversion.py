@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import common  # noqa: E402
 from benchmarks.mixture import Mixture  # noqa: E402
+from benchmarks.plots import plot_inversion  # noqa: E402
 from pipeline_core.diffusion import CFG, FLOW, VE, Interpolant, flow_sigmas, guided, invert, karras_sigmas, sample  # noqa: E402
 from pipeline_core.diffusion.run import Run  # noqa: E402
 from pipeline_core.diffusion.solvers import SOLVERS  # noqa: E402
@@ -197,34 +198,6 @@ def uniform_flow(seed: int, steps: int) -> dict:
     }
 
 
-def plot(rows: list[dict], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    names = list(dict.fromkeys(row["denoiser"] for row in rows))
-    figure, axes = pyplot.subplots(1, len(names), figsize=(5.6 * len(names), 4.2), sharey=True, squeeze=False)
-    for axis, name in zip(axes[0], names, strict=True):
-        for method in dict.fromkeys(row["method"] for row in rows):
-            points = sorted(
-                (r["calls"], max(r["round_trip"], 1e-17))
-                for r in rows
-                if r["denoiser"] == name and r["method"] == method and r["cfg"] == 1.0
-            )
-            if points:
-                axis.plot(*zip(*points, strict=True), marker="o", markersize=4, label=method)
-        axis.set(title=name, xlabel="network calls, both passes", xscale="log", yscale="log")
-        axis.set_xticks([20, 50, 100, 200], labels=["20", "50", "100", "200"])
-        axis.set_xticks([], minor=True)
-        axis.grid(alpha=0.3)
-    axes[0][0].set_ylabel("round-trip error, relative L2")
-    axes[0][-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
-
-
 def main() -> None:
     parser = common.parser(__doc__.split("\n")[0])
     parser.add_argument("--plot", type=Path, help="draw error against calls")
@@ -294,7 +267,7 @@ def main() -> None:
         common.Promise("embedded, midpoint, CFG 1", worst("embedded", "midpoint", cfg=1.0, steps=20), 2e-3, False),
     ]
     if options.plot:
-        plot([r for r in rows if r["denoiser"] in ("mixture, 64-d", f"embedded model, scene {SEEDS[0]}")], options.plot)
+        plot_inversion(rows, options.plot)
     common.finish(options.json, rows, COLUMNS, promises, seeds=list(SEEDS), command="python benchmarks/inversion.py")
 
 
