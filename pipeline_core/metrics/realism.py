@@ -75,6 +75,7 @@ class Realism:
         self._critic = critic
         self._output, self._reference = FeatureStatistics(), FeatureStatistics()
         self._probability, self._logit, self._count, self._frames = 0.0, 0.0, 0, 0
+        self.series: dict[str, list] = {"critic": []}  # one value per frame where the critic judges frames
 
     def update(self, output: Tensor) -> None:
         """output (T, H, W, 3) in [0, 1]."""
@@ -82,6 +83,8 @@ class Realism:
         with torch.no_grad():
             logits, features = self._critic(output)
         logits = logits.double().flatten().cpu()
+        if len(logits) == len(output):
+            self.series["critic"] += logits.sigmoid().tolist()
         self._probability += float(logits.sigmoid().sum())
         self._logit += float(logits.sum())
         self._count += len(logits)

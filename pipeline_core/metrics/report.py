@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import os
@@ -74,15 +76,88 @@ def format_table(report: dict) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def format_runs(runs: Mapping[str, dict]) -> str:
+    """Several reports side by side as aligned text: one column per run, the best value of a figure marked with *.
+
+    Figures undefined in every run are left out; a figure with no better direction has no mark.
+    """
+    rows = [("figure", "unit", *runs)]
+    for section, names in _names(runs).items():
+        lines = []
+        for name in names:
+            figures = [report["figures"].get(section, {}).get(name) for report in runs.values()]
+            values = [figure["value"] if figure else None for figure in figures]
+            known = [value for value in values if value is not None]
+            if known:
+                first = next(figure for figure in figures if figure)
+                best = {"higher": max, "lower": min}.get(first["better"], lambda _: None)(known)
+                mark = [" *" if len(known) > 1 and v is not None and v == best else "" for v in values]
+                cells = ["undefined" if v is None else f"{v:.4g}{m}" for v, m in zip(values, mark)]
+                lines.append((f"  {name}", first["unit"], *cells))
+        if lines:
+            rows += [(section, *[""] * (1 + len(runs))), *lines]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def _names(runs: Mapping[str, dict]) -> dict[str, list[str]]:
+    """Sections and figure names that any of the runs has, in order of appearance."""
+    names: dict[str, dict] = {}
+    for report in runs.values():
+        for section, content in report["figures"].items():
+            names.setdefault(section, {}).update(dict.fromkeys(content))
+    return {section: list(content) for section, content in names.items()}
+
+
+def write_csv(path: str | os.PathLike, runs: Mapping[str, dict]) -> None:
+    """The figures of one or several reports {run: report} as CSV: section, figure, unit, better, then value and note
+    of every run. An undefined value is an empty field, its note says why. UserError as `write_json`."""
+    rows = [["section", "figure", "unit", "better", *[f"{run}{what}" for run in runs for what in ("", " note")]]]
+    for section, names in _names(runs).items():
+        for name in names:
+            figures = [report["figures"].get(section, {}).get(name) for report in runs.values()]
+            first = next(figure for figure in figures if figure)
+            cells = [cell for figure in figures for cell in _cells(figure)]
+            rows.append([section, name, first["unit"], first["better"], *cells])
+    _write(path, _csv(rows))
+
+
+def _cells(figure: dict | None) -> tuple[str, str]:
+    if figure is None:
+        return "", "not measured"
+    return "" if figure["value"] is None else repr(figure["value"]), figure["note"]
+
+
+def write_frames_csv(path: str | os.PathLike, report: dict) -> None:
+    """The per-frame values of a report as CSV, one row per frame: frame, then "section: figure" columns. What is
+    undefined in a frame is an empty field. UserError as `write_json`."""
+    series = {f"{section}: {name}": v for section, held in report["frames"].items() for name, v in held.items()}
+    count = max((len(values) for values in series.values()), default=0)
+    rows = [["frame", *series]]
+    for t in range(count):
+        values = [v[t] if t < len(v) else None for v in series.values()]
+        rows.append([t, *["" if value is None else repr(value) for value in values]])
+    _write(path, _csv(rows))
+
+
+def _csv(rows: list[list]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
 def write_json(path: str | os.PathLike, content: dict) -> None:
     """Write a dict as JSON, whole or not at all; UserError where the folder does not exist."""
+    _write(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def _write(path: str | os.PathLike, text: str) -> None:
     path = Path(path)
     if not path.parent.is_dir():
         raise UserError(f"The output folder {path.parent} does not exist: create it first.")
-    text = json.dumps(content, indent=1, allow_nan=False)
     partial = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
     try:
-        partial.write_text(text + "\n", encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

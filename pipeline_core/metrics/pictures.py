@@ -1,0 +1,201 @@
+"""Pictures of a report, drawn with Pillow: per-frame plots, heat maps, the worst frames, and a folder of all of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .. import media
+from ..errors import UserError
+from ..sheet import contact_sheet, labelled_side_by_side
+from .report import format_table, write_csv, write_frames_csv, write_json
+
+_PAPER, _GRID, _INK, _FAINT = (255, 255, 255), (224, 224, 224), (40, 40, 40), (150, 150, 150)
+_LINES = ((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (140, 86, 75), (23, 190, 207))
+HEAT_FULL = 0.5  # mean absolute difference that is drawn white
+# Where the worst frames are looked for: the first of these series that a report has.
+_WORST = (("to the reference", "ssim", "higher"), ("to the source", "edge_f1", "higher"))
+# One plot each, if a report has the series.
+_PLOTS = (
+    ("to the reference", "psnr"), ("to the reference", "ssim"), ("to the reference", "lpips"),
+    ("to the reference", "tde"), ("to the source", "edge_f1"), ("to the source", "ssim"),
+    ("to the source", "spatial_frequency"), ("to the source", "brightness"), ("time", "warped_error"),
+    ("time", "flicker"), ("time", "mamse"), ("objects", "objects_lost"), ("objects", "objects_invented"),
+    ("realism", "critic"),
+)  # fmt: skip
+
+
+def heat_map(a: Tensor, b: Tensor) -> Tensor:
+    """Mean absolute difference of two (..., 3) pictures in [0, 1], coloured black - red - yellow - white at 0, 1/3, 2/3
+    and all of HEAT_FULL = 0.5, whatever the pictures: maps of different frames and runs compare."""
+    heat = (a - b).abs().mean(-1) / HEAT_FULL
+    return torch.stack([(3 * heat - i).clamp(0, 1) for i in range(3)], -1)
+
+
+def worst_frames(values: list[float | None], better: str = "higher", count: int = 3, apart: int = 8) -> list[int]:
+    """Up to `count` frames with the worst values, worst first, at least `apart` frames from each other.
+
+    better: "higher" or "lower", the good direction. Frames without a value are never picked.
+    """
+    sign = {"higher": 1, "lower": -1}[better]
+    known = sorted((sign * value, t) for t, value in enumerate(values) if value is not None)
+    picked: list[int] = []
+    for _, t in known:
+        if len(picked) < count and all(abs(t - other) >= apart for other in picked):
+            picked.append(t)
+    return picked
+
+
+def line_plot(
+    runs: Mapping[str, list[float | None]], title: str, marks: Iterable[int] = (), size: tuple[int, int] = (720, 200)
+):
+    """A PIL picture (width, height = size) of per-frame values, one line per run, gaps where there is none.
+
+    marks: frame numbers that get an upright line, such as seams. The value axis spans all runs' finite values.
+    """
+    from PIL import Image, ImageDraw
+
+    width, height = size
+    left, right, top, bottom = 70, width - 12, 24, height - 22
+    picture = Image.new("RGB", size, _PAPER)
+    draw = ImageDraw.Draw(picture)
+    known = [value for values in runs.values() for value in values if value is not None]
+    frames = max((len(values) for values in runs.values()), default=0)
+    draw.text((left, 6), title, fill=_INK)
+    if not known:
+        draw.text((left, (top + bottom) // 2), "undefined in every frame", fill=_FAINT)
+        return picture
+    low, high = min(known), max(known)
+    pad = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    low, high = low - pad, high + pad
+
+    def place(t: float, value: float) -> tuple[float, float]:
+        return left + (right - left) * t / max(1, frames - 1), bottom - (bottom - top) * (value - low) / (high - low)
+
+    for i in range(4):
+        value = low + (high - low) * i / 3
+        y = place(0, value)[1]
+        draw.line([(left, y), (right, y)], fill=_GRID)
+        draw.text((4, y - 6), f"{value:.4g}", fill=_INK)
+    for t in marks:
+        draw.line([(place(t, low)[0], top), (place(t, low)[0], bottom)], fill=_FAINT)
+    for t in (0, frames - 1):
+        draw.text((min(place(t, low)[0], right - 30), bottom + 6), str(t), fill=_INK)
+    x = right
+    for i, (name, values) in reversed(list(enumerate(runs.items()))):
+        colour = _LINES[i % len(_LINES)]
+        if len(runs) > 1:
+            x -= int(draw.textlength(name)) + 12
+            draw.text((x, 6), name, fill=colour)
+        for piece in _pieces(values):
+            points = [place(t, value) for t, value in piece]
+            if len(points) == 1:
+                (px, py), r = points[0], 1.5
+                draw.ellipse([px - r, py - r, px + r, py + r], fill=colour)
+            else:
+                draw.line(points, fill=colour, width=2)
+    return picture
+
+
+def _pieces(values: list[float | None]) -> list[list[tuple[int, float]]]:
+    """Runs of neighbouring frames that have a value."""
+    pieces: list[list[tuple[int, float]]] = [[]]
+    for t, value in enumerate(values):
+        if value is not None:
+            pieces[-1].append((t, value))
+        elif pieces[-1]:
+            pieces.append([])
+    return [piece for piece in pieces if piece]
+
+
+def plot_sheet(runs: Mapping[str, dict], marks: Iterable[int] = ()):
+    """All per-frame plots of one or several reports {run: report} under each other, as one PIL picture; None where no
+    report has per-frame values."""
+    from PIL import Image
+
+    plots = []
+    for section, name in _PLOTS:
+        series = {run: report["frames"].get(section, {}).get(name) for run, report in runs.items()}
+        series = {run: values for run, values in series.items() if values}
+        if series:
+            plots.append(line_plot(series, f"{name} ({section})", marks))
+    if not plots:
+        return None
+    sheet = Image.new("RGB", (plots[0].width, sum(plot.height for plot in plots)), _PAPER)
+    y = 0
+    for plot in plots:
+        sheet.paste(plot, (0, y))
+        y += plot.height
+    return sheet
+
+
+def write_report(
+    folder: str | os.PathLike,
+    report: dict,
+    source: str | os.PathLike | Tensor,
+    output: str | os.PathLike | Tensor,
+    reference: str | os.PathLike | Tensor | None = None,
+    worst: int = 3,
+    seams: Iterable[int] = (),
+) -> list[Path]:
+    """Write a report of `compare` with its pictures into a folder and return the files' paths.
+
+    report.json, figures.csv, frames.csv, table.txt; plots.png, a plot per per-frame figure; worst_FRAME.png, the
+    `worst` frames (lowest SSIM to the reference, or lowest edge F1 where there is none): source, output, reference
+    and heat map side by side; slider_source.png and slider_output.png, the worst frame alone at full size;
+    side_by_side.png, five frames of every clip. Clips: paths, or frames (T, H, W, 3) in [0, 1]. The folder is made
+    if its parent exists; files of those names are replaced, older worst_*.png are removed, other files are left.
+    """
+    from PIL import Image
+
+    folder = Path(folder)
+    if not folder.parent.is_dir():
+        raise UserError(f"The folder {folder.parent} for the report does not exist: create it or change the path.")
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file but the report needs a folder: change the path.")
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("worst_*.png"):
+        old.unlink()
+    write_json(folder / "report.json", report)
+    write_csv(folder / "figures.csv", {"value": report})
+    write_frames_csv(folder / "frames.csv", report)
+    (folder / "table.txt").write_text(format_table(report) + "\n", encoding="utf-8")
+    written = [folder / name for name in ("report.json", "figures.csv", "frames.csv", "table.txt")]
+
+    def save(name: str, picture) -> None:
+        if isinstance(picture, Tensor):
+            picture = Image.fromarray((picture.cpu() * 255).round().clamp(0, 255).byte().numpy())
+        picture.save(folder / name)
+        written.append(folder / name)
+
+    plots = plot_sheet({"value": report}, seams)
+    if plots is not None:
+        save("plots.png", plots)
+    section, name, better = next((w for w in _WORST if report["frames"].get(w[0], {}).get(w[1])), _WORST[-1])
+    picked = worst_frames(report["frames"].get(section, {}).get(name, []), better, worst)
+    frames = report["about"]["frames"]
+    spread = torch.linspace(0, frames - 1, min(5, frames)).round().long().tolist()
+    clips = {"source": source, "output": output, **({} if reference is None else {"reference": reference})}
+    held = {name: _frames(clip, {*picked, *spread}) for name, clip in clips.items()}
+    for t in picked:
+        row = {who: held[who][t][None] for who in clips}
+        other = "reference" if reference is not None else "source"
+        row[f"difference to the {other}, white = {HEAT_FULL}"] = heat_map(row["output"], row[other])
+        save(f"worst_{t:06d}.png", labelled_side_by_side(row)[0])
+    for who in ("source", "output") if picked else ():
+        save(f"slider_{who}.png", held[who][picked[0]])
+    sheet = contact_sheet({who: torch.stack([held[who][t] for t in spread]) for who in clips}, len(spread), 1)
+    save("side_by_side.png", sheet)
+    return written
+
+
+def _frames(clip: str | os.PathLike | Tensor, wanted: set[int]) -> dict[int, Tensor]:
+    """The wanted frames of a clip as float (H, W, 3) in [0, 1]; one pass over a file."""
+    if isinstance(clip, Tensor):
+        return {t: clip[t].float().cpu() for t in wanted}
+    stream = enumerate(media.read_frames(clip, 0, max(wanted) + 1))
+    return {t: frame.float() / 255 for t, frame in stream if t in wanted}
