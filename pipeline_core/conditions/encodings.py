@@ -13,6 +13,7 @@ from ..errors import UserError
 from .depth import FAR_PLANE
 
 _DEPTH_CODES = 2**24 - 1
+_LOG_RANGE = 5.70378  # of CARLA's converter: grey = 1 + ln(depth / far plane) / 5.70378
 _FLOW_SCALE, _FLOW_ZERO = 64, 2**15
 
 
@@ -34,6 +35,51 @@ def decode_depth(image: np.ndarray) -> Tensor:
     """(H, W, 3) uint8 of CARLA's depth camera to (H, W) float32 metres; the sky comes back as 1000.0."""
     code = torch.from_numpy(image[..., :3].astype(np.int64)) @ torch.tensor([1, 256, 65536])
     return (code.double() / _DEPTH_CODES * FAR_PLANE).float()
+
+
+def decode_log_depth(image: np.ndarray) -> Tensor:
+    """(H, W) or (H, W, 3) uint8 of CARLA's LogarithmicDepth converter to (H, W) float32 metres.
+
+    A code v of 255 is 1000 m * exp(5.70378 (v / 255 - 1)): 2.3 % from code to code, so a depth is known to 1.1 %. 0
+    stands for 3.33 m and all that is nearer, 255 for the far plane (the sky).
+    """
+    code = torch.from_numpy((image if image.ndim == 2 else image[..., 0]).astype(np.float64))
+    return (FAR_PLANE * torch.exp(_LOG_RANGE * (code / 255 - 1))).float()
+
+
+def decode_depth_cm(image: np.ndarray) -> Tensor:
+    """(H, W) or (H, W, 3) uint16 centimetres, the depth of Virtual KITTI 2 and of SYNTHIA, to (H, W) float32 metres.
+
+    SYNTHIA has the same value in all channels. The highest code (655.35 m) is the sky and comes back as 1000.0.
+    Raises UserError for 8-bit codes: then the low byte is lost.
+    """
+    if image.dtype != np.uint16:
+        raise UserError(f"Centimetre depth came as {image.dtype}: give the 16-bit PNG itself, not an 8-bit copy.")
+    code = torch.from_numpy((image if image.ndim == 2 else image[..., 0]).astype(np.float64))
+    return torch.where(code == 65535, FAR_PLANE, code / 100).float()
+
+
+# name -> decoder of one picture to (H, W) metres; near is small in all of them, the sky is 1000.0.
+DEPTH_FORMATS = {
+    "carla": decode_depth,
+    "carla_log": decode_log_depth,
+    "vkitti2": decode_depth_cm,
+    "synthia": decode_depth_cm,
+}
+
+
+def picture_codes(frames: Tensor) -> np.ndarray:
+    """Frames (T, H, W, C) in [0, 1] that hold 8-bit codes, as ComfyUI loads pictures: uint8 (T, H, W, C).
+
+    UserError for values that lie between the codes, as scaling, colour correction and half precision leave them.
+    """
+    codes = frames.detach().float().cpu() * 255
+    if not bool(((codes - codes.round()).abs() <= 0.02).all()) or not bool(((codes > -0.5) & (codes < 255.5)).all()):
+        raise UserError(
+            "The pictures hold values that are no 8-bit codes: give the simulator's pictures as they were saved, not "
+            "scaled, corrected or in half precision."
+        )
+    return codes.round().to(torch.uint8).numpy()
 
 
 def encode_classes(classes: Tensor) -> np.ndarray:

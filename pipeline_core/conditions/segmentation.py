@@ -41,13 +41,30 @@ CARLA_TAGS = {
 }
 TAG = {name: tag for tag, (name, _) in CARLA_TAGS.items()}
 VEHICLE_TAGS = tuple(TAG[name] for name in ("car", "truck", "bus", "train", "motorcycle", "bicycle"))
-PALETTES = {"carla": {tag: colour for tag, (_, colour) in CARLA_TAGS.items()}}
+# CARLA up to 0.9.13 numbered its tags otherwise; as tags of the current table. It told cars from no other vehicle,
+# and riders from no pedestrian.
+OLD_CARLA_TAGS = {
+    0: "unlabeled", 1: "building", 2: "fence", 3: "other", 4: "pedestrian", 5: "pole", 6: "road line", 7: "road",
+    8: "sidewalk", 9: "vegetation", 10: "car", 11: "wall", 12: "traffic sign", 13: "sky", 14: "ground", 15: "bridge",
+    16: "rail track", 17: "guard rail", 18: "traffic light", 19: "static", 20: "dynamic", 21: "water", 22: "terrain",
+}  # fmt: skip
+TAG_TABLES = ("0.9.14", "0.9.13")  # CARLA releases: "0.9.14" and later, "0.9.13" and earlier
+# What Cityscapes' own colours are for the tags beyond its nineteen classes; a lane mark is road there.
+_CITYSCAPES = {
+    "road line": (128, 64, 128), "ground": (81, 0, 81), "bridge": (150, 100, 100), "rail track": (230, 150, 140),
+    "guard rail": (180, 165, 180), "dynamic": (111, 74, 0), "static": (0, 0, 0), "other": (0, 0, 0), "water": (0, 0, 0),
+}  # fmt: skip
+PALETTES = {
+    "carla": {tag: colour for tag, (_, colour) in CARLA_TAGS.items()},
+    "cityscapes": {tag: _CITYSCAPES.get(name, colour) for tag, (name, colour) in CARLA_TAGS.items()},
+}
 
 
 def segmentation_map(classes: Tensor, palette: str = "carla") -> Tensor:
     """Paint class ids: (T, H, W) integers to (T, H, W, 3) float32 R'G'B' in [0, 1].
 
-    `palette` "carla": CARLA's tags in CARLA's colours, which for tags 1 to 19 are Cityscapes' colours.
+    `palette` "carla": CARLA's tags in CARLA's colours, which for tags 1 to 19 are Cityscapes' colours; "cityscapes":
+    Cityscapes' colours for all of them, black where it has no such class.
     Raises UserError for an unknown palette, a tag outside it, and classes that are no integers.
     """
     if palette not in PALETTES:
@@ -67,3 +84,45 @@ def segmentation_map(classes: Tensor, palette: str = "carla") -> Tensor:
             f"the {palette} palette knows 0 to {len(table) - 1}; convert the ids first."
         )
     return table[index]
+
+
+def current_tags(tags: Tensor, table: str) -> Tensor:
+    """Tags (T, H, W) of a CARLA release as uint8 tags of the current table (0.9.14 and later).
+
+    table: "0.9.14" (checked and passed on) or "0.9.13", the 23 tags of all earlier releases. UserError for another
+    table, and for tags that it does not have, as the current ones mostly are in the old table's eyes.
+    """
+    if table not in TAG_TABLES:
+        raise UserError(f"The tag table {table!r} is unknown: choose one of {', '.join(TAG_TABLES)}.")
+    known = range(len(CARLA_TAGS)) if table == "0.9.14" else range(len(OLD_CARLA_TAGS))
+    index = tags.long()
+    if index.numel() and not (index.min() >= 0 and index.max() <= known[-1]):
+        raise UserError(
+            f"Tags from {int(index.min())} to {int(index.max())} came, but CARLA {table} has 0 to {known[-1]}: "
+            "choose the other table, or give the raw semantic image."
+        )
+    if table == "0.9.14":
+        return index.to(torch.uint8)
+    return torch.tensor([TAG[name] for name in OLD_CARLA_TAGS.values()], dtype=torch.uint8, device=tags.device)[index]
+
+
+def classes_of_colours(frames: Tensor, palette: str = "carla", tolerance: float = 2.0) -> Tensor:
+    """Undo `segmentation_map`: (T, H, W, 3) painted frames in [0, 1] to (T, H, W) uint8 tags.
+
+    For recordings that were saved in the palette's colours (CARLA's CityScapesPalette converter). Of tags that share
+    a colour the lowest is meant. UserError for an unknown palette, and where more than one pixel in a thousand is
+    farther than `tolerance` 8-bit levels from every colour: compressed, resized or other pictures.
+    """
+    if palette not in PALETTES:
+        raise UserError(f"The palette {palette!r} is unknown: choose one of {', '.join(PALETTES)}.")
+    colours = torch.tensor(list(PALETTES[palette].values()), dtype=torch.float32, device=frames.device)
+    unique, index = (frames.float() * 255).round().reshape(-1, 3).unique(dim=0, return_inverse=True)
+    distance = (unique[:, None] - colours).abs().amax(-1)
+    nearest, tag = distance.min(1)
+    astray = float((nearest[index] > tolerance).float().mean()) if index.numel() else 0.0
+    if not astray <= 1e-3:
+        raise UserError(
+            f"{astray:.1%} of the pixels have none of the {palette} palette's colours: give a lossless segmentation "
+            "video or choose another palette."
+        )
+    return tag[index].to(torch.uint8).reshape(frames.shape[:3])

@@ -3,7 +3,14 @@
 import pytest
 import torch
 
-from pipeline_core.conditions.segmentation import CARLA_TAGS, TAG, VEHICLE_TAGS, segmentation_map
+from pipeline_core.conditions.segmentation import (
+    CARLA_TAGS,
+    TAG,
+    VEHICLE_TAGS,
+    classes_of_colours,
+    current_tags,
+    segmentation_map,
+)
 from pipeline_core.errors import UserError
 
 CITYSCAPES = {
@@ -47,3 +54,42 @@ def test_bad_input():
         segmentation_map(torch.zeros(1, 2, 2, dtype=torch.long), "rainbow")
     with pytest.raises(UserError):
         segmentation_map(torch.zeros(1, 2, 2))
+
+
+# The tag table of CARLA's documentation up to 0.9.13, in its own spelling.
+OLD = (
+    "Unlabeled Building Fence Other Pedestrian Pole RoadLine Road SideWalk Vegetation Vehicles Wall TrafficSign Sky "
+    "Ground Bridge RailTrack GuardRail TrafficLight Static Dynamic Water Terrain"
+).split()
+
+
+def test_old_tags_become_the_current_ones_of_the_same_name():
+    made = current_tags(torch.arange(len(OLD)).view(1, 1, -1), "0.9.13").flatten().tolist()
+    names = [CARLA_TAGS[tag][0].replace(" ", "") for tag in made]
+    assert names == [{"vehicles": "car"}.get(name.lower(), name.lower()) for name in OLD]
+    same = torch.arange(29, dtype=torch.uint8).view(1, 1, -1)
+    assert torch.equal(current_tags(same, "0.9.14"), same)
+    for tags, table in ((23, "0.9.13"), (29, "0.9.14"), (1, "0.8")):
+        with pytest.raises(UserError):
+            current_tags(torch.full((1, 1, 1), tags), table)
+
+
+def test_cityscapes_palette_has_no_colour_of_its_own():
+    """Every colour is one that Cityscapes' label definitions have; a lane mark is road there."""
+    others = {(0, 0, 0), (81, 0, 81), (150, 100, 100), (230, 150, 140), (180, 165, 180), (111, 74, 0)}
+    painted = (segmentation_map(torch.arange(29).view(1, 1, -1), "cityscapes")[0, 0] * 255).round().int().tolist()
+    assert {tuple(colour) for colour in painted} == others | set(CITYSCAPES.values())
+    assert painted[TAG["road line"]] == list(CITYSCAPES["road"]) and painted[TAG["car"]] == list(CITYSCAPES["car"])
+
+
+def test_colours_become_classes_again():
+    classes = torch.randint(0, 29, (3, 5, 7), generator=torch.Generator().manual_seed(0))
+    painted = segmentation_map(classes)
+    assert torch.equal(classes_of_colours(painted), classes.to(torch.uint8))
+    assert torch.equal(classes_of_colours(painted + 1 / 255), classes.to(torch.uint8))
+    twice = classes_of_colours(segmentation_map(classes, "cityscapes"), "cityscapes")
+    assert torch.equal(segmentation_map(twice, "cityscapes"), segmentation_map(classes, "cityscapes"))
+    with pytest.raises(UserError, match="lossless"):
+        classes_of_colours(0.5 * painted + 0.2)
+    with pytest.raises(UserError, match="rainbow"):
+        classes_of_colours(painted, "rainbow")
