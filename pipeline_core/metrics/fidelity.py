@@ -10,6 +10,8 @@ from torch.nn import functional as F
 
 from .base import Figure, check_pair, mean_figure
 
+_STRIP = 1 << 17  # pixels that are worked on at once
+
 
 class PSNR:
     """10 log10(1 / MSE) in dB; the mean square is over all pixels, channels and frames of the clip."""
@@ -51,21 +53,44 @@ def ssim_maps(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     11 Gaussian of sigma 1.5, population variances, K1 = 0.01, K2 = 0.03, as in scikit-image with
     gaussian_weights.
     """
-    r = torch.arange(-5, 6, device=x.device, dtype=torch.float64)
-    w = torch.exp(-0.5 * (r / 1.5) ** 2)
-    w = (w / w.sum()).to(x.dtype)
     N, C, H, W = x.shape
     # Variances are differences of squares; measured from the mean they lose fewer digits.
     centre = (x.mean((2, 3), keepdim=True) + y.mean((2, 3), keepdim=True)) / 2
+    results = x.new_empty(2, N, C, H - 10, W - 10)
+    # In pieces that stay in a processor's cache this is many times faster than in one.
+    rows = max(16, _STRIP // W) if x.device.type == "cpu" else H
+    planes = max(1, _STRIP // (H * W)) if x.device.type == "cpu" else N * C
+    flat = [v.reshape(N * C, *v.shape[2:]) for v in (x, y, centre)]
+    made = results.view(2, N * C, H - 10, W - 10)
+    for p in range(0, N * C, planes):
+        group = slice(p, p + planes)
+        for row in range(0, H - 10, rows):
+            piece = slice(row, min(row + rows, H - 10) + 10)
+            u, v = flat[0][group, piece], flat[1][group, piece]
+            made[:, group, row : piece.stop - 10] = _ssim_piece(u, v, flat[2][group])
+    return results[0], results[1]
+
+
+def _ssim_piece(x: Tensor, y: Tensor, centre: Tensor) -> Tensor:
+    """SSIM and its structure term, stacked, of (P, h, w) planes; centre (P, 1, 1): any value near both means."""
+    r = torch.arange(-5, 6, dtype=torch.float64)
+    w = torch.exp(-0.5 * (r / 1.5) ** 2)
+    w = (w / w.sum()).tolist()
+    P = len(x)
     a, b = x - centre, y - centre
-    stack = torch.stack([a, b, a * a, b * b, a * b]).reshape(-1, 1, H, W)
-    blurred = F.conv2d(F.conv2d(stack, w.view(1, 1, 11, 1)), w.view(1, 1, 1, 11))
-    ma, mb, aa, bb, ab = blurred.reshape(5, N, C, H - 10, W - 10)
+    smooth = torch.cat([a, b, a * a + b * b, a * b])
+    for axis in (1, 2):
+        n = smooth.shape[axis] - 10
+        total = smooth.narrow(axis, 5, n) * w[5]
+        for i in range(5):
+            total.add_(smooth.narrow(axis, i, n) + smooth.narrow(axis, 10 - i, n), alpha=w[i])
+        smooth = total
+    ma, mb, squares, ab = smooth.split(P)
     mx, my = ma + centre, mb + centre
-    vx, vy, vxy = aa - ma * ma, bb - mb * mb, ab - ma * mb
+    variances, vxy = squares - ma * ma - mb * mb, ab - ma * mb
     c1, c2 = 0.01**2, 0.03**2
-    structure = (2 * vxy + c2) / (vx + vy + c2)
-    return (2 * mx * my + c1) / (mx * mx + my * my + c1) * structure, structure
+    structure = (2 * vxy + c2) / (variances + c2)
+    return torch.stack([(2 * mx * my + c1) / (mx * mx + my * my + c1) * structure, structure])
 
 
 class SSIM:
@@ -145,11 +170,14 @@ class LowFrequencyError:
         """Both (T, H, W, 3) in [0, 1]."""
         output, reference = check_pair(output, reference, self._frames)
         H, W = output.shape[1:3]
-        spectrum = torch.fft.fft2(output - reference, dim=(1, 2))
-        power = spectrum.real.double().square() + spectrum.imag.double().square()
-        fy, fx = (torch.fft.fftfreq(n, dtype=torch.float64, device=output.device).abs() for n in (H, W))
+        spectrum = torch.fft.rfft2((output - reference).movedim(-1, 1))
+        power = (spectrum.real.square() + spectrum.imag.square()).double().sum(1)
+        fy = torch.fft.fftfreq(H, dtype=torch.float64, device=output.device).abs()
+        fx = torch.fft.rfftfreq(W, dtype=torch.float64, device=output.device)
         keep = (fy[:, None] <= self.nu / 2 + 1e-9) & (fx[None] <= self.nu / 2 + 1e-9)
-        self.series["mse_l"] += (power[:, keep].sum((1, 2)) / (H * W) ** 2 / 3).tolist()
+        # The half spectrum stands for both signs of fx, but for fx = 0 and, at even W, the last column.
+        twice = torch.where((fx == 0) | (fx == 0.5), 1.0, 2.0)
+        self.series["mse_l"] += ((power * keep * twice).sum((1, 2)) / (H * W) ** 2 / 3).tolist()
         self._frames += len(output)
 
     def compute(self) -> dict[str, Figure]:

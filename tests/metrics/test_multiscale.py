@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from pipeline_core.metrics.fidelity import MS_WEIGHTS, MSSSIM
+from pipeline_core.metrics import fidelity
+from pipeline_core.metrics.fidelity import MS_WEIGHTS, MSSSIM, ssim_maps
 from pipeline_core.metrics.frequency import SpatialFrequency, gradient_magnitude, spatial_frequency
 
 
@@ -43,6 +44,15 @@ def test_ms_ssim_is_the_paper_s():
     expected = [np.mean([by_scipy(a[t, ..., c], b[t, ..., c]) for c in range(3)]) for t in range(2)]
     assert metric.series["ms_ssim"] == pytest.approx(expected, abs=1e-5) and 0.3 < expected[0] < 0.99
     assert metric.compute()["ms_ssim"].value == pytest.approx(np.mean(expected), abs=1e-5)
+
+
+def test_pieces_of_any_size_give_the_same_map(monkeypatch):
+    x, y = (clip.permute(0, 3, 1, 2) for clip in pair(75, 60))
+    whole = ssim_maps(x, y)
+    for size in (20 * 60, 60 * 75, 2 * 60 * 75 + 1):  # strips with a short last one, single planes, two at a time
+        monkeypatch.setattr(fidelity, "_STRIP", size)
+        for made, expected in zip(ssim_maps(x, y), whole):
+            assert torch.allclose(made, expected, atol=1e-6) and made.shape == (2, 3, 65, 50)
 
 
 def test_ms_ssim_of_equal_and_opposite_and_small_clips():
