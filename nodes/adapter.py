@@ -290,10 +290,14 @@ class StructuredNoise:
 
 
 class RetraceSampler(comfy.samplers.Sampler):
-    """SAMPLER that walks an inversion back under any guidance; it brings the inverted latent along."""
+    """SAMPLER that walks an inversion back under any guidance; it brings the inverted latent along.
 
-    def __init__(self, solver: Retrace):
-        self.solver = solver
+    exact: the inversion's own noise. NOISE travels as float32; where it comes back untouched, its full precision is
+    taken, because a bfloat16 network makes the first digits of the answer from the last bits of the state.
+    """
+
+    def __init__(self, solver: Retrace, exact: StructuredNoise):
+        self.solver, self.exact = solver, exact
 
     def sample(
         self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False
@@ -305,6 +309,9 @@ class RetraceSampler(comfy.samplers.Sampler):
         session = Session(model_wrap, interpolant, noise, noise, sigmas, options)
         solver = self._on(noise)
         weight = _noise_weight(model_wrap, sigmas, noise) / float(sigmas[0])
+        untouched = weight == self.exact.weight and torch.equal(noise.cpu(), (self.exact.noise / weight).float())
+        start = self.exact.noise if untouched else noise.cpu().double() * weight
+        start = start.to(noise.device, session.state_dtype)
 
         def step(index: int, total: int, x0: Tensor) -> None:
             if callback is not None:
@@ -312,7 +319,7 @@ class RetraceSampler(comfy.samplers.Sampler):
 
         return sample(
             session.denoise,
-            noise.to(session.state_dtype) * weight,
+            start,
             sigmas.cpu().double(),
             interpolant,
             x0=solver.x0,

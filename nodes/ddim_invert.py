@@ -89,5 +89,5 @@ class DDIMInvert(io.ComfyNode):
         found = kept["found"]
         noise = StructuredNoise(found.noise.cpu(), weight=kept["weight"])
         text, report = inversion_text(found.report)
-        outputs = noise, RetraceSampler(found.solver.to("cpu")), grid.float(), report
+        outputs = noise, RetraceSampler(found.solver.to("cpu"), noise), grid.float(), report
         return io.NodeOutput(*outputs, ui=ui.PreviewText(text))

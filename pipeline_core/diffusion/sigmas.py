@@ -25,17 +25,26 @@ def _check_range(steps: int, sigma_min: float, sigma_max: float, limit: float = 
         )
 
 
-def karras_sigmas(steps: int, sigma_min: float = 0.02, sigma_max: float = 80.0, rho: float = 7.0) -> Tensor:
+def karras_sigmas(
+    steps: int,
+    sigma_min: float = 0.02,
+    sigma_max: float = 80.0,
+    rho: float = 7.0,
+    arithmetic: torch.dtype = torch.float64,
+) -> Tensor:
     """sigma_i = (sigma_max^(1/rho) + i/N (sigma_min^(1/rho) - sigma_max^(1/rho)))^rho (Karras 2022, eq. 5).
 
     VE scale. Returns float64 (steps + 1,), descending from sigma_max to sigma_min. Raises UserError.
+    arithmetic: float32 gives, to the bit, what ComfyUI's KarrasScheduler gives for steps + 1 without its last 0; the
+    ends are then an ulp or two off.
     """
     _check_range(steps, sigma_min, sigma_max)
     if not rho > 0:
         raise UserError(f"rho is {rho}, but it has to be above 0; change rho (7 is usual).")
-    ramp = torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    ramp = torch.linspace(0, 1, steps + 1, dtype=arithmetic)
     high, low = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
-    return _pin_ends((high + ramp * (low - high)) ** rho, sigma_max, sigma_min)
+    values = ((high + ramp * (low - high)) ** rho).double()
+    return values if arithmetic == torch.float32 else _pin_ends(values, sigma_max, sigma_min)
 
 
 def log_sigmas(steps: int, sigma_min: float = 0.02, sigma_max: float = 80.0) -> Tensor:

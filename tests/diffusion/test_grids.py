@@ -58,6 +58,14 @@ def test_karras_matches_hand_values():
     ]
 
 
+def test_karras_in_float32_is_the_grid_of_k_diffusion():
+    """Its values, written out: linspace, ** and * of float32 tensors, powers of the ends in Python floats."""
+    ramp = torch.linspace(0, 1, 21)
+    wanted = (80.0 ** (1 / 7) + ramp * (0.02 ** (1 / 7) - 80.0 ** (1 / 7))) ** 7.0
+    assert torch.equal(karras_sigmas(20, arithmetic=torch.float32).float(), wanted)
+    torch.testing.assert_close(karras_sigmas(20, arithmetic=torch.float32), karras_sigmas(20), rtol=1e-5, atol=0)
+
+
 def test_log_steps_have_one_ratio_and_flow_shift_scales_the_noise_to_signal_ratio():
     grid = log_sigmas(9, 0.01, 10.0)
     torch.testing.assert_close(grid[1:] / grid[:-1], torch.full((9,), 1e-3 ** (1 / 9), dtype=torch.float64))
