@@ -239,7 +239,7 @@ def _enhance_window(job: Job, index: int, clip: Tensor, step_done: Callable) -> 
 def job_sigmas(settings: EnhanceSettings, preset: Preset, interpolant: Interpolant) -> Tensor:
     """The Karras grid of the preset from the settings' strength down, in the interpolant's own scale."""
     # Truncated in VE units first, so that both kinds of sampler step through the same levels.
-    grid = karras_sigmas(settings.steps, preset.sigma_min, preset.sigma_max, preset.rho)
+    grid = karras_sigmas(settings.steps, preset.sigma_min, preset.sigma_max, preset.rho, torch.float32)
     sigmas = truncate(grid, settings.strength)
     return flow_from_ve(sigmas) if interpolant == FLOW else sigmas
 
@@ -267,7 +267,7 @@ def enhance_latent(
             return predict(x, sigma, ["inversion"])[0]
 
         inversion = invert(describe, x0, sigmas, interpolant, settings.method, **state)
-        latent = sample(denoise, inversion.noise, sigmas, interpolant, solver=inversion.solver, **state)
+        latent = sample(denoise, inversion.noise, sigmas, interpolant, x0=x0, solver=inversion.solver, **state)
         return latent, {"inversion": inversion.report.to_dict()}
     if settings.start == "noise":
         return sample(denoise, fresh, sigmas, interpolant, solver=settings.solver, **state), {}
