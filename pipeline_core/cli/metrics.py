@@ -7,6 +7,7 @@ from ..conditions.buffers import open_buffers
 from ..conditions.estimators import load_estimators
 from ..errors import UserError
 from ..metrics.compare import compare
+from ..metrics.encoder import load_encoder
 from ..metrics.pictures import write_report
 from ..metrics.report import format_table, write_csv, write_frames_csv, write_json
 from ..metrics.suite import Extras
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lpips", type=Path, help="LPIPS weights: the lpips package's state as safetensors")
     parser.add_argument("--depth-model", type=Path, help="transformers folder; compares the depth of both clips")
     parser.add_argument("--segmentation-model", type=Path, help="transformers folder; compares the masks of both clips")
+    parser.add_argument("--vision-model", type=Path, help="DINOv2 or CLIP folder; compares what objects look like")
     parser.add_argument("--blur", action="store_true", help="measure blur SSIM too; minutes per frame at 1080p")
     parser.add_argument("--json", type=Path, help="write the figures as JSON, and as CSV beside it, also per frame")
     parser.add_argument("--report", type=Path, help="folder for JSON, CSV, plots, worst frames, side-by-side pictures")
@@ -38,6 +40,7 @@ def run(options: argparse.Namespace) -> None:
         lpips=options.lpips,
         blur=options.blur,
         estimators=load_estimators(options.depth_model, options.segmentation_model),
+        encoder=load_encoder(options.vision_model) if options.vision_model else None,
         output_buffers=open_buffers(options.output_buffers, options.output) if options.output_buffers else None,
         seams=parse_seams(options.seams),
     )

@@ -117,8 +117,9 @@ def _tags_of_labels(id2label: dict, folder: Path) -> Tensor:
     return tags
 
 
-def _load(folder: Path, kind: str, device: str):
-    """A model in evaluation and the function that turns frames into its input."""
+def load_network(folder: Path, kind: str, device: str | torch.device):
+    """A transformers model of the class `kind` from a local folder with safetensors, in evaluation and without
+    gradients; UserError where the folder is no such model's."""
     import transformers
 
     if not (folder / "config.json").is_file():
@@ -130,7 +131,12 @@ def _load(folder: Path, kind: str, device: str):
     except (ValueError, OSError, KeyError) as error:
         line = str(error).strip().splitlines()[0]
         raise UserError(f"{folder} could not be loaded as {kind} ({line}): give another model folder.") from error
-    model = model.to(device).eval().requires_grad_(False)
+    return model.to(device).eval().requires_grad_(False)
+
+
+def _load(folder: Path, kind: str, device: str):
+    """A model in evaluation and the function that turns frames into its input."""
+    model = load_network(folder, kind, device)
     mean, std, size = _preprocessing(folder)
     multiple = _patch(model.config)
 

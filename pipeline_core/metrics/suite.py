@@ -14,6 +14,7 @@ from ..conditions.segmentation import CARLA_TAGS, TAG, VEHICLE_TAGS
 from .agreement import DepthRMSE, MaskIoU
 from .base import Figure
 from .blur import BlurSSIM
+from .features import Encode, FrameConsistency, ObjectAlignment
 from .fidelity import MSSSIM, PSNR, SSIM, LowFrequencyError
 from .frequency import SpatialFrequency
 from .lpips import LPIPS
@@ -35,13 +36,15 @@ class Extras:
     """What some figures need beyond the clips; without it they are undefined and say so.
 
     lpips: local weights file (see `lpips`); blur: measure blur SSIM, which is slow; estimators: depth and
-    segmentation models, run on source and output alike; output_buffers: masks that a detector found in the output,
+    segmentation models, run on source and output alike; encoder: a feature network (`encoder.load_encoder`, or any of
+    that form), for object alignment and frame consistency; output_buffers: masks that a detector found in the output,
     for objects lost or invented; seams: frame numbers at which windows begin.
     """
 
     lpips: str | os.PathLike | None = None
     blur: bool = False
     estimators: Estimators = field(default_factory=Estimators)
+    encoder: Encode | None = None
     output_buffers: Buffers | None = None
     seams: tuple[int, ...] = ()
 
@@ -67,6 +70,7 @@ class Suite:
         self._colours = [ColourAndGradient(), ColourAndGradient()]  # to the source, to the reference
         self._blur, self._depth, self._masks, self._true_masks = BlurSSIM(), DepthRMSE(), MaskIoU(), MaskIoU()
         self._motion, self._seams = FlowError(), SeamError(extras.seams)
+        self._aligned, self._consistent = ObjectAlignment(extras.encoder), FrameConsistency(extras.encoder)
         self._realism = Realism(critic) if critic else None
         self._lamps = LampColours(buffers.lights if buffers else [])
         self._vehicles = ObjectColours("vehicles", VEHICLE_TAGS, names=_colour_names(buffers))
@@ -92,6 +96,11 @@ class Suite:
             self._blur.update(made, given)
         self._estimate(given, made, start, stop)
         self._lamps.update(made)
+        if self._extras.encoder is not None:
+            self._consistent.update(made)
+            if self._has_objects:
+                maps = self._buffers.classes(start, stop), self._buffers.instances(start, stop)
+                self._aligned.update(made, given, *maps)
         self._follow(given if twin is None else twin, made, start, stop)
         self._done = stop
         return stop
@@ -128,6 +137,7 @@ class Suite:
         flow = None if self._has_flow else _NO_BUFFERS
         no_twin = None if self._has_reference else _NO_TWIN
         unsegmented = None if estimators.segmentation else "no segmentation model was given"
+        unseen = None if self._extras.encoder is not None else "no feature network was given"
         untrue = unsegmented or (None if self._has_classes else _NO_BUFFERS)
         true_masks = _figures([self._true_masks], untrue, "against the simulator's classes")
         sections = {
@@ -142,9 +152,10 @@ class Suite:
             "objects": {
                 **_figures([self._lamps], None if self._buffers is not None else _NO_BUFFERS),
                 **_figures([self._vehicles, self._signs], objects, against),
+                **_figures([self._aligned], unseen or objects),
                 **_figures([self._present], None if self._has_made else "no masks of the output were given"),
             },
-            "time": _figures([self._motion, self._seams], flow),
+            "time": {**_figures([self._motion, self._seams], flow), **_figures([self._consistent], unseen)},
             "realism": {"critic": Figure(None, note="no critic was given")},
         }
         if self._realism:
@@ -158,8 +169,8 @@ class Suite:
         report["frames"] = {
             "to the source": _series([*self._to_source, self._blur, self._depth]),
             "to the reference": _series(self._to_reference),
-            "objects": _series([self._present]),
-            "time": _series([self._motion, self._seams]),
+            "objects": _series([self._aligned, self._present]),
+            "time": _series([self._motion, self._seams, self._consistent]),
             "realism": _series([self._realism] if self._realism else []),
         }
         return report

@@ -12,6 +12,7 @@ from pipeline_core.errors import UserError
 from pipeline_core.media import write_clip
 from pipeline_core.metrics.blur import BlurSSIM
 from pipeline_core.metrics.compare import compare, compare_frames
+from pipeline_core.metrics.features import FrameConsistency, ObjectAlignment
 from pipeline_core.metrics.frequency import SpatialFrequency
 from pipeline_core.metrics.seams import Drift, SeamError
 from pipeline_core.metrics.statistics import ColourAndGradient
@@ -110,6 +111,25 @@ def test_models_are_run_on_both_clips():
     blur.update(darker, source.rgb)
     assert other["blur_ssim"] == pytest.approx(blur.compute()["blur_ssim"].value)
     assert other["depth_si_rmse"] > 1e-3 and other["mask_miou"] < 1 and other["mask_miou_to_buffers"] is None
+
+
+def test_a_feature_network_is_asked_about_objects_and_frames(drive):
+    source = drive["synthetic"]
+    encode = lambda frames: frames.mean((1, 2))  # noqa: E731
+    output = (0.5 * source.rgb + torch.tensor([0.4, 0.0, 0.0])).clamp(0, 1)
+    arguments = {"buffers": RenderedBuffers(source), "extras": Extras(encoder=encode)}
+    report = compare_frames(source.rgb, output, **arguments)
+    aligned, consistent = ObjectAlignment(encode), FrameConsistency(encode)
+    aligned.update(output, source.rgb, source.classes, source.instances)
+    consistent.update(output)
+    for section, metric in (("objects", aligned), ("time", consistent)):
+        for name, figure in metric.compute().items():
+            made = values(report, section)[name]
+            assert made == (None if figure.value is None else pytest.approx(figure.value, rel=1e-5))
+    assert values(report, "objects")["alignment"] < 0.999 and len(report["frames"]["objects"]["alignment"]) == T
+    without = compare_frames(source.rgb, output, extras=Extras(encoder=encode))["figures"]
+    assert without["objects"]["alignment"]["value"] is None and "buffers" in without["objects"]["alignment"]["note"]
+    assert without["time"]["frame_consistency"]["value"] > 0.9
 
 
 def test_what_needs_more_says_what(drive):

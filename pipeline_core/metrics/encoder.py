@@ -1,0 +1,65 @@
+"""Feature encoders for metrics: DINOv2 or CLIP's vision half, from a local transformers folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..conditions.estimators import load_network
+from ..errors import UserError
+from .features import Encode
+
+_BATCH = 16
+# model_type of config.json -> class to load, the field of its answer, and the mean and std it was trained with.
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+_KINDS = {
+    "dinov2": ("Dinov2Model", "pooler_output", _IMAGENET),
+    "dinov2_with_registers": ("Dinov2WithRegistersModel", "pooler_output", _IMAGENET),
+    "clip": ("CLIPVisionModelWithProjection", "image_embeds", _CLIP),
+    "clip_vision_model": ("CLIPVisionModelWithProjection", "image_embeds", _CLIP),
+}
+
+
+def load_encoder(folder: str | Path, device: str | torch.device = "cpu") -> Encode:
+    """Callable frames (N, H, W, 3) in [0, 1] -> features (N, D) float32 on the CPU.
+
+    folder: a local transformers folder of DINOv2 (the class token after the last norm) or of CLIP (the projected
+    image embedding), safetensors only. Frames are squeezed to the model's own square, so that nothing of a wide frame
+    is cut off, and normalised as preprocessor_config.json says, or as the model was trained. UserError for others.
+    """
+    folder = Path(folder)
+    path = folder / "config.json"
+    try:
+        told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: give a local transformers model folder.") from error
+    if path.is_file() and told.get("model_type") not in _KINDS:
+        raise UserError(f"{folder} is a {told.get('model_type')} model: give one of {', '.join(_KINDS)}.")
+    kind, answer, normal = _KINDS.get(told.get("model_type"), next(iter(_KINDS.values())))
+    model = load_network(folder, kind, device)
+    mean, std, size = _preprocessing(folder, normal, model.config)
+    mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (mean, std))
+
+    @torch.no_grad()
+    def encode(frames: Tensor) -> Tensor:
+        features = []
+        for part in frames.split(_BATCH):
+            planes = part.permute(0, 3, 1, 2).to(device, torch.float32)
+            planes = F.interpolate(planes, size=(size, size), mode="bicubic", antialias=True).clamp(0, 1)
+            features.append(getattr(model(pixel_values=(planes - mean) / std), answer).float().cpu())
+        return torch.cat(features)
+
+    return encode
+
+
+def _preprocessing(folder: Path, normal: tuple, config) -> tuple[tuple, tuple, int]:
+    path = folder / "preprocessor_config.json"
+    told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    size = told.get("crop_size", getattr(config, "image_size", 224))
+    size = size.get("height", 224) if isinstance(size, dict) else size
+    return told.get("image_mean", normal[0]), told.get("image_std", normal[1]), int(size)
