@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("cancelled; nothing half-written was left behind", file=sys.stderr)
+        print("cancelled; finished windows are kept, and the same command goes on from them", file=sys.stderr)
         return 130
     return 0
 

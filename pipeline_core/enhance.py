@@ -6,8 +6,8 @@ frames -> control maps -> latent x0 -> noise (inverted, calibrated or random) ->
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -21,8 +21,11 @@ from .diffusion import (
     FLOW,
     VE,
     Callback,
+    ConflictDamping,
     Interpolant,
+    Only,
     Predict,
+    blend_noise,
     calibrate_noise,
     flow_from_ve,
     guided,
@@ -31,10 +34,15 @@ from .diffusion import (
     sample,
     truncate,
 )
-from .diffusion.run import finest_state_dtype
-from .longvideo import Window, blend_windows, plan_windows
+from .diffusion.inversion.retrace import Retrace
+from .diffusion.run import Denoise, finest_state_dtype
+from .errors import UserError
+from .longvideo import ChunkFolder, Finished, HandOver, Window, enhance_stream, plan_windows
+from .longvideo.handover import handed_solver, last_corrected, share_noise, with_handover
+from .longvideo.motion import latent_flow
 from .longvideo.plan import compute_factor
-from .longvideo.stitch import window_clips
+from .longvideo.stream import hand_over
+from .resume import job_name, window_key
 from .settings import EnhanceSettings, resolve
 
 if TYPE_CHECKING:
@@ -122,6 +130,10 @@ def prepare(
         description = description or buffers.scene.get("description", "")
     settings = resolve(settings, preset, description)
     notes = []
+    if settings.handover == "motion" and (buffers is None or "flow" not in buffers.channels):
+        raise UserError(
+            "handover is motion but the clip came without optical flow: give its buffers or change handover."
+        )
     controls, missing = {}, []
     for name, weight in settings.controls.items():
         if name in maps or name in available_controls(buffers, estimators):
@@ -183,23 +195,47 @@ def prepare(
     )
 
 
-def run(job: Job, frames: Iterable[Tensor], progress: Progress | None = None) -> Iterator[Tensor]:
+def run(
+    job: Job, frames: Iterable[Tensor], progress: Progress | None = None, chunks: ChunkFolder | None = None
+) -> Iterator[Tensor]:
     """Enhance a stream of frames (H, W, 3), floats in [0, 1] or uint8; yields finished frames (H, W, 3) in order.
 
-    Holds one window of the source and of the result at a time. Cancel by raising in `progress`.
+    Holds one window of the source and of the result at a time. Cancel by raising in `progress`. chunks: where finished
+    windows are kept, and found again by a later run of the same job.
     """
-    total = len(job.windows) * job.settings.steps * (2 if job.settings.start == "inversion" else 1)
+    grid = job_sigmas(job.settings, job.model.preset, _interpolant(job.model.preset))
+    steps = (len(grid) - 1) * (2 if job.settings.start == "inversion" else 1)
+    total = len(job.windows) * steps
     done = 0
 
-    def step_done(*_) -> None:
+    def steps_done(count: int = 1) -> None:
         nonlocal done
-        done += 1
+        done += count
         if progress is not None:
             progress(min(done, total), total)
 
-    clips = window_clips(frames, job.windows)
-    enhanced = (_enhance_window(job, index, clip, step_done) for index, clip in enumerate(clips))
-    yield from blend_windows(enhanced, job.windows)
+    told = [job.report.settings, job.size, job.work_size, job.weights]
+    name = job_name(told, job.model) if chunks is not None else ""
+
+    def enhance_window(index: int, clip: Tensor, before: Finished | None) -> Finished:
+        made = _window_inputs(job, index, as_floats(clip))
+        before = before if job.settings.handover != "none" else None
+        key = "" if chunks is None else window_key(name, job.windows[index], made, before)
+        finished = chunks.load(index, key) if chunks is not None else None
+        if finished is not None:
+            steps_done(steps)
+        else:
+            finished = replace(_enhance_window(job, index, made, before, lambda *_: steps_done()), key=key)
+            if chunks is not None:
+                chunks.save(index, finished)
+        job.report.windows.append(finished.entry)
+        return finished
+
+    def decode_window(finished: Finished) -> Tensor:
+        # Finished frames rest on the CPU: a long clip does not fit on the model's device.
+        return resize(job.model.decode(finished.latent), job.size).clamp(0, 1).cpu()
+
+    yield from enhance_stream(frames, job.windows, enhance_window, decode_window)
 
 
 def working_size(size: tuple[int, int], trained: tuple[int, int], multiple: int) -> tuple[int, int]:
@@ -217,23 +253,47 @@ def working_size(size: tuple[int, int], trained: tuple[int, int], multiple: int)
     return best[1]
 
 
-def _enhance_window(job: Job, index: int, clip: Tensor, step_done: Callable) -> Tensor:
-    """One window (T, H, W, 3) through the model, at the clip's own size again."""
-    clip = as_floats(clip)
-    window, model, settings = job.windows[index], job.model, job.settings
-    small = resize(clip, job.work_size)
+def _window_inputs(job: Job, index: int, clip: Tensor) -> dict[str, Tensor]:
+    """What a window is made from, at the model's size: its source and its control maps, by name."""
+    window, source = job.windows[index], resize(clip, job.work_size)
     maps = given_maps(job.maps, job.weights, window.start, window.length, job.work_size)
     to_make = [name for name in job.weights if name not in maps]
-    maps |= window_maps(to_make, small, window.start, job.buffers, job.estimators, job.limits)
-    hints = {name: model.encode_hint(values) for name, values in maps.items()}
-    interpolant = {"ve": VE, "flow": FLOW}[model.preset.interpolant]
+    maps |= window_maps(to_make, source, window.start, job.buffers, job.estimators, job.limits)
+    return {"source": source, **maps}
+
+
+def _enhance_window(
+    job: Job, index: int, made: dict[str, Tensor], before: Finished | None, step_done: Callback
+) -> Finished:
+    """One window through the model; before: the finished one to go on from."""
+    window, model, settings = job.windows[index], job.model, job.settings
+    hints = {name: model.encode_hint(values) for name, values in made.items() if name != "source"}
+    interpolant = _interpolant(model.preset)
     predict = model.predictor(job.texts, hints, job.weights, interpolant)
-    x0 = model.encode(small)
+    x0 = model.encode(made["source"])
     sigmas = job_sigmas(settings, model.preset, interpolant)
-    latent, entry = enhance_latent(predict, x0, sigmas, settings, interpolant, settings.seed + index, step_done)
-    job.report.windows.append({"start": window.start, "stop": window.stop, **entry})
-    # Finished frames rest where the source's do: a long clip does not fit on the model's device.
-    return resize(model.decode(latent), job.size).clamp(0, 1).to(clip.device)
+    given, flow = None, None
+    if before is not None:
+        given = hand_over(before, job.windows[index - 1], window, model.preset.temporal_ratio)
+    if given is not None and settings.handover == "motion":
+        flow = latent_flow(_window_flow(job, window), model.preset.temporal_ratio, tuple(x0.shape[-2:]), given.shared)
+        flow = flow.to(x0.device)
+    finished = enhance_handed(predict, x0, sigmas, settings, interpolant, settings.seed + index, step_done, given, flow)
+    return replace(finished, entry={"start": window.start, "stop": window.stop, **finished.entry})
+
+
+def _window_flow(job: Job, window: Window) -> Tensor:
+    """The source's flow over a window, (T, H, W, 2) in pixels; nothing moves in the padding."""
+    known = job.buffers.flow(window.start, min(window.stop, job.buffers.frames))
+    if missing := window.length - len(known):
+        known = known.clone()
+        known[-1] = 0
+        known = torch.cat([known, known.new_zeros(missing, *known.shape[1:])])
+    return known
+
+
+def _interpolant(preset: Preset) -> Interpolant:
+    return {"ve": VE, "flow": FLOW}[preset.interpolant]
 
 
 def job_sigmas(settings: EnhanceSettings, preset: Preset, interpolant: Interpolant) -> Tensor:
@@ -256,35 +316,80 @@ def enhance_latent(
     """From the source's latent x0 to the enhanced one, by the chosen start. Returns it and the report entries.
 
     predict: answers the branches inversion, positive and negative. sigmas: descending, of both passes. Of the
-    settings, start, cfg, method, solver and the calibration's are read. seed: of the fresh noise.
+    settings, start, cfg, guidance_reach, method, noise_blend, solver and the calibration's are read. seed: of the
+    fresh noise.
     """
-    denoise = guided(predict, CFG(settings.cfg))
-    fresh = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed)).to(x0)
+    finished = enhance_handed(predict, x0, sigmas, settings, interpolant, seed, step_done)
+    return finished.latent, finished.entry
+
+
+def enhance_handed(
+    predict: Predict,
+    x0: Tensor,
+    sigmas: Tensor,
+    settings: EnhanceSettings,
+    interpolant: Interpolant,
+    seed: int,
+    step_done: Callback,
+    given: HandOver | None = None,
+    flow: Tensor | None = None,
+) -> Finished:
+    """`enhance_latent` for a window that goes on from the one before: given, and the flow of `with_handover`."""
+    guidance = CFG(settings.cfg)
+    if settings.guidance_reach is not None:
+        guidance = ConflictDamping(guidance, reach=settings.guidance_reach)
+    denoise = guided(predict, guidance)
     state = {"state_dtype": finest_state_dtype(x0.device), "callback": step_done}
+    start = _start(predict, denoise, x0, sigmas, settings, interpolant, seed, state)
+    noise, solver = start.noise, start.solver
+    if given is not None:
+        noise, solver = share_noise(noise, given), handed_solver(solver, given, flow)
+        denoise = with_handover(denoise, given, last_corrected(sigmas), flow)
+    latent = sample(denoise, noise, sigmas, interpolant, x0=start.x0, solver=solver, **state)
+    return Finished(latent, noise, start.entry)
+
+
+class _Start(NamedTuple):
+    """What a sampling pass starts from: the noise, the latent under it (None for none), its solver, report entries."""
+
+    noise: Tensor
+    x0: Tensor | None
+    solver: str | Retrace
+    entry: dict
+
+
+def _start(
+    predict: Predict,
+    denoise: Denoise,
+    x0: Tensor,
+    sigmas: Tensor,
+    settings: EnhanceSettings,
+    interpolant: Interpolant,
+    seed: int,
+    state: dict,
+) -> _Start:
+    """The noise of the settings' start: inverted, calibrated or fresh."""
+    describe = guided(predict, Only("inversion"))
+    fresh = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed)).to(x0)
     if settings.start == "inversion":
-
-        def describe(x: Tensor, sigma: float) -> Tensor:
-            return predict(x, sigma, ["inversion"])[0]
-
         inversion = invert(describe, x0, sigmas, interpolant, settings.method, **state)
-        latent = sample(denoise, inversion.noise, sigmas, interpolant, x0=x0, solver=inversion.solver, **state)
-        return latent, {"inversion": inversion.report.to_dict()}
+        noise = blend_noise(inversion.noise, fresh, settings.noise_blend)
+        return _Start(noise, x0, inversion.solver, {"inversion": inversion.report.to_dict()})
     if settings.start == "noise":
-        return sample(denoise, fresh, sigmas, interpolant, solver=settings.solver, **state), {}
-    entry = {}
-    if settings.start == "calibration":
-        calibration = calibrate_noise(
-            denoise,
-            x0,
-            fresh,
-            float(sigmas[0]),
-            interpolant,
-            rounds=settings.calibration_rounds,
-            nu=settings.calibration_nu,
-            state_dtype=state["state_dtype"],
-        )
-        fresh, entry = calibration.noise, {"calibration": calibration.report.to_dict()}
-    return sample(denoise, fresh, sigmas, interpolant, x0=x0, solver=settings.solver, **state), entry
+        return _Start(fresh, None, settings.solver, {})
+    if settings.start == "sdedit":
+        return _Start(fresh, x0, settings.solver, {})
+    calibration = calibrate_noise(
+        describe if settings.calibration_prompt == "inversion" else denoise,
+        x0,
+        fresh,
+        float(sigmas[0]),
+        interpolant,
+        rounds=settings.calibration_rounds,
+        nu=settings.calibration_nu,
+        state_dtype=state["state_dtype"],
+    )
+    return _Start(calibration.noise, x0, settings.solver, {"calibration": calibration.report.to_dict()})
 
 
 def as_floats(frames: Tensor) -> Tensor:

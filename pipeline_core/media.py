@@ -6,6 +6,7 @@ flat colour survives writing and reading within 2/255. Audio is neither read nor
 
 from __future__ import annotations
 
+import glob
 import os
 import secrets
 from collections.abc import Iterable, Iterator
@@ -220,7 +221,8 @@ class VideoWriter:
         stream.width, stream.height = self.width, self.height
         even = self.width % 2 == 0 and self.height % 2 == 0
         stream.pix_fmt = "yuv420p" if even and not self.full_chroma else "yuv444p"
-        stream.options = {"crf": "12", "preset": "medium"}
+        # Without mbtree: with it, equal frames now and then give another file where the picture is small.
+        stream.options = {"crf": "12", "preset": "medium", "x264-params": "mbtree=0"}
         context = stream.codec_context
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = _LIMITED
@@ -260,6 +262,13 @@ class VideoWriter:
                 os.replace(self._partial, self.path)
         finally:
             self._partial.unlink(missing_ok=True)
+
+
+def remove_unfinished(path: str | os.PathLike) -> None:
+    """Delete what a killed `VideoWriter` left beside `path` under a temporary name."""
+    path = Path(path)
+    for partial in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        partial.unlink(missing_ok=True)
 
 
 def write_clip(

@@ -8,6 +8,8 @@ from .errors import UserError
 from .models.preset import Preset
 
 STARTS = ("inversion", "calibration", "sdedit", "noise")
+HANDOVERS = ("none", "mean", "motion")
+CALIBRATION_PROMPTS = ("positive", "inversion")
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,12 @@ class EnhanceSettings:
     cfg: standard guidance scale, 1 is off. steps: model steps of one pass, 1 to 1000.
     controls: {"edge" | "depth" | "segmentation": weight >= 0}. method: how to invert (see diffusion.invert).
     solver: for starts without inversion. seed: of the random noise.
+    calibration_prompt: whose prediction calibration holds to the source: "positive" (as published; pins the source's
+    colours too) or "inversion" (layout without look). guidance_reach: how far guidance may carry a prediction beyond
+    what the prompt itself changes, as a share of that way (see diffusion.ConflictDamping); None is as far as cfg does.
+    noise_blend: share of fresh noise in the inverted one, in [0, 1]; 0 keeps all it carries.
+    handover: what a window gets from the one before: "none" (their frames are crossfaded), "mean" or "motion" (its
+    result and noise on shared frames too, the difference spread over the others: see longvideo/handover.py).
     """
 
     prompt: str | None = None
@@ -36,6 +44,10 @@ class EnhanceSettings:
     calibration_rounds: int = 1
     calibration_nu: float = 0.5
     seed: int = 0
+    handover: str = "none"
+    calibration_prompt: str = "positive"
+    guidance_reach: float | None = None
+    noise_blend: float = 0.0
 
     def to_dict(self) -> dict:
         """Plain values for a report."""
@@ -71,10 +83,23 @@ def resolve(settings: EnhanceSettings, preset: Preset, description: str = "") ->
 def _check(settings: EnhanceSettings, preset: Preset) -> None:
     if settings.start not in STARTS:
         raise UserError(f"start is {settings.start!r} but must be one of {', '.join(STARTS)}: change start.")
+    if settings.handover not in HANDOVERS:
+        raise UserError(f"handover is {settings.handover!r} but must be {', '.join(HANDOVERS)}: change handover.")
     if not 0 < settings.strength <= 1:
         raise UserError(f"strength is {settings.strength} but must be above 0 and at most 1: change strength.")
     if not 0 <= settings.cfg <= 50:
         raise UserError(f"cfg is {settings.cfg} but must be from 0 to 50 (1 switches it off): change cfg.")
+    if settings.guidance_reach is not None and not 0 <= settings.guidance_reach <= 10:
+        raise UserError(
+            f"guidance_reach is {settings.guidance_reach} but must be from 0 to 10, or left out: change guidance_reach."
+        )
+    if not 0 <= settings.noise_blend <= 1:
+        raise UserError(f"noise_blend is {settings.noise_blend} but must be from 0 to 1: change noise_blend.")
+    if settings.calibration_prompt not in CALIBRATION_PROMPTS:
+        raise UserError(
+            f"calibration_prompt is {settings.calibration_prompt!r} but must be {' or '.join(CALIBRATION_PROMPTS)}: "
+            "change calibration_prompt."
+        )
     if not 1 <= settings.steps <= 1000:
         raise UserError(f"steps is {settings.steps} but must be from 1 to 1000: change steps.")
     unknown = sorted(set(settings.controls) - set(preset.control_weights))

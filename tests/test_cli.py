@@ -9,6 +9,8 @@ import torch
 
 from pipeline_core import media
 from pipeline_core.__main__ import main
+from pipeline_core.dials import dials
+from pipeline_core.models.preset import read_preset
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +112,24 @@ def test_a_seed_repeats_the_result(clip, model_folder, tmp_path):
     assert torch.equal(frames[0], frames[1]) and not torch.equal(frames[0], frames[2])
 
 
+def test_dials_fill_in_what_no_option_gave(clip, model_folder, tmp_path):
+    def settings(*options):
+        out, report = tmp_path / "out.mp4", tmp_path / "report.json"
+        named = ["--model", model_folder, "--steps", "12", "--report", report]
+        assert main([str(a) for a in ("enhance", clip, "-o", out, *named, *options)]) == 0
+        return json.loads(report.read_text())["settings"]
+
+    preset = read_preset(model_folder)
+    turned = dials(0.8, 0.7, preset)
+    told = settings("--realism", "0.8", "--faithfulness", "0.7")
+    assert (told["strength"], told["cfg"], told["noise_blend"]) == (turned.strength, turned.cfg, turned.noise_blend)
+    assert told["strength"] != preset.strength and told["cfg"] != preset.cfg
+    told = settings("--realism", "0.8", "--cfg", "1.5", "--noise-blend", "0.1")
+    assert (told["strength"], told["cfg"], told["noise_blend"]) == (dials(0.8, 0.5, preset).strength, 1.5, 0.1)
+    told = settings("--faithfulness", "0.5")
+    assert (told["strength"], told["cfg"], told["noise_blend"]) == (preset.strength, preset.cfg, 0.0)
+
+
 def test_missing_file(capsys, tmp_path):
     assert "does not exist" in run_bad(capsys, "enhance", tmp_path / "no.mp4", "-o", tmp_path / "out.mp4")
 
@@ -171,14 +191,22 @@ def test_weights_with_nan(capsys, clip, model_folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "option, value", [("--strength", "0"), ("--strength", "1.5"), ("--cfg", "-1"), ("--steps", "0")]
+    "option, value",
+    [
+        ("--strength", "0"),
+        ("--strength", "1.5"),
+        ("--cfg", "-1"),
+        ("--steps", "0"),
+        ("--realism", "1.5"),
+        ("--faithfulness", "-0.1"),
+    ],
 )
 def test_settings_out_of_range(capsys, clip, model_folder, tmp_path, option, value):
     said = run_bad(capsys, "enhance", clip, "-o", tmp_path / "out.mp4", "--model", model_folder, option, value)
     assert option.strip("-") in said
 
 
-def test_a_cancel_leaves_nothing_behind(clip, model_folder, tmp_path, monkeypatch):
+def test_a_cancel_leaves_finished_windows_only(clip, model_folder, tmp_path, monkeypatch):
     from pipeline_core.models.video_model import VideoModel
 
     calls = []
@@ -205,7 +233,9 @@ def test_a_cancel_leaves_nothing_behind(clip, model_folder, tmp_path, monkeypatc
         )
         == 130
     )
-    assert calls and not list(tmp_path.iterdir())
+    assert calls and [p.name for p in tmp_path.iterdir()] == ["out.mp4.windows"]
+    names = sorted(p.name for p in (tmp_path / "out.mp4.windows").iterdir())
+    assert names == ["000000.safetensors", "manifest.json"], "its latent was done, only its decoding was not"
 
 
 def test_the_demo_leaves_everything_it_promises(tmp_path, capsys):

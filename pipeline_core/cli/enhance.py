@@ -1,19 +1,36 @@
 """Enhance a synthetic clip: INPUT.mp4 -o OUTPUT.mp4; what is not given comes from the model's preset."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from .. import media
 from ..conditions.buffers import open_buffers
 from ..conditions.estimators import Estimators, load_estimators
 from ..conditions.stack import parse_controls
+from ..dials import dials
 from ..enhance import prepare
 from ..enhance import run as run_job
 from ..errors import UserError
+from ..longvideo import ChunkFolder
 from ..metrics.report import environment, write_json
 from ..models.loading import load_video_model
-from ..settings import STARTS, EnhanceSettings
+from ..models.preset import Preset
+from ..settings import CALIBRATION_PROMPTS, HANDOVERS, STARTS, EnhanceSettings
 from .files import writable
+
+# Options that are called like the setting they give.
+OPTIONS = (
+    "start",
+    "strength",
+    "cfg",
+    "guidance_reach",
+    "noise_blend",
+    "calibration_prompt",
+    "steps",
+    "seed",
+    "handover",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,12 +43,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompt", help="what the result should look like")
     parser.add_argument("--negative", help="what it should not look like")
     parser.add_argument("--inversion-prompt", help="what the source looks like")
+    parser.add_argument(
+        "--realism",
+        type=float,
+        help="dial from 0 (hardly changed) to 1 (as photoreal as the model can); 0.5 is the preset. The dials set "
+        "strength, cfg and noise blend together; what is given by its own option goes before them",
+    )
+    parser.add_argument(
+        "--faithfulness",
+        type=float,
+        help="dial from 0 (free to differ) to 1 (held to the source); 0.5 is the preset. See --realism",
+    )
     parser.add_argument("--start", choices=STARTS, help="how the noise is made")
-    parser.add_argument("--strength", type=float, help="share of noise in the start, above 0 to 1")
-    parser.add_argument("--cfg", type=float, help="guidance scale, 1 is off")
+    parser.add_argument("--strength", type=float, help="share of noise in the start, above 0 to 1 (goes before a dial)")
+    parser.add_argument("--cfg", type=float, help="guidance scale, 1 is off (goes before a dial)")
+    parser.add_argument(
+        "--guidance-reach",
+        type=float,
+        help="hold guidance back to this share of what the prompt itself changes; 0.25 makes any --cfg safe",
+    )
+    parser.add_argument(
+        "--noise-blend", type=float, help="share of fresh noise in the inverted one, 0 to 1 (goes before a dial)"
+    )
+    parser.add_argument(
+        "--calibration-prompt",
+        choices=CALIBRATION_PROMPTS,
+        help="with --start calibration: hold the prediction under this prompt to the source; positive is as "
+        "published and keeps its colours, inversion keeps layout without look",
+    )
     parser.add_argument("--steps", type=int, help="model steps of one pass")
     parser.add_argument("--controls", help='weights such as "edge=1,depth=1,seg=0.5", or "none"')
     parser.add_argument("--seed", type=int, default=0, help="seed of the random noise")
+    parser.add_argument("--handover", choices=HANDOVERS, help="what a window gets from the one before; default: none")
+    parser.add_argument("--keep-windows", action="store_true", help="keep OUTPUT.windows once the output is whole")
     parser.add_argument("--report", type=Path, help="write what was done as JSON")
 
 
@@ -42,23 +86,31 @@ def run(options: argparse.Namespace) -> None:
         writable(options.report, "the report")
     if options.output.exists() and options.output.samefile(options.input):
         raise UserError(f"The output {options.output} is the input itself: change -o.")
-    settings = EnhanceSettings(
-        prompt=options.prompt,
-        negative_prompt=options.negative,
-        inversion_prompt=options.inversion_prompt,
-        start=options.start,
-        strength=options.strength,
-        cfg=options.cfg,
-        steps=options.steps,
-        controls=parse_controls(options.controls) if options.controls else None,
-        seed=options.seed,
-    )
     buffers = find_buffers(options.input, options.buffers)
     estimators = load_estimators(options.depth_model, options.segmentation_model)
     model = load_video_model(options.model)
-    report = enhance_file(options.input, options.output, info, model, settings, buffers, estimators)
+    settings = told_settings(options, model.preset)
+    keep = options.keep_windows
+    report = enhance_file(options.input, options.output, info, model, settings, buffers, estimators, keep)
     if options.report:
         write_json(options.report, report)
+
+
+def told_settings(options: argparse.Namespace, preset: Preset) -> EnhanceSettings:
+    """What the options say; the dials fill in what they set and no option gave."""
+    told = {
+        "prompt": options.prompt,
+        "negative_prompt": options.negative,
+        "inversion_prompt": options.inversion_prompt,
+        "controls": parse_controls(options.controls) if options.controls else None,
+        **{name: getattr(options, name) for name in OPTIONS},
+    }
+    told = {name: value for name, value in told.items() if value is not None}
+    if options.realism is None and options.faithfulness is None:
+        return EnhanceSettings(**told)
+    middle = {"realism": 0.5, "faithfulness": 0.5}
+    given = {name: getattr(options, name) for name in middle if getattr(options, name) is not None}
+    return replace(dials(**middle | given, preset=preset), **told)
 
 
 def find_buffers(clip: Path, folder: Path | None):
@@ -70,9 +122,20 @@ def find_buffers(clip: Path, folder: Path | None):
 
 
 def enhance_file(
-    source: Path, target: Path, info, model, settings: EnhanceSettings, buffers, estimators: Estimators = Estimators()
+    source: Path,
+    target: Path,
+    info,
+    model,
+    settings: EnhanceSettings,
+    buffers,
+    estimators: Estimators = Estimators(),
+    keep_windows: bool = False,
 ) -> dict:
-    """Stream a file through the job with a progress bar; returns the report as plain data."""
+    """Stream a file through the job with a progress bar; returns the report as plain data.
+
+    Finished windows rest in the folder TARGET.windows until the target is whole, or for good with keep_windows: run
+    again after a kill or a cancel, and with the same source and settings, the job goes on from there.
+    """
     from tqdm import tqdm
 
     size = (info.height, info.width)
@@ -84,6 +147,10 @@ def enhance_file(
         f"{info.frames} frames of {info.width}x{info.height} in {len(plan['windows'])} windows of "
         f"{plan['window']} frames, {plan['compute_factor']:.2f} x the frames computed"
     )
+    chunks = ChunkFolder(target.with_name(f"{target.name}.windows"), {"input": str(source), **job.report.to_dict()})
+    if chunks.found:
+        print(f"{chunks.found} windows of an earlier run are there; those of the same source and settings are kept")
+        media.remove_unfinished(target)
     bar = tqdm(total=1, desc="enhance", unit="step", dynamic_ncols=True)
 
     def progress(done: int, total: int) -> None:
@@ -91,8 +158,10 @@ def enhance_file(
         bar.update(done - bar.n)
 
     with bar, media.VideoWriter(target, info.fps, (info.height, info.width)) as out:
-        for frame in run_job(job, media.read_frames(source), progress):
+        for frame in run_job(job, media.read_frames(source), progress, chunks):
             out.write(frame)
+    if not keep_windows:
+        chunks.remove()
     return {
         "input": str(source),
         "output": str(target),

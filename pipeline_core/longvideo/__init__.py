@@ -1,6 +1,20 @@
-"""Clips longer than the model's window: which windows, and how their frames are put together."""
+"""Clips longer than the model's window: which windows, what they hand on, and how their frames are put together."""
 
+from .chunks import ChunkFolder
+from .fused import fused
+from .handover import HandOver, with_handover
 from .plan import Window, plan_windows
 from .stitch import blend_windows
+from .stream import Finished, enhance_stream
 
-__all__ = ["Window", "blend_windows", "plan_windows"]
+__all__ = [
+    "ChunkFolder",
+    "Finished",
+    "HandOver",
+    "Window",
+    "blend_windows",
+    "enhance_stream",
+    "fused",
+    "plan_windows",
+    "with_handover",
+]

@@ -3,6 +3,9 @@
 Latent frame k of a causal video VAE stands for pixel frame k * temporal_ratio, the last one it covers.
 """
 
+from collections.abc import Iterator
+from itertools import islice
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,18 +16,19 @@ MIN_SEEN = 0.5  # of a frame: InsV2V's mask threshold
 MIN_HITS = 0.15  # of a cell's pixels: where the picture grows, points of the earlier frame hit only some of them
 
 
-def track(forward: Tensor, first: int, last: int) -> Tensor:
-    """Where the pixels of frame `first` have gone by frame `last` >= first: displacement (H, W, 2), NaN where lost.
+def tracks(forward: Tensor, first: int) -> Iterator[Tensor]:
+    """Where the pixels of frame `first` have gone by that frame and every later one: (H, W, 2), NaN where lost.
 
     forward (T, H, W, 2): flow (dx, dy) in pixels from each frame to the next, NaN where undefined. The flows are
     followed from frame to frame, bilinear in between.
     """
     H, W = forward.shape[1:3]
     start = _grid(H, W, forward.device)
-    position = start.clone()
-    for t in range(first, last):
-        position = position + _fetch(forward[t].movedim(-1, 0)[None], position[None])[0].movedim(0, -1)
-    return torch.where(_inside(position, H, W)[..., None], position - start, torch.nan)
+    position = start
+    for motion in (*forward[first:].float(), None):
+        yield torch.where(_inside(position, H, W)[..., None], position - start, torch.nan)
+        if motion is not None:
+            position = position + _fetch(motion.movedim(-1, 0)[None], position[None])[0].movedim(0, -1)
 
 
 def latent_flow(forward: Tensor, temporal_ratio: int, size: tuple[int, int], shared: slice) -> Tensor:
@@ -37,15 +41,17 @@ def latent_flow(forward: Tensor, temporal_ratio: int, size: tuple[int, int], sha
     """
     frames = 1 + (len(forward) - 1) // temporal_ratio
     targets = range(frames)[shared]
-    rows = []
-    for q in range(frames):
-        row = []
-        for r in targets:
-            low, high = (temporal_ratio * k for k in sorted((q, r)))
-            moved = track(forward.float(), low, high)
-            row.append(_to_cells(moved if q <= r else _turned(moved), size))
-        rows.append(torch.stack(row))
-    return torch.stack(rows)
+    flow = torch.full((frames, len(targets), *size, 2), torch.nan, device=forward.device)
+    for q in range(targets.start):
+        for k, moved in enumerate(islice(tracks(forward[:-1], q * temporal_ratio), 0, None, temporal_ratio), q):
+            if k in targets:
+                flow[q, k - targets.start] = _to_cells(moved, size)
+    for r in targets:
+        for k, moved in enumerate(islice(tracks(forward[:-1], r * temporal_ratio), 0, None, temporal_ratio), r):
+            flow[k, r - targets.start] = _to_cells(_turned(moved), size)
+            if k in targets:
+                flow[r, k - targets.start] = _to_cells(moved, size)
+    return flow
 
 
 def carry_along(residual: Tensor, flow: Tensor) -> Tensor:

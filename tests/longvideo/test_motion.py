@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline_core.longvideo.motion import carry_along, latent_flow, track
+from pipeline_core.longvideo.motion import carry_along, latent_flow, tracks
 from pipeline_core.metrics.temporal import warp_back
 from pipeline_core.world import make_scene, render
 
@@ -34,7 +34,7 @@ def test_zooming_follows_the_formula_both_ways():
     centre = torch.tensor([(W - 1) / 2, (H - 1) / 2])
     away = torch.stack([x, y], -1) - centre
     forward = (0.02 * away).expand(T, H, W, 2)
-    gone = track(forward, 0, 8)
+    gone = list(tracks(forward, 0))[8]
     known = ~gone.isnan().any(-1)
     assert torch.allclose(gone[known], ((1.02**8 - 1) * away)[known], atol=1e-3)
     flow = latent_flow(forward, RATIO, SIZE, slice(1, 2))

@@ -1,0 +1,58 @@
+"""A clip of any length through a model of a fixed one: frames in, frames out, a window's worth held at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .handover import HandOver
+from .plan import Window, shared_latent_frames
+from .stitch import blend_windows, window_clips
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """A window that is done: its clean latent and the noise it started from, (B, C, t, h, w) each.
+
+    entry: what to report of it, plain values. key: what it was made from, as hex.
+    """
+
+    latent: Tensor
+    noise: Tensor
+    entry: dict
+    key: str = ""
+
+
+# (index, the window's source frames (T, H, W, 3), the window before or None) -> the window, done
+EnhanceWindow = Callable[[int, Tensor, "Finished | None"], Finished]
+# the window, done -> its frames (T, H, W, 3)
+DecodeWindow = Callable[[Finished], Tensor]
+
+
+def enhance_stream(
+    frames: Iterable[Tensor], windows: list[Window], enhance_window: EnhanceWindow, decode_window: DecodeWindow
+) -> Iterator[Tensor]:
+    """Enhance a stream of frames (H, W, 3) window by window; yields as many finished frames in order.
+
+    windows: as `plan_windows` gives them for the number of frames. Memory does not grow with the clip: held are one
+    window of the source, one of the result, and the latent of the one before, which is handed on as it is, never
+    through the VAE.
+    """
+
+    def clips() -> Iterator[Tensor]:
+        before = None
+        for index, clip in enumerate(window_clips(frames, windows)):
+            before = enhance_window(index, clip, before)
+            yield decode_window(before)
+
+    yield from blend_windows(clips(), windows)
+
+
+def hand_over(before: Finished, earlier: Window, later: Window, temporal_ratio: int) -> HandOver | None:
+    """What `later` gets from the window before it; None where they share no latent frame behind the lead-in."""
+    ours, theirs = shared_latent_frames(earlier, later, temporal_ratio)
+    if ours.start >= ours.stop:
+        return None
+    return HandOver(before.latent[:, :, ours], before.noise[:, :, ours], theirs.start)
