@@ -1,0 +1,63 @@
+"""The metrics command on real files: what it writes beside the JSON, and one sentence for everything that is wrong."""
+
+import csv
+import json
+
+import pytest
+import torch
+
+from pipeline_core.__main__ import main
+from pipeline_core.conditions.buffers import write_buffers
+from pipeline_core.media import write_clip
+from pipeline_core.world import make_scene, render_styles
+
+T = 5
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    drive = render_styles(make_scene(4), T, (32, 48), ("synthetic", "photoreal"))
+    write_clip(folder / "drive.mp4", drive["synthetic"].rgb, 10)
+    write_clip(folder / "twin.mp4", drive["photoreal"].rgb, 10)
+    write_buffers(folder / "drive_buffers", folder / "drive.mp4", drive["synthetic"])
+    write_buffers(folder / "found", folder / "twin.mp4", drive["synthetic"])
+    return folder
+
+
+def test_json_csv_and_report_folder(clips, segmentation_folder, tmp_path, capsys):
+    asked = ["metrics", clips / "drive.mp4", clips / "twin.mp4", "--reference", clips / "twin.mp4", "--seams", "2, 4",
+             "--segmentation-model", segmentation_folder, "--output-buffers", clips / "found",
+             "--json", tmp_path / "m.json", "--report", tmp_path / "report"]  # fmt: skip
+    assert main([str(a) for a in asked]) == 0
+    report = json.loads((tmp_path / "m.json").read_text())
+    assert json.loads((tmp_path / "report" / "report.json").read_text()) == report
+    rows = {(row["section"], row["figure"]): row for row in csv.DictReader((tmp_path / "m.csv").open())}
+    assert float(rows["time", "mamse"]["value"]) == report["figures"]["time"]["mamse"]["value"] > 0
+    assert "2 seams" in rows["time", "mamse"]["value note"] and rows["to the source", "lpips"]["value"] == ""
+    assert report["figures"]["objects"]["objects_lost"]["value"] == 0
+    assert report["figures"]["to the source"]["mask_recall"]["value"] is not None
+    assert len(list(csv.DictReader((tmp_path / "m_frames.csv").open()))) == T
+    said = capsys.readouterr().out
+    assert "objects_lost" in said and str(tmp_path / "report") in said
+    assert (tmp_path / "report" / "plots.png").is_file()
+
+
+@pytest.mark.parametrize("wrong, word", [
+    (["--seams", "two"], "--seams"), (["--seams", "0"], "from 1"), (["--lpips", "none.safetensors"], "LPIPS"),
+    (["--vision-model", "."], "config.json"), (["--output-buffers", "BUFFERS"], "another clip"),
+    (["--report", "none/report"], "--report"), (["--json", "none/m.json"], "folder"),
+])  # fmt: skip
+def test_wrong_options_are_one_sentence(clips, tmp_path, monkeypatch, capsys, wrong, word):
+    monkeypatch.chdir(tmp_path)
+    wrong = [str(clips / "drive_buffers") if part == "BUFFERS" else part for part in wrong]
+    assert main(["metrics", str(clips / "drive.mp4"), str(clips / "twin.mp4"), *wrong]) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(said) == 1 and word in said[0] and list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_clip_says_so(clips, capsys):
+    broken = clips / "broken.mp4"
+    broken.write_bytes(torch.zeros(100, dtype=torch.uint8).numpy().tobytes())
+    assert main(["metrics", str(clips / "drive.mp4"), str(broken)]) == 2
+    assert "broken.mp4" in capsys.readouterr().err
