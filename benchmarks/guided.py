@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from benchmarks.embedded import KINDS, SIZE, RenderedBuffers, mean, tuned
+from benchmarks.embedded import KINDS, SIZE, mean, tuned
 from pipeline_core.conditions.estimators import Estimators
 from pipeline_core.conditions.maps import clip_disparity_limits, window_maps
 from pipeline_core.conditions.stack import normalise_weights
@@ -26,7 +26,7 @@ from pipeline_core.metrics.structure import EdgeF1
 from pipeline_core.models.loading import load_video_model
 from pipeline_core.models.video_model import VideoModel
 from pipeline_core.settings import EnhanceSettings, resolve
-from pipeline_core.world import make_scene, render_styles
+from pipeline_core.world import RenderedBuffers, make_scene, render_styles
 from pipeline_core.world.scene import Scene
 
 EDGE_STRIDE = 2  # edge F1 on every second frame: neighbours say the same, and Canny is the dearest figure

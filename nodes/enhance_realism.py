@@ -105,7 +105,7 @@ class EnhanceRealism(io.ComfyNode):
         if device.type != "cpu":
             comfy.model_management.unload_all_models()  # the job's networks are not in ComfyUI's books: make room
         network = load_video_model(model_folder(model), device)
-        settings = dials(realism, faithfulness, network.preset, {"edge", *maps})
+        settings = dials(realism, faithfulness, network.preset)
         settings = replace(settings, prompt=prompt.strip() or None, seed=seed, steps=steps or None)
         result, report = enhance(
             frames, network, settings, progress=progress_bar(), maps=maps, description=description or ""

@@ -92,3 +92,42 @@ def test_maps_are_resized_with_the_frames(model):
 def test_maps_that_do_not_fit_are_refused_by_name(model, name, values):
     with pytest.raises(UserError, match=f"The {name} map"):
         enhance(torch.rand(5, 32, 48, 3), model, maps={name: values})
+
+
+@pytest.fixture(scope="module")
+def short(model):
+    frames = torch.rand(5, 32, 48, 3, generator=torch.Generator().manual_seed(1))
+    base = EnhanceSettings(steps=6, prompt="day", inversion_prompt="a render", negative_prompt="night")
+    return lambda **changes: enhance(frames, model, replace(base, **changes))[0]
+
+
+def test_no_reach_is_no_guidance_and_an_endless_one_is_plain_cfg(short):
+    plain, guided = short(cfg=1.0), short(cfg=6.0)
+    assert float((plain - guided).abs().max()) > 1e-3
+    torch.testing.assert_close(short(cfg=6.0, guidance_reach=0.0), plain, rtol=0, atol=1e-5)
+    held = short(cfg=6.0, guidance_reach=0.2)
+    assert 1e-5 < float((held - plain).norm()) < float((guided - plain).norm())
+
+
+def test_all_fresh_noise_in_an_inversion_is_sdedit(short):
+    """Euler retraces with DDIM, so nothing of the inversion is left but its solver."""
+    blended = short(method="euler", strength=0.8, noise_blend=1.0)
+    torch.testing.assert_close(blended, short(start="sdedit", solver="ddim", strength=0.8), rtol=0, atol=1e-5)
+    kept, half = short(method="euler", strength=0.8), short(method="euler", strength=0.8, noise_blend=0.3)
+    assert 1e-4 < float((half - kept).norm()) < float((blended - kept).norm())
+
+
+def test_calibration_can_judge_by_the_sources_own_prompt(short):
+    told = {"start": "calibration", "strength": 0.7}
+    published, free = short(**told), short(**told, calibration_prompt="inversion")
+    assert float((published - free).abs().max()) > 1e-5
+    same = {**told, "inversion_prompt": "day"}
+    torch.testing.assert_close(short(**same, calibration_prompt="inversion"), short(**same), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name, value", [("guidance_reach", -1.0), ("noise_blend", 1.5), ("calibration_prompt", "negative")]
+)
+def test_a_setting_out_of_range_is_named(short, name, value):
+    with pytest.raises(UserError, match=f"change {name}"):
+        short(**{name: value})
