@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--depth-model", type=Path, help="transformers folder; compares the depth of both clips")
     parser.add_argument("--segmentation-model", type=Path, help="transformers folder; compares the masks of both clips")
     parser.add_argument("--vision-model", type=Path, help="DINOv2 or CLIP folder; compares what objects look like")
+    parser.add_argument("--real", type=Path, help="folder of real pictures or clips to measure the distance to")
     parser.add_argument("--blur", action="store_true", help="measure blur SSIM too; minutes per frame at 1080p")
     parser.add_argument("--json", type=Path, help="write the figures as JSON, and as CSV beside it, also per frame")
     parser.add_argument("--report", type=Path, help="folder for JSON, CSV, plots, worst frames, side-by-side pictures")
@@ -36,11 +37,14 @@ def run(options: argparse.Namespace) -> None:
         writable(options.json, "the figures")
     if options.report and not options.report.parent.is_dir():
         raise UserError(f"The folder {options.report.parent} for the report does not exist: change --report.")
+    if options.real and not options.vision_model:
+        raise UserError("Real frames came without a feature network: add --vision-model.")
     extras = Extras(
         lpips=options.lpips,
         blur=options.blur,
         estimators=load_estimators(options.depth_model, options.segmentation_model),
         encoder=load_encoder(options.vision_model) if options.vision_model else None,
+        real=options.real,
         output_buffers=open_buffers(options.output_buffers, options.output) if options.output_buffers else None,
         seams=parse_seams(options.seams),
     )

@@ -14,6 +14,7 @@ from ..conditions.segmentation import CARLA_TAGS, TAG, VEHICLE_TAGS
 from .agreement import DepthRMSE, MaskIoU
 from .base import Figure
 from .blur import BlurSSIM
+from .distribution import RealDistance, real_frames
 from .features import Encode, FrameConsistency, ObjectAlignment
 from .fidelity import MSSSIM, PSNR, SSIM, LowFrequencyError
 from .frequency import SpatialFrequency
@@ -37,7 +38,8 @@ class Extras:
 
     lpips: local weights file (see `lpips`); blur: measure blur SSIM, which is slow; estimators: depth and
     segmentation models, run on source and output alike; encoder: a feature network (`encoder.load_encoder`, or any of
-    that form), for object alignment and frame consistency; output_buffers: masks that a detector found in the output,
+    that form), for object alignment and frame consistency; real: a clip, or a folder of pictures and clips, of real
+    frames, for the distances to them (needs the encoder); output_buffers: masks that a detector found in the output,
     for objects lost or invented; seams: frame numbers at which windows begin.
     """
 
@@ -45,6 +47,7 @@ class Extras:
     blur: bool = False
     estimators: Estimators = field(default_factory=Estimators)
     encoder: Encode | None = None
+    real: str | os.PathLike | None = None
     output_buffers: Buffers | None = None
     seams: tuple[int, ...] = ()
 
@@ -71,6 +74,10 @@ class Suite:
         self._blur, self._depth, self._masks, self._true_masks = BlurSSIM(), DepthRMSE(), MaskIoU(), MaskIoU()
         self._motion, self._seams = FlowError(), SeamError(extras.seams)
         self._aligned, self._consistent = ObjectAlignment(extras.encoder), FrameConsistency(extras.encoder)
+        self._has_real = extras.encoder is not None and extras.real is not None
+        self._real = RealDistance(extras.encoder)
+        for chunk in real_frames(extras.real) if self._has_real else ():
+            self._real.update_real(chunk)
         self._realism = Realism(critic) if critic else None
         self._lamps = LampColours(buffers.lights if buffers else [])
         self._vehicles = ObjectColours("vehicles", VEHICLE_TAGS, names=_colour_names(buffers))
@@ -98,6 +105,8 @@ class Suite:
         self._lamps.update(made)
         if self._extras.encoder is not None:
             self._consistent.update(made)
+            if self._has_real:
+                self._real.update(made)
             if self._has_objects:
                 maps = self._buffers.classes(start, stop), self._buffers.instances(start, stop)
                 self._aligned.update(made, given, *maps)
@@ -160,6 +169,8 @@ class Suite:
         }
         if self._realism:
             sections["realism"] = self._realism.compute()
+        without = None if self._has_real else unseen or "no real frames were given"
+        sections["realism"] = {**sections["realism"], **_figures([self._real], without)}
         if self._extras.lpips is None:
             for section in ("to the source", "to the reference"):
                 sections[section]["lpips"] = Figure(None, "", "lower", "no LPIPS weights were given")

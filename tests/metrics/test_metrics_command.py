@@ -46,6 +46,7 @@ def test_json_csv_and_report_folder(clips, segmentation_folder, tmp_path, capsys
 @pytest.mark.parametrize("wrong, word", [
     (["--seams", "two"], "--seams"), (["--seams", "0"], "from 1"), (["--lpips", "none.safetensors"], "LPIPS"),
     (["--vision-model", "."], "config.json"), (["--output-buffers", "BUFFERS"], "another clip"),
+    (["--real", "."], "--vision-model"),
     (["--report", "none/report"], "--report"), (["--json", "none/m.json"], "folder"),
 ])  # fmt: skip
 def test_wrong_options_are_one_sentence(clips, tmp_path, monkeypatch, capsys, wrong, word):

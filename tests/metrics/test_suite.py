@@ -113,7 +113,7 @@ def test_models_are_run_on_both_clips():
     assert other["depth_si_rmse"] > 1e-3 and other["mask_miou"] < 1 and other["mask_miou_to_buffers"] is None
 
 
-def test_a_feature_network_is_asked_about_objects_and_frames(drive):
+def test_a_feature_network_is_asked_about_objects_and_frames(drive, tmp_path):
     source = drive["synthetic"]
     encode = lambda frames: frames.mean((1, 2))  # noqa: E731
     output = (0.5 * source.rgb + torch.tensor([0.4, 0.0, 0.0])).clamp(0, 1)
@@ -128,6 +128,12 @@ def test_a_feature_network_is_asked_about_objects_and_frames(drive):
             assert made == (None if figure.value is None else pytest.approx(figure.value, rel=1e-5))
     assert values(report, "objects")["alignment"] < 0.999 and len(report["frames"]["objects"]["alignment"]) == T
     without = compare_frames(source.rgb, output, extras=Extras(encoder=encode))["figures"]
+    assert "real frames" in without["realism"]["real_kid"]["note"]
+    write_clip(tmp_path / "real.mp4", drive["photoreal"].rgb, 10)
+    extras = Extras(encoder=encode, real=tmp_path / "real.mp4")
+    near, far = (compare_frames(c, c, extras=extras)["figures"]["realism"] for c in (drive["photoreal"].rgb, output))
+    assert near["real_frechet"]["value"] < 0.1 * far["real_frechet"]["value"]
+    assert near["real_kid"]["value"] < 0.1 * far["real_kid"]["value"]
     assert without["objects"]["alignment"]["value"] is None and "buffers" in without["objects"]["alignment"]["note"]
     assert without["time"]["frame_consistency"]["value"] > 0.9
 

@@ -1,0 +1,125 @@
+"""Distance of a clip's frames to a set of real frames as a feature network sees them: Frechet distance and KID."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .. import media
+from ..errors import UserError
+from .base import Figure, check_frames
+from .features import Encode
+from .realism import FeatureStatistics, frechet_distance
+
+_KEPT = 2048  # feature vectors kept on each side for KID
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+def kernel_distance(x: Tensor, y: Tensor) -> float:
+    """KID of Binkowski et al. 2018, section 4: unbiased MMD^2 with the kernel k(a, b) = (a.b / D + 1)^3.
+
+    x (N, D), y (M, D), N and M at least 2. 0 in expectation for one distribution, so small values may be negative.
+    Over all pairs at once, where other programs average over random subsets: the same expectation, less noise.
+    """
+    x, y = x.double(), y.double()
+    n, m, d = len(x), len(y), x.shape[1]
+    xx, yy, xy = (((a @ b.T) / d + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
+    own = (xx.sum() - xx.trace()) / (n * (n - 1)) + (yy.sum() - yy.trace()) / (m * (m - 1))
+    return float(own - 2 * xy.mean())
+
+
+class RealDistance:
+    """`real_frechet` and `real_kid`: distances of the output's frames to real frames, in a feature network's space.
+
+    With Inception's pool features `real_frechet` is FID; with DINOv2 or CLIP it is its modern relative, and numbers
+    compare only with ones of the same network and the same real frames. KID is taken over at most 2048 frames a side,
+    evenly drawn with a fixed seed, so memory stays constant.
+    """
+
+    def __init__(self, encode: Encode) -> None:
+        self._encode = encode
+        self._statistics = [FeatureStatistics(), FeatureStatistics()]
+        self._kept: list[list[Tensor]] = [[], []]
+        self._draw = [torch.Generator().manual_seed(side) for side in (0, 1)]
+        self._frames = 0
+
+    def update(self, output: Tensor) -> None:
+        """output (T, H, W, 3) in [0, 1]."""
+        self._add(0, check_frames(output, "output", self._frames))
+        self._frames += len(output)
+
+    def update_real(self, real: Tensor) -> None:
+        """Real frames (T, H, W, 3) in [0, 1] of any size, as many as wanted."""
+        self._add(1, check_frames(real, "real frames"))
+
+    def _add(self, side: int, frames: Tensor) -> None:
+        if len(frames) == 0:
+            return
+        with torch.no_grad():
+            features = self._encode(frames).float().cpu()
+        for i, feature in enumerate(features, self._statistics[side].count):
+            if len(self._kept[side]) < _KEPT:
+                self._kept[side].append(feature)
+            else:  # reservoir sampling (Vitter 1985): every frame so far is kept with the same chance
+                place = int(torch.randint(i + 1, (), generator=self._draw[side]))
+                if place < _KEPT:
+                    self._kept[side][place] = feature
+        self._statistics[side].update(features)
+
+    def compute(self) -> dict[str, Figure]:
+        a, b = self._statistics
+        if min(a.count, b.count) < 2:
+            note = "no real frames were given" if b.count == 0 else "needs at least two frames on each side"
+            return {name: Figure(None, "", "lower", note) for name in ("real_frechet", "real_kid")}
+        note = f"{a.count} and {b.count} frames, {len(a.mean)} features"
+        biased = ", fewer frames than features, which biases it upwards" if min(a.count, b.count) <= len(a.mean) else ""
+        frechet = frechet_distance(a.mean, a.covariance, b.mean, b.covariance)
+        kid = kernel_distance(*(torch.stack(kept) for kept in self._kept))
+        return {
+            "real_frechet": Figure(frechet, "", "lower", note + biased),
+            "real_kid": Figure(kid, "", "lower", note),
+        }
+
+
+def real_frames(path: str | os.PathLike, chunk: int = 16) -> Iterator[Tensor]:
+    """Real frames as chunks (T, H, W, 3) in [0, 1]: a clip, or a folder of pictures (PNG, JPEG, WebP) and clips.
+
+    A chunk holds frames of one size. UserError where there is nothing of that kind.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        yield from _joined(media.read_frames(path), chunk)
+        return
+    pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in _PICTURES)
+    clips = sorted(p for p in path.iterdir() if p.suffix.lower() in (".mp4", ".mov", ".mkv", ".webm", ".avi"))
+    if not pictures and not clips:
+        raise UserError(f"{path} holds no PNG, JPEG or WebP picture and no video: give a folder of real frames.")
+    yield from _joined((_picture(p) for p in pictures), chunk)
+    for clip in clips:
+        yield from _joined(media.read_frames(clip), chunk)
+
+
+def _picture(path: Path) -> Tensor:
+    import numpy as np
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return torch.from_numpy(np.array(image.convert("RGB")))
+    except OSError as error:
+        raise UserError(f"The picture {path} cannot be read: remove it or save it again.") from error
+
+
+def _joined(frames: Iterator[Tensor], chunk: int) -> Iterator[Tensor]:
+    held: list[Tensor] = []
+    for frame in frames:
+        if held and (len(held) == chunk or frame.shape != held[0].shape):
+            yield torch.stack(held).float() / 255
+            held = []
+        held.append(frame)
+    if held:
+        yield torch.stack(held).float() / 255
