@@ -202,7 +202,7 @@ def test_enhance_realism_is_the_cores_job(server):
     (found,) = images(outputs, file)
     clip, made = drive(21, (96, 160))
     model = load_video_model()
-    settings = dials(0.5, 0.5, model.preset, CONTROLS)
+    settings = dials(0.5, 0.5, model.preset)
     settings = replace(resolve(settings, model.preset, clip.scene["description"]), steps=6)
     wanted, _ = enhance(clip.rgb, model, settings, maps=made)
     assert found.shape == clip.rgb.shape and float((found - wanted).abs().max()) < 1e-3
