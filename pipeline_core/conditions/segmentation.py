@@ -54,9 +54,19 @@ _CITYSCAPES = {
     "road line": (128, 64, 128), "ground": (81, 0, 81), "bridge": (150, 100, 100), "rail track": (230, 150, 140),
     "guard rail": (180, 165, 180), "dynamic": (111, 74, 0), "static": (0, 0, 0), "other": (0, 0, 0), "water": (0, 0, 0),
 }  # fmt: skip
+# ADE20K's colours, as the segmentation ControlNets were trained with, of the class that comes nearest.
+_ADE20K = {
+    "road": (140, 140, 140), "sidewalk": (235, 255, 7), "building": (180, 120, 120), "wall": (120, 120, 120),
+    "fence": (255, 184, 6), "pole": (51, 0, 255), "traffic light": (41, 0, 255), "traffic sign": (255, 5, 153),
+    "vegetation": (4, 200, 3), "terrain": (4, 250, 7), "sky": (6, 230, 230), "pedestrian": (150, 5, 61),
+    "rider": (150, 5, 61), "car": (0, 102, 200), "truck": (255, 0, 20), "bus": (255, 0, 245), "train": (255, 0, 245),
+    "motorcycle": (163, 0, 255), "bicycle": (255, 245, 0), "water": (61, 230, 250), "road line": (140, 140, 140),
+    "ground": (120, 120, 70), "bridge": (255, 82, 0), "rail track": (120, 120, 70), "guard rail": (255, 61, 6),
+}  # fmt: skip
 PALETTES = {
     "carla": {tag: colour for tag, (_, colour) in CARLA_TAGS.items()},
     "cityscapes": {tag: _CITYSCAPES.get(name, colour) for tag, (name, colour) in CARLA_TAGS.items()},
+    "ade20k": {tag: _ADE20K.get(name, (0, 0, 0)) for tag, (name, _) in CARLA_TAGS.items()},
 }
 
 
@@ -64,7 +74,8 @@ def segmentation_map(classes: Tensor, palette: str = "carla") -> Tensor:
     """Paint class ids: (T, H, W) integers to (T, H, W, 3) float32 R'G'B' in [0, 1].
 
     `palette` "carla": CARLA's tags in CARLA's colours, which for tags 1 to 19 are Cityscapes' colours; "cityscapes":
-    Cityscapes' colours for all of them, black where it has no such class.
+    Cityscapes' colours for all of them, black where it has no such class; "ade20k": the colours of ADE20K's 150 classes
+    for what comes nearest (signboard for signs, tree for vegetation, minibike for motorcycles, bus for trains).
     Raises UserError for an unknown palette, a tag outside it, and classes that are no integers.
     """
     if palette not in PALETTES:

@@ -93,3 +93,22 @@ def test_colours_become_classes_again():
         classes_of_colours(0.5 * painted + 0.2)
     with pytest.raises(UserError, match="rainbow"):
         classes_of_colours(painted, "rainbow")
+
+
+# Rows of the published ADE20K table: class number from 0, name, colour.
+ADE20K = """0 wall 120 120 120; 1 building 180 120 120; 2 sky 6 230 230; 4 tree 4 200 3; 6 road 140 140 140;
+9 grass 4 250 7; 11 sidewalk 235 255 7; 12 person 150 5 61; 13 earth 120 120 70; 20 car 0 102 200; 21 water 61 230 250;
+32 fence 255 184 6; 38 railing 255 61 6; 43 signboard 255 5 153;
+61 bridge 255 82 0; 80 bus 255 0 245; 83 truck 255 0 20; 93 pole 51 0 255;
+116 minibike 163 0 255; 127 bicycle 255 245 0; 136 traffic-light 41 0 255"""
+
+
+def test_ade20k_colours_are_those_of_its_own_classes():
+    published = {row.split()[1]: [int(v) for v in row.split()[2:]] for row in ADE20K.replace("\n", " ").split(";")}
+    painted = (segmentation_map(torch.arange(29).view(1, 1, -1), "ade20k")[0, 0] * 255).round().int().tolist()
+    ours = {"traffic light": "traffic-light", "traffic sign": "signboard", "vegetation": "tree", "terrain": "grass",
+            "pedestrian": "person", "rider": "person", "motorcycle": "minibike", "train": "bus", "road line": "road",
+            "ground": "earth", "rail track": "earth", "guard rail": "railing"}  # fmt: skip
+    for tag, (name, _) in CARLA_TAGS.items():
+        assert painted[tag] == published.get(ours.get(name, name), [0, 0, 0]), name
+    assert sum(colour == [0, 0, 0] for colour in painted) == 4

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from pipeline_core.__main__ import main
-from pipeline_core.conditions.buffers import write_buffers
+from pipeline_core.conditions.buffers import open_buffers, write_buffers
 from pipeline_core.media import write_clip
 from pipeline_core.world import make_scene, render_styles
 
@@ -62,3 +62,33 @@ def test_a_file_that_is_no_clip_says_so(clips, capsys):
     broken.write_bytes(torch.zeros(100, dtype=torch.uint8).numpy().tobytes())
     assert main(["metrics", str(clips / "drive.mp4"), str(broken)]) == 2
     assert "broken.mp4" in capsys.readouterr().err
+
+
+def test_several_runs_side_by_side(clips, tmp_path, capsys):
+    for name, output in (("same", "twin.mp4"), ("other", "drive.mp4")):
+        asked = ["metrics", clips / "drive.mp4", clips / output, "--reference", clips / "twin.mp4"]
+        assert main([str(a) for a in [*asked, "--json", tmp_path / f"{name}.json"]]) == 0
+    capsys.readouterr()
+    reports = [str(tmp_path / f"{name}.json") for name in ("same", "other")]
+    assert main(["runs", *reports, "--csv", str(tmp_path / "runs.csv"), "--plots", str(tmp_path / "runs.png")]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    ssim = next(line for line in lines[lines.index(["to", "the", "reference"]) :] if line[0] == "ssim")
+    assert lines[0] == ["figure", "unit", "same", "other"] and ssim[1:3] == ["1", "*"] and float(ssim[3]) < 1
+    assert float(next(csv.DictReader((tmp_path / "runs.csv").open()))["same"]) < 100
+    assert (tmp_path / "runs.png").read_bytes()[:4] == b"\x89PNG"
+    (tmp_path / "list.json").write_text("[1]")
+    for bad in ("none.json", "list.json", "runs.csv"):
+        assert main(["runs", str(tmp_path / bad)]) == 2
+        assert bad in capsys.readouterr().err
+
+
+def test_pictures_become_buffers(clips, tmp_path, capsys):
+    clip, pictures = tmp_path / "drive.mp4", clips / "drive_buffers"
+    clip.write_bytes((clips / "drive.mp4").read_bytes())
+    asked = ["buffers", clip, "--depth", pictures / "depth", "--instance", pictures / "instance"]
+    assert main([str(a) for a in asked]) == 0
+    assert "depth, semantic, instance of 5 frames" in capsys.readouterr().out
+    made, original = (open_buffers(folder, clip) for folder in (tmp_path / "drive_buffers", pictures))
+    assert torch.equal(made.depth(), original.depth()) and torch.equal(made.instances(), original.instances())
+    assert main(["buffers", str(clip)]) == 2 and "at least one" in capsys.readouterr().err
+    assert main(["buffers", str(tmp_path / "none.mp4"), "--depth", str(pictures / "depth")]) == 2

@@ -1,0 +1,46 @@
+"""Compare the JSON reports of several runs: one column per run, the best value of every figure marked."""
+
+import argparse
+import json
+from pathlib import Path
+
+from ..errors import UserError
+from ..metrics.pictures import plot_sheet
+from ..metrics.report import format_runs, write_csv
+from .files import writable
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("reports", type=Path, nargs="+", help="JSON files of the metrics command")
+    parser.add_argument("--csv", type=Path, help="write all figures as CSV")
+    parser.add_argument("--plots", type=Path, help="write the per-frame plots of all runs as one PNG")
+
+
+def run(options: argparse.Namespace) -> None:
+    for path, what in ((options.csv, "the figures"), (options.plots, "the plots")):
+        if path:
+            writable(path, what)
+    reports = {}
+    for path in options.reports:
+        name = path.stem if path.stem not in reports else str(path)
+        reports[name] = read_report(path)
+    print(format_runs(reports))
+    if options.csv:
+        write_csv(options.csv, reports)
+    if options.plots:
+        sheet = plot_sheet(reports)
+        if sheet is None:
+            raise UserError("None of the reports has per-frame values: measure the clips again, or leave out --plots.")
+        sheet.save(options.plots, format="PNG")
+
+
+def read_report(path: Path) -> dict:
+    """A report of the metrics command, or the one inside a report of the demo; UserError for anything else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"The report {path} cannot be read: give a JSON file of the metrics command.") from error
+    content = content.get("metrics", content) if isinstance(content, dict) else {}
+    if not isinstance(content.get("figures"), dict):
+        raise UserError(f"{path} holds no figures: give a JSON file of the metrics command.")
+    return {"frames": {}, **content}
