@@ -1,6 +1,7 @@
-"""Writes workflows/*.json and workflows/api/*.api.json from the descriptions below.
+"""Writes workflows/*.json and workflows/api/*.api.json from the descriptions below; then come the thumbnails.
 
     python scripts/make_workflows.py --server 127.0.0.1:8188
+    python scripts/make_thumbnails.py --server 127.0.0.1:8188
 
 Sockets and widgets come from the server: give it the oldest ComfyUI that the pack supports, so that the files hold
 only what every supported version knows.
@@ -59,11 +60,11 @@ have seen it. Only this made-up world has such a twin.
 - *weight* in a Condition Stack: 0 switches a map off.
 - *cfg* in the guider: 1 is off, 2 or 3 pushes harder towards the prompt.
 
-**Time** about a minute on one CPU core.
+**Time** under a minute on one CPU core.
 
 The model is tiny (160x96 pixels, 17 frames, this world only): it shows how the parts work together. Your own clip: \
 *realism_video_file*. Long clips: *long_clip*. All of this in one node: *enhance_one_node*.""",
-        (420, 760),
+        (420, 540),
     )
     canvas.group("Clip", 300)
     source = drive(canvas, "Demo Drive: source", WINDOW)
@@ -101,8 +102,8 @@ def enhance_one_node(canvas: Canvas) -> None:
 *frames*. Any size and any length is taken. Leave edge, depth, segmentation and description unconnected, or make \
 the maps with *Structure Maps*.
 
-**Time** about a minute on one CPU core for these 17 frames.""",
-        (400, 460),
+**Time** under a minute on one CPU core for these 17 frames.""",
+        (400, 400),
     )
     canvas.group("Clip", 300)
     source = drive(canvas, "Demo Drive", WINDOW)
@@ -145,22 +146,22 @@ Condition Stacks add nothing and say so.
 
 The frame rate and the sound of your clip are kept.
 
-**Time** about a minute on one CPU core.
+**Time** under a minute on one CPU core.
 
 The embedded model knows only its own made-up world: on other footage it shows the mechanism, not the quality. Load \
 a Cosmos-Transfer folder in *Load Video Model* and all *Control branch* nodes for the real thing, and set the size and \
 length to that model's.""",
-        (420, 700),
+        (420, 540),
     )
     canvas.group("Clip", 300)
     video = canvas.node("LoadVideo", "Load Video", tall=300, file="drive.mp4")
-    parts = canvas.node("GetVideoComponents", "Get Video Components", video=video)
+    parts = canvas.node("GetVideoComponents", "Get Video Components", tall=110, video=video)
     size = {"width": WIDTH, "height": HEIGHT, "upscale_method": "area", "crop": "center"}
     scaled = canvas.node("ImageScale", "Upscale Image", image=parts["images"], **size)
     frames = canvas.node("ImageFromBatch", f"Take {WINDOW} frames", image=scaled, batch_index=0, length=WINDOW)
     maps = canvas.node("VideoRealismStructureMaps", "Structure Maps", report=4, frames=frames)
     model, branches = video_model(canvas)
-    told = control_stacks(canvas, prompts(canvas, model, None), branches, maps)
+    told = control_stacks(canvas, prompts(canvas, model, None, below="Model"), branches, maps)
     canvas.group("Inversion", 300)
     latent = canvas.node("VAEEncode", "VAE Encode", pixels=frames, vae=model["vae"])
     found = inverted(canvas, model["model"], told, latent, noise_levels(canvas))
@@ -172,7 +173,7 @@ length to that model's.""",
     compared(canvas, "realism_video_file", {"source": frames, "enhanced": enhanced, "edges": maps["edge"]})
     canvas.column(430)
     measured(canvas, "Video Metrics", frames, enhanced)
-    saved_video(canvas, enhanced, parts["fps"], "realism_video_file", parts["audio"])
+    saved_video(canvas, enhanced, parts["fps"], "realism_video_file", parts["audio"], tall=400)
 
 
 def calibrated_sdedit(canvas: Canvas) -> None:
@@ -193,10 +194,10 @@ to the sampler to see the difference.
 - *nu* in Noise Calibrate: how fine the layout is that must stay; *low* leaves the coarsest, colour and light, free.
 - *noise_seed*: another take.
 
-**Time** about half a minute on one CPU core.
+**Time** under a minute on one CPU core.
 
 The embedded model is small, and random noise shows it more than an inverted one does: see *starts_compared*.""",
-        (420, 560),
+        (420, 460),
     )
     canvas.group("Clip", 300)
     source = drive(canvas, "Demo Drive: source", WINDOW)
@@ -237,8 +238,8 @@ nearer to it, edge_f1 is what was kept of the source, and the critic says how ph
 - *scene_seed* in both Demo Drives: another town.
 - *noise_seed*: inversion does not change with it, the others do.
 
-**Time** about two minutes on one CPU core.""",
-        (420, 540),
+**Time** about a minute on one CPU core.""",
+        (420, 460),
     )
     canvas.group("Clip", 300)
     source = drive(canvas, "Demo Drive: source", WINDOW)
@@ -289,8 +290,8 @@ chunks agree where they overlap.
 
 **Your own clip:** replace Demo Drive by the group *Clip* of *realism_video_file*, without *Take {WINDOW} frames*.
 
-**Time** about five minutes on one CPU core.""",
-        (420, 500),
+**Time** about two minutes on one CPU core.""",
+        (420, 440),
     )
     canvas.group("Clip", 300)
     source = drive(canvas, "Demo Drive: source", 3 * WINDOW - 2)
@@ -342,11 +343,11 @@ Both WanVaceToVideo nodes need the same map, one for the prompt that describes t
 the result. Leave *reference_image* empty: it would make the latent longer than the clip that is inverted.
 
 **Time** a graphics card is needed; two passes of 20 steps, the second with two prompts.""",
-        (420, 640),
+        (420, 560),
     )
     canvas.group("Clip", 300)
     video = canvas.node("LoadVideo", "Load Video", tall=300, file="drive.mp4")
-    parts = canvas.node("GetVideoComponents", "Get Video Components", video=video)
+    parts = canvas.node("GetVideoComponents", "Get Video Components", tall=110, video=video)
     size = {"width": 832, "height": 480, "upscale_method": "area", "crop": "center"}
     scaled = canvas.node("ImageScale", "Upscale Image", image=parts["images"], **size)
     frames = canvas.node("ImageFromBatch", "Take 49 frames", image=scaled, batch_index=0, length=49)
@@ -357,7 +358,7 @@ the result. Leave *reference_image* empty: it would make the latent longer than 
     model = canvas.node("ModelSamplingSD3", "ModelSamplingSD3", model=network, shift=8.0)
     clip = canvas.node("CLIPLoader", "Load CLIP", clip_name="umt5_xxl_fp8_e4m3fn_scaled.safetensors", type="wan")
     vae = canvas.node("VAELoader", "Load VAE", vae_name="wan_2.1_vae.safetensors")
-    canvas.group("Prompts", 330)
+    canvas.group("Prompts", 370, below="Model")
     texts = {
         "inversion": "a driving simulator, computer graphics, flat shading, a city street",
         "positive": "a photorealistic dashcam video of a city street on a clear sunny day, natural light, fine detail",
@@ -390,7 +391,7 @@ the result. Leave *reference_image* empty: it would make the latent longer than 
     compared(canvas, "wan21_vace", {"source": frames, "enhanced": enhanced, "edges": maps["edge"]})
     canvas.column(430)
     measured(canvas, "Video Metrics", frames, enhanced, critic=False)
-    saved_video(canvas, enhanced, parts["fps"], "wan21_vace", parts["audio"])
+    saved_video(canvas, enhanced, parts["fps"], "wan21_vace", parts["audio"], tall=400)
 
 
 GRAPHS = [

@@ -12,7 +12,7 @@ HEIGHT, WIDTH = PRESET["size"]
 WINDOW = PRESET["window"]
 # For noise put over the clip: below 0.6 the embedded model changes little, and cfg pushes it towards the prompt.
 PARTIAL = {"denoise": 0.6, "cfg": 2.0}
-CALIBRATION = {"rounds": 1, "nu": 0.5, "low": 0.2}
+CALIBRATION = {"rounds": 1, "nu": 1.0, "low": 0.2}
 ALL = ("edge", "depth", "segmentation")
 
 
@@ -29,11 +29,13 @@ def video_model(canvas: Canvas, below: str | None = None) -> tuple[Node, dict[st
     return model, {name: canvas.node(kind, f"Control branch: {name}", modality=name) for name in ALL}
 
 
-def prompts(canvas: Canvas, model: Node, description: Output | None, inversion: bool = True) -> dict[str, Node]:
+def prompts(
+    canvas: Canvas, model: Node, description: Output | None, inversion: bool = True, below: str | None = None
+) -> dict[str, Node]:
     """The group "Prompts": the preset's texts, followed by what is in the clip where that is known."""
     texts: dict = {"inversion": PRESET["inversion_prompt"]} if inversion else {}
     texts["positive"] = PRESET["prompt"]
-    canvas.group("Prompts", 330)
+    canvas.group("Prompts", 330 if description is not None else 300, below)
     if description is not None:
         for name, text in texts.items():
             joined = {"string_a": text, "string_b": description, "delimiter": ", "}
@@ -79,10 +81,12 @@ def sample(canvas: Canvas, name: str, noise, guide, sampler, sigmas, latent) -> 
     return canvas.node("SamplerCustomAdvanced", name, **wires)
 
 
-def saved_video(canvas: Canvas, frames: Output, fps: Output, name: str, audio: Output | None = None) -> None:
+def saved_video(
+    canvas: Canvas, frames: Output, fps: Output, name: str, audio: Output | None = None, tall: int = 300
+) -> None:
     extra = {} if audio is None else {"audio": audio}
     video = canvas.node("CreateVideo", "Create Video", tall=110, images=frames, fps=fps, **extra)
-    canvas.node("SaveVideo", "Save Video", tall=300, video=video, filename_prefix=f"video/{name}")
+    canvas.node("SaveVideo", "Save Video", tall=tall, video=video, filename_prefix=f"video/{name}")
 
 
 def inverted(canvas: Canvas, model: Output | Node, told: dict[str, Output], latent: Node, sigmas: Node) -> Node:

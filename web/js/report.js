@@ -22,7 +22,8 @@ app.registerExtension({
     nodeType.prototype.onExecuted = function (output) {
       onExecuted?.apply(this, arguments);
       if (!output?.text) return;
-      reportWidget(this).value = output.text.join("\n");
+      // One text for each item of a list; chunks often say the same.
+      reportWidget(this).value = [...new Set(output.text)].join("\n\n");
       const [width, height] = this.computeSize();
       this.setSize?.([Math.max(this.size[0], width), Math.max(this.size[1], height)]);
     };

@@ -12,6 +12,8 @@ const SETTINGS = {
   "Comfy.Canvas.LeftMouseClickBehavior": "panning", // older frontends trip over these two when they are not set
   "Comfy.Canvas.MouseWheelScroll": "zoom",
   "Comfy.Workflow.ShowMissingModelsWarning": false,
+  "Comfy.Minimap.Visible": false, // in the way of pictures, as is the next one
+  "Comfy.Graph.CanvasInfo": false,
 };
 
 // Runs in the page: loads a workflow and tells what got lost.
@@ -56,7 +58,7 @@ async function load(workflow) {
 // Runs in the page: queues what is on the canvas and waits for its end.
 async function queue(timeout) {
   const api = window.app.api;
-  const widgets = () => Object.fromEntries(window.app.graph.serialize().nodes.map((n) => [n.id, n.widgets_values]));
+  const widgets = () => Object.fromEntries(window.app.graph.serialize().nodes.map((n) => [n.id, n.widgets_values ?? []]));
   const before = widgets();
   const ended = new Promise((done) => {
     api.addEventListener("execution_success", () => done("success"), { once: true });
@@ -76,6 +78,26 @@ async function queue(timeout) {
   const changed = Object.keys(before).filter((id) => JSON.stringify(before[id]) !== JSON.stringify(after[id]));
   return { queued, changedWidgets: changed };
 }
+
+// Run in the page: a window that shows the whole graph at full size (smaller, the canvas leaves out text), and that view.
+const LEFT = 90, TOP = 110, MARGIN = 30; // beside the toolbars
+function bounds() {
+  const { _nodes, _groups } = window.app.graph;
+  const boxes = [..._nodes.map((node) => [...node.getBounding()]), ..._groups.map((group) => [...group._bounding])];
+  const low = (i) => Math.min(...boxes.map((box) => box[i]));
+  const high = (i) => Math.max(...boxes.map((box) => box[i] + box[i + 2]));
+  return { x: low(0), y: low(1), width: high(0) - low(0), height: high(1) - low(1) };
+}
+const inPage = (body) => `(() => { const LEFT = ${LEFT}, TOP = ${TOP}, MARGIN = ${MARGIN}; ${bounds}; ${body} })()`;
+const wholeSize = inPage(`
+  const { width, height } = bounds();
+  return { width: Math.ceil(width + LEFT + MARGIN), height: Math.ceil(height + TOP + MARGIN) };`);
+const showWhole = inPage(`
+  const { x, y } = bounds(), { ds } = window.app.canvas;
+  ds.scale = 1;
+  ds.offset[0] = LEFT - x;
+  ds.offset[1] = TOP - y;
+  window.app.canvas.setDirty(true, true);`);
 
 const browser = await chromium.launch({
   executablePath,
@@ -112,9 +134,13 @@ for await (const line of createInterface({ input: process.stdin })) {
     if (job.queue) Object.assign(result, await page.evaluate(queue, job.timeout * 1000));
     if (job.screenshot) {
       await page.keyboard.press("Escape");
-      await page.evaluate(() => window.app.extensionManager.command.execute("Comfy.Canvas.FitView"));
-      await page.waitForTimeout(1500);
+      const before = page.viewportSize();
+      await page.setViewportSize(await page.evaluate(wholeSize));
+      await page.waitForTimeout(500);
+      await page.evaluate(showWhole);
+      await page.waitForTimeout(2000);
       await page.screenshot({ path: job.screenshot });
+      await page.setViewportSize(before);
     }
   } catch (error) {
     result.failed = String(error).slice(0, 1000);

@@ -1,0 +1,77 @@
+"""Runs the shipped workflows and writes workflows/*.jpg, the pictures ComfyUI shows in its list of templates.
+
+    python scripts/make_thumbnails.py --server 127.0.0.1:8188 [NAME ...]
+
+Each picture is one frame of the saved contact sheet, in strips: the source on the left, the result on the right. A
+clip called drive.mp4 has to lie in the server's input folder for realism_video_file. wan21_vace needs its model files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from comfy_client import Client, ClientError
+from PIL import Image, ImageDraw
+from run_workflow import queue
+
+ROOT = Path(__file__).resolve().parents[1]
+ROWS = {"starts_compared": (0, 1, 2)}  # of the contact sheet; all others: source and result
+COLUMNS, COLUMN, LABEL, GAP = 5, 2, 18, 4  # the sheet's layout, and the frame that is taken
+SIZE = (512, 307)
+
+
+def contact_sheet(client: Client, graph: dict) -> Image.Image:
+    prompt_id = queue(client, graph, "thumbnails")
+    while not (entry := client.get(f"/history/{prompt_id}").get(prompt_id)):
+        time.sleep(0.5)
+    node = next(node_id for node_id, node in graph.items() if node["_meta"]["title"] == "Contact sheet")
+    if node not in entry["outputs"]:
+        raise ClientError("The graph failed; the server's log says where.")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sheet.png"
+        client.download(entry["outputs"][node]["images"][0], path)
+        return Image.open(path).convert("RGB")
+
+
+def thumbnail(sheet: Image.Image, chosen: tuple[int, ...], rows: int) -> Image.Image:
+    """One frame in vertical strips, one of each chosen row, with a thin line between them."""
+    cell_w, cell_h = (sheet.width - GAP) // COLUMNS, (sheet.height - GAP) // rows
+    left, height = GAP + COLUMN * cell_w, cell_h - LABEL - GAP
+    picture = Image.new("RGB", SIZE)
+    for place, row in enumerate(chosen):
+        top = row * cell_h + LABEL
+        frame = sheet.crop((left, top, left + cell_w - GAP, top + height)).resize(SIZE, Image.Resampling.LANCZOS)
+        strip = (SIZE[0] * place // len(chosen), 0, SIZE[0], SIZE[1])
+        picture.paste(frame.crop(strip), strip[:2])
+        if place:
+            ImageDraw.Draw(picture).line((strip[0], 0, strip[0], SIZE[1]), fill="white", width=3)
+    return picture
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", help="workflows; default: all")
+    parser.add_argument("--server", default="127.0.0.1:8188", help="a running ComfyUI with this pack")
+    options = parser.parse_args()
+    client = Client(options.server)
+    for name in options.names or sorted(path.stem for path in (ROOT / "workflows").glob("*.json")):
+        graph = json.loads((ROOT / "workflows" / "api" / f"{name}.api.json").read_text(encoding="utf-8"))
+        compare = next(node for node in graph.values() if node["class_type"] == "VideoRealismCompare")
+        rows = sum(f"clip_{number}" in compare["inputs"] for number in (1, 2, 3))
+        try:
+            picture = thumbnail(contact_sheet(client, graph), ROWS.get(name, (0, 1)), rows)
+        except ClientError as problem:
+            print(f"{name}: {problem}", file=sys.stderr)
+            continue
+        picture.save(ROOT / "workflows" / f"{name}.jpg", quality=88, optimize=True)
+        print(f"workflows/{name}.jpg")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
