@@ -42,15 +42,16 @@ def check_frames(frames: Tensor, what: str = "frames", first: int = 0) -> Tensor
     frames = frames.float()
     if frames.numel() == 0:
         return frames
+    low, high = (float(v) for v in torch.aminmax(frames))  # over all at once this is many times faster than per frame
+    if low >= -1e-3 and high <= 1 + 1e-3:  # a NaN fails both comparisons
+        return frames
     low, high = frames.flatten(1).aminmax(dim=1)
-    bad = ~((low >= -1e-3) & (high <= 1 + 1e-3))  # a NaN fails both comparisons
-    if bool(bad.any()):
-        t = int(bad.nonzero()[0])
-        raise UserError(
-            f"Frame {first + t} of the {what} has values from {float(low[t]):.3g} to {float(high[t]):.3g}: "
-            "give values in [0, 1]."
-        )
-    return frames
+    bad = ~((low >= -1e-3) & (high <= 1 + 1e-3))
+    t = int(bad.nonzero()[0])
+    raise UserError(
+        f"Frame {first + t} of the {what} has values from {float(low[t]):.3g} to {float(high[t]):.3g}: "
+        "give values in [0, 1]."
+    )
 
 
 def check_pair(output: Tensor, reference: Tensor, first: int = 0, other: str = "reference") -> tuple[Tensor, Tensor]:

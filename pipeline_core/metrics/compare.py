@@ -18,7 +18,11 @@ from .suite import Extras, Suite
 
 Progress = Callable[[int, int], None]
 
-_CHUNK = 16  # frames in memory per clip
+_CHUNK, _CHUNK_PIXELS = 16, 1 << 22  # frames, and pixels, in memory per clip
+
+
+def _chunk_frames(height: int, width: int) -> int:
+    return max(1, min(_CHUNK, _CHUNK_PIXELS // max(1, height * width)))
 
 
 def _chunks(path: str | os.PathLike) -> Iterator[Tensor]:
@@ -26,7 +30,7 @@ def _chunks(path: str | os.PathLike) -> Iterator[Tensor]:
     held = []
     for frame in media.read_frames(path):
         held.append(frame)
-        if len(held) == _CHUNK:
+        if len(held) == _chunk_frames(*frame.shape[:2]):
             yield torch.stack(held).float() / 255
             held = []
     if held:
@@ -93,7 +97,8 @@ def compare_frames(
     total = _check_sizes(sizes)
     if total == 0:
         raise UserError("The output has no frames: give clips with at least one frame.")
-    return _measure([clip.split(_CHUNK) for clip in clips.values()], total, buffers, critic, progress, extras, {})
+    step = _chunk_frames(*output.shape[1:3])
+    return _measure([clip.split(step) for clip in clips.values()], total, buffers, critic, progress, extras, {})
 
 
 def _measure(

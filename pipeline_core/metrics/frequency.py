@@ -14,8 +14,12 @@ def spatial_frequency(frames: Tensor) -> Tensor:
     RF and CF are the root mean square differences of neighbours along rows and along columns, each mean over the
     differences there are. Frames in [0, 1]; returns (T,) float64 in [0, 1.42], NaN for frames one pixel wide or tall.
     """
-    grey = luma(frames).double()
-    return (grey.diff(dim=2).square().mean((1, 2)) + grey.diff(dim=1).square().mean((1, 2))).sqrt()
+    grey = luma(frames)
+    squares = []
+    for axis in (1, 2):
+        steps = grey.diff(dim=axis).flatten(1)
+        squares.append(steps.square().sum(1, dtype=torch.float64) / steps.shape[1] if steps.shape[1] else torch.nan)
+    return (squares[0] + squares[1] + torch.zeros(len(frames), dtype=torch.float64, device=frames.device)).sqrt()
 
 
 class SpatialFrequency:

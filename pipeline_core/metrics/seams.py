@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import torch
 from torch import Tensor
 
 from ..errors import UserError
@@ -103,6 +104,10 @@ class Drift:
 
 
 def _statistics(frames: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    grey = luma(frames).double().flatten(1)
-    chroma = (frames.amax(-1) - frames.amin(-1)).double().flatten(1)
-    return grey.mean(1), grey.std(1, correction=0), chroma.mean(1), spatial_frequency(frames)
+    grey = luma(frames).flatten(1)
+    mean = grey.mean(1, dtype=torch.float64)
+    # The spread from the mean, not from zero: squares in single precision lose nothing then.
+    spread = (grey - mean[:, None].to(grey.dtype)).square().mean(1, dtype=torch.float64).sqrt()
+    r, g, b = frames.unbind(-1)
+    chroma = torch.maximum(torch.maximum(r, g), b) - torch.minimum(torch.minimum(r, g), b)
+    return mean, spread, chroma.flatten(1).mean(1, dtype=torch.float64), spatial_frequency(frames)

@@ -14,7 +14,7 @@ _HUES, _GRADIENTS = 360, 1024
 def hue_and_chroma(frames: Tensor) -> tuple[Tensor, Tensor]:
     """Hue of HSV in degrees [0, 360) and chroma max - min in [0, 1] of (..., 3) frames; hue 0 where chroma is 0."""
     r, g, b = frames.unbind(-1)
-    high, low = frames.amax(-1), frames.amin(-1)
+    high, low = torch.maximum(torch.maximum(r, g), b), torch.minimum(torch.minimum(r, g), b)
     chroma = high - low
     safe = chroma.clamp(min=1e-12)
     sector = torch.where(high == r, (g - b) / safe % 6, torch.where(high == g, (b - r) / safe + 2, (r - g) / safe + 4))
@@ -55,6 +55,10 @@ class ColourAndGradient:
         self._add(1, check_frames(reference, "reference"))
 
     def _add(self, side: int, frames: Tensor) -> None:
+        for frame in frames.split(1):  # one by one: what one frame needs stays near the processor
+            self._add_frame(side, frame)
+
+    def _add_frame(self, side: int, frames: Tensor) -> None:
         hue, chroma = (v.flatten().cpu() for v in hue_and_chroma(frames.clamp(0, 1)))
         bins = (hue * (_HUES / 360)).long().clamp(max=_HUES - 1)
         self._hue[side] += torch.bincount(bins, chroma.double(), _HUES)
