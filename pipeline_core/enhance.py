@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .conditions.estimators import Estimators, estimated_limits
@@ -37,6 +36,7 @@ from .diffusion import (
 from .diffusion.inversion.retrace import Retrace
 from .diffusion.run import Denoise, finest_state_dtype
 from .errors import UserError
+from .frames import as_floats, resize, working_size
 from .longvideo import ChunkFolder, Finished, HandOver, Window, enhance_stream, plan_windows
 from .longvideo.handover import handed_solver, last_corrected, share_noise, with_handover
 from .longvideo.motion import latent_flow
@@ -203,7 +203,7 @@ def run(
     Holds one window of the source and of the result at a time. Cancel by raising in `progress`. chunks: where finished
     windows are kept, and found again by a later run of the same job.
     """
-    grid = job_sigmas(job.settings, job.model.preset, _interpolant(job.model.preset))
+    grid = job_sigmas(job.settings, job.model.preset, job_interpolant(job.model.preset))
     steps = (len(grid) - 1) * (2 if job.settings.start == "inversion" else 1)
     total = len(job.windows) * steps
     done = 0
@@ -218,7 +218,7 @@ def run(
     name = job_name(told, job.model) if chunks is not None else ""
 
     def enhance_window(index: int, clip: Tensor, before: Finished | None) -> Finished:
-        made = _window_inputs(job, index, as_floats(clip))
+        made = window_inputs(job, index, as_floats(clip))
         before = before if job.settings.handover != "none" else None
         key = "" if chunks is None else window_key(name, job.windows[index], made, before)
         finished = chunks.load(index, key) if chunks is not None else None
@@ -238,22 +238,7 @@ def run(
     yield from enhance_stream(frames, job.windows, enhance_window, decode_window)
 
 
-def working_size(size: tuple[int, int], trained: tuple[int, int], multiple: int) -> tuple[int, int]:
-    """The size (height, width) the model works at: multiples of `multiple`, about the area it was trained at, and
-    the clip's own shape as nearly as that allows."""
-    area = trained[0] * trained[1]
-    best = None
-    for height in range(multiple, 8 * trained[0], multiple):
-        for width in range(multiple, 8 * trained[1], multiple):
-            if 0.8 * area <= height * width <= 1.2 * area:
-                stretch = abs(torch.log(torch.tensor(width / height * size[0] / size[1])).item())
-                off = abs(height * width / area - 1)
-                if best is None or (round(stretch, 6), off) < best[0]:
-                    best = ((round(stretch, 6), off), (height, width))
-    return best[1]
-
-
-def _window_inputs(job: Job, index: int, clip: Tensor) -> dict[str, Tensor]:
+def window_inputs(job: Job, index: int, clip: Tensor) -> dict[str, Tensor]:
     """What a window is made from, at the model's size: its source and its control maps, by name."""
     window, source = job.windows[index], resize(clip, job.work_size)
     maps = given_maps(job.maps, job.weights, window.start, window.length, job.work_size)
@@ -262,14 +247,19 @@ def _window_inputs(job: Job, index: int, clip: Tensor) -> dict[str, Tensor]:
     return {"source": source, **maps}
 
 
+def window_predictor(job: Job, made: dict[str, Tensor]) -> Predict:
+    """The model with the job's prompts and a window's maps bound inside; made: as `window_inputs` gives it."""
+    hints = {name: job.model.encode_hint(values) for name, values in made.items() if name != "source"}
+    return job.model.predictor(job.texts, hints, job.weights, job_interpolant(job.model.preset))
+
+
 def _enhance_window(
     job: Job, index: int, made: dict[str, Tensor], before: Finished | None, step_done: Callback
 ) -> Finished:
     """One window through the model; before: the finished one to go on from."""
     window, model, settings = job.windows[index], job.model, job.settings
-    hints = {name: model.encode_hint(values) for name, values in made.items() if name != "source"}
-    interpolant = _interpolant(model.preset)
-    predict = model.predictor(job.texts, hints, job.weights, interpolant)
+    interpolant = job_interpolant(model.preset)
+    predict = window_predictor(job, made)
     x0 = model.encode(made["source"])
     sigmas = job_sigmas(settings, model.preset, interpolant)
     given, flow = None, None
@@ -292,7 +282,8 @@ def _window_flow(job: Job, window: Window) -> Tensor:
     return known
 
 
-def _interpolant(preset: Preset) -> Interpolant:
+def job_interpolant(preset: Preset) -> Interpolant:
+    """What the preset's sampler steps."""
     return {"ve": VE, "flow": FLOW}[preset.interpolant]
 
 
@@ -390,16 +381,3 @@ def _start(
         state_dtype=state["state_dtype"],
     )
     return _Start(calibration.noise, x0, settings.solver, {"calibration": calibration.report.to_dict()})
-
-
-def as_floats(frames: Tensor) -> Tensor:
-    """uint8 frames to [0, 1]; floats as they are."""
-    return frames.float() / 255 if frames.dtype == torch.uint8 else frames
-
-
-def resize(clip: Tensor, size: tuple[int, int]) -> Tensor:
-    """(T, H, W, 3) to another (height, width), bicubic with antialiasing; unchanged if it fits."""
-    if tuple(clip.shape[1:3]) == tuple(size):
-        return clip
-    planes = F.interpolate(clip.permute(0, 3, 1, 2), size=tuple(size), mode="bicubic", antialias=True)
-    return planes.clamp(0, 1).permute(0, 2, 3, 1)

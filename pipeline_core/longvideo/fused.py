@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..diffusion.guidance import Predict
 from ..diffusion.run import Denoise
 from ..errors import UserError
 
@@ -38,25 +39,32 @@ def window_weights(spans: Sequence[range], lead_in: int = 0) -> list[Tensor]:
     return [ramp / total[span.start : span.stop] for ramp, span in zip(ramps, spans)]
 
 
-def fused(denoisers: Sequence[Denoise], spans: Sequence[range], lead_in: int = 0) -> Denoise:
-    """denoise(x, sigma) of a long latent (B, C, T, h, w): the windows' predictions, averaged by `window_weights`.
+def fused_predict(predicts: Sequence[Predict], spans: Sequence[range], lead_in: int = 0) -> Predict:
+    """predict(x, sigma, branches) of a long latent (B, C, T, h, w): every branch averaged over the windows.
 
-    denoisers: one per window, with that window's own hints bound inside; spans: the latent frames each one sees, in
-    order, the first from 0. Raises UserError when spans and denoisers or latent do not match.
+    predicts: one per window, with that window's own hints bound inside; spans: the latent frames each one sees, in
+    order, the first from 0; see `window_weights`. Raises UserError when spans and predicts or latent do not match.
     """
-    if len(denoisers) != len(spans):
-        raise UserError(f"{len(denoisers)} denoisers came for {len(spans)} windows: give one each.")
+    if len(predicts) != len(spans):
+        raise UserError(f"{len(predicts)} denoisers came for {len(spans)} windows: give one each.")
     weights = window_weights(spans, lead_in)
 
-    def denoise(x: Tensor, sigma: float) -> Tensor:
+    def predict(x: Tensor, sigma: float, branches: Sequence[str]) -> list[Tensor]:
         if x.shape[2] != spans[-1].stop:
             raise UserError(
                 f"A latent of {x.shape[2]} frames came for windows over {spans[-1].stop}: change the plan or the clip."
             )
-        result = torch.zeros_like(x)
-        for window, span, weight in zip(denoisers, spans, weights):
-            part = window(x[:, :, span.start : span.stop], sigma)
-            result[:, :, span.start : span.stop] += weight.to(x).reshape(-1, 1, 1) * part
-        return result
+        results = [torch.zeros_like(x) for _ in branches]
+        for window, span, weight in zip(predicts, spans, weights):
+            seen = slice(span.start, span.stop)
+            for result, part in zip(results, window(x[:, :, seen], sigma, branches)):
+                result[:, :, seen] += weight.to(x).reshape(-1, 1, 1) * part
+        return results
 
-    return denoise
+    return predict
+
+
+def fused(denoisers: Sequence[Denoise], spans: Sequence[range], lead_in: int = 0) -> Denoise:
+    """denoise(x, sigma) of a long latent: `fused_predict` for windows with their guidance bound inside."""
+    predict = fused_predict([lambda x, s, _, d=d: [d(x, s)] for d in denoisers], spans, lead_in)
+    return lambda x, sigma: predict(x, sigma, ["x0"])[0]

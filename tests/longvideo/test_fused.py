@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from pipeline_core.diffusion import karras_sigmas, sample
+from pipeline_core.diffusion import CFG, guided, karras_sigmas, sample
 from pipeline_core.errors import UserError
-from pipeline_core.longvideo.fused import fused, window_weights
+from pipeline_core.longvideo.fused import fused, fused_predict, window_weights
 from pipeline_core.longvideo.plan import latent_frames, plan_windows
 
 SPANS = [range(0, 5), range(3, 8), range(6, 11)]
@@ -50,6 +50,16 @@ def test_windows_that_each_see_only_their_frames_make_one_long_denoiser():
     seen = []
     fused([lambda x, sigma: seen.append(x) or x] * 3, SPANS)(noise, 1.0)
     assert all(torch.equal(x, noise[:, :, s.start : s.stop]) for x, s in zip(seen, SPANS))
+
+
+def test_every_branch_is_fused_by_itself_so_that_guidance_may_come_before_or_after():
+    def branches_of(i):
+        return lambda x, sigma, names: [torch.tanh((x + i) * len(name)) for name in names]
+
+    predicts, guidance, x = [branches_of(i) for i in range(3)], CFG(3.0), drawn(5)
+    after = guided(fused_predict(predicts, SPANS, 1), guidance)(x, 1.0)
+    before = fused([guided(p, guidance) for p in predicts], SPANS, 1)(x, 1.0)
+    assert torch.allclose(after, before, atol=1e-12)
 
 
 def test_what_does_not_match_is_refused():

@@ -1,0 +1,33 @@
+"""Frames as the model wants them: floats, at a size it can work at, and back at the clip's own."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def working_size(size: tuple[int, int], trained: tuple[int, int], multiple: int) -> tuple[int, int]:
+    """The size (height, width) the model works at: multiples of `multiple`, about the area it was trained at, and
+    the clip's own shape as nearly as that allows."""
+    area = trained[0] * trained[1]
+    best = None
+    for height in range(multiple, 8 * trained[0], multiple):
+        for width in range(multiple, 8 * trained[1], multiple):
+            if 0.8 * area <= height * width <= 1.2 * area:
+                stretch = abs(torch.log(torch.tensor(width / height * size[0] / size[1])).item())
+                off = abs(height * width / area - 1)
+                if best is None or (round(stretch, 6), off) < best[0]:
+                    best = ((round(stretch, 6), off), (height, width))
+    return best[1]
+
+
+def as_floats(frames: Tensor) -> Tensor:
+    """uint8 frames to [0, 1]; floats as they are."""
+    return frames.float() / 255 if frames.dtype == torch.uint8 else frames
+
+
+def resize(clip: Tensor, size: tuple[int, int]) -> Tensor:
+    """(T, H, W, 3) to another (height, width), bicubic with antialiasing; unchanged if it fits."""
+    if tuple(clip.shape[1:3]) == tuple(size):
+        return clip
+    planes = F.interpolate(clip.permute(0, 3, 1, 2), size=tuple(size), mode="bicubic", antialias=True)
+    return planes.clamp(0, 1).permute(0, 2, 3, 1)
