@@ -29,6 +29,7 @@ def load_comfyui(folder: Path) -> dict:
 
     comfy.options.enable_args_parsing()
     import comfy.utils
+
     import nodes
 
     comfy.utils.PROGRESS_BAR_ENABLED = False
