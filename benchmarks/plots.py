@@ -86,7 +86,7 @@ def matched(axis, rows: list[dict]) -> None:
         "CFG, rescaled": ([r for r in rows if r["guidance"] == "Rescale"], RED, "v"),
         "SimDrop": ([r for r in rows if r["guidance"] == "SimDrop"], PINK, "D"),
         "CFG, synthetic negative": ([r for r in rows if r["guidance"] == "dual prompt"], "black", "x"),
-        "CFG, Euler inversion": ([r for r in rows if r["method"] == "euler"], SKY, "P"),
+        "CFG, Euler inversion": ([r for r in rows if r.get("method") == "euler"], SKY, "P"),
     }
     for label, (points, colour, marker) in groups.items():
         xs, ys = [logit(r["critic"]) for r in points], [r["psnr"] for r in points]
