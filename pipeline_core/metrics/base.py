@@ -39,6 +39,8 @@ def check_frames(frames: Tensor, what: str = "frames", first: int = 0) -> Tensor
         raise UserError(
             f"The {what} came as {frames.dtype} of shape {tuple(frames.shape)}: give floats (T, H, W, 3) in [0, 1]."
         )
+    if 0 in frames.shape[1:3]:
+        raise UserError(f"The {what} came with frames of {frames.shape[1]}x{frames.shape[2]}: give frames with pixels.")
     frames = frames.float()
     if frames.numel() == 0:
         return frames

@@ -50,7 +50,9 @@ class SeamError:
     def compute(self) -> dict[str, Figure]:
         at, inside = (self._steps[key] for key in (True, False))
         unseen = [t for t in self.seams if t >= self._frames]
-        absent = "no seams were given" if not self.seams else "no step into a seam could be followed"
+        absent = "no step into a seam could be followed" if self.seams else "no seams were given"
+        if self.seams and len(unseen) == len(self.seams):
+            absent = "all seams lie beyond the last frame"
         note = f"{len(at)} seams" + (f"; {len(unseen)} beyond the last frame" if unseen else "")
         mamse = Figure(math.fsum(at) / len(at), "", "lower", note) if at else Figure(None, "", "lower", absent)
         rest = Figure(None, "", "lower", "no other step could be followed")

@@ -61,6 +61,7 @@ def test_seams_that_cannot_be_measured_say_why():
     assert none["mamse"].value is None and "no seams" in none["seam_ratio"].note and none["mamse_inside"].value == 0
     late = run(SeamError([1, 9]), clip, flow)
     assert "1 beyond the last frame" in late["mamse"].note
+    assert "all seams lie beyond" in run(SeamError([9]), clip, flow)["seam_ratio"].note
     blind = run(SeamError([1]), clip, flow * torch.nan)
     assert blind["mamse"].value is None and blind["mamse_inside"].value is None
     with pytest.raises(UserError, match="from 1"):

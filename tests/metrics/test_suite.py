@@ -148,6 +148,8 @@ def test_what_needs_more_says_what(drive):
 
 def test_one_frame_black_frames_and_a_nan_frame(drive, tmp_path):
     clip = drive["synthetic"].rgb
+    with pytest.raises(UserError, match="pixels"):
+        compare_frames(clip[:, :, :0], clip[:, :, :0])
     one = compare_frames(clip[:1], clip[:1], clip[:1])
     assert one["figures"]["to the reference"]["tde"]["value"] is None
     assert one["figures"]["to the source"]["drift_brightness"]["value"] is None
