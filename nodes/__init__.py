@@ -1,4 +1,7 @@
-"""The pack's nodes: one file per mechanism, schema and a thin call into pipeline_core; adapter.py alone knows comfy."""
+"""The pack's nodes: one file per mechanism, schema and a thin call into pipeline_core.
+
+adapter.py alone touches ComfyUI's sampling, native/ alone builds ComfyUI's model objects.
+"""
 
 
 def all_nodes() -> list[type]:
