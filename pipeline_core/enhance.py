@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from .models.preset import Preset
     from .models.video_model import VideoModel
 
+# Share of the steps, from the first, in which a window is held to the one before it. The paper's half leaves the shared
+# frames free to part again: all steps gave a third of its change at hard cuts, at the same distance to the twin.
+HANDED_SHARE = 1.0
 # progress(done model steps, all model steps): called after every step of every window.
 Progress = Callable[[int, int], None]
 
@@ -335,7 +338,7 @@ def enhance_handed(
     noise, solver = start.noise, start.solver
     if given is not None:
         noise, solver = share_noise(noise, given), handed_solver(solver, given, flow)
-        denoise = with_handover(denoise, given, last_corrected(sigmas), flow)
+        denoise = with_handover(denoise, given, last_corrected(sigmas, HANDED_SHARE), flow)
     latent = sample(denoise, noise, sigmas, interpolant, x0=start.x0, solver=solver, **state)
     return Finished(latent, noise, start.entry)
 
