@@ -7,7 +7,6 @@ from comfy_api.latest import io, ui
 
 from ..pipeline_core.metrics.compare import compare_frames
 from ..pipeline_core.metrics.critic import load_critic
-from ..pipeline_core.metrics.report import format_table
 from .clips import clip_input, progress_bar
 from .packages import require_packages
 from .schema import search_words
@@ -69,7 +68,7 @@ class VideoMetrics(io.ComfyNode):
         clips.append(None if reference is None else clip_input(reference, "reference"))
         report = compare_frames(*clips, load_critic() if critic else None, progress_bar())
         numbers = [main_number(report["figures"][section][name]) for section, name in MAIN.values()]
-        return io.NodeOutput(*numbers, json.dumps(report), ui=ui.PreviewText(format_table(measured(report))))
+        return io.NodeOutput(*numbers, json.dumps(report), ui=ui.PreviewText(node_text(report)))
 
 
 def main_number(figure: dict) -> float:
@@ -79,7 +78,15 @@ def main_number(figure: dict) -> float:
     return math.inf if "identical" in figure["note"] else math.nan
 
 
-def measured(report: dict) -> dict:
-    """The report without the sections that nothing was given for."""
-    sections = report["figures"].items()
-    return {"figures": {name: s for name, s in sections if any(f["value"] is not None for f in s.values())}}
+def node_text(report: dict) -> str:
+    """What was measured, a line each, short enough for a node; what was not is in the JSON with its reason."""
+    lines, left_out = [], 0
+    for section, figures in report["figures"].items():
+        found = {name: f for name, f in figures.items() if f["value"] is not None}
+        left_out += len(figures) - len(found)
+        if found:
+            lines.append(section)
+            lines += [f"  {name:<18} {f['value']:>9.4g} {f['unit']}".rstrip() for name, f in found.items()]
+    if left_out:
+        lines.append(f"{left_out} more figures need other inputs: see report")
+    return "\n".join(lines)
