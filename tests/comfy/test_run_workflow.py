@@ -128,7 +128,13 @@ def test_ctrl_c_cancels_on_the_server(server, tmp_path):
     path = tmp_path / "graph.api.json"
     path.write_text(json.dumps(sampling_graph("wan", steps=10000)))
     command = [sys.executable, str(ROOT / "scripts/run_workflow.py"), str(path), "--server", server.address]
-    process = subprocess.Popen([*command, "-o", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*command, "-o", str(tmp_path / "out")],
+        stderr=subprocess.PIPE,
+        text=True,
+        # Test runs started in the background inherit an ignored SIGINT; a person's terminal does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while not server.get("/queue")["queue_running"]:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
