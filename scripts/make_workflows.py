@@ -78,7 +78,7 @@ The model is tiny (160x96 pixels, 17 frames, this world only): it shows how the 
     guide = guider(canvas, model["model"], told)
     result = sample(canvas, "SamplerCustomAdvanced", found["noise"], guide, found["sampler"], found["sigmas"], latent)
     frames = canvas.node("VAEDecode", "VAE Decode", samples=result, vae=model["vae"])
-    canvas.group("Result", 430)
+    canvas.group("Result", 640)
     clips = {"source": source["frames"], "enhanced": frames, "photoreal twin": twin["frames"]}
     shown = compared(canvas, "realism_demo", clips)
     canvas.column(430)
@@ -117,7 +117,7 @@ the maps with *Structure Maps*.
         **maps,
         description=source["description"],
     )
-    canvas.group("Result", 430)
+    canvas.group("Result", 640)
     shown = compared(
         canvas, "enhance_one_node", {"source": source["frames"], "enhanced": enhanced["frames"]}, sheet=300
     )
@@ -169,7 +169,7 @@ length to that model's.""",
     guide = guider(canvas, model["model"], told)
     result = sample(canvas, "SamplerCustomAdvanced", found["noise"], guide, found["sampler"], found["sigmas"], latent)
     enhanced = canvas.node("VAEDecode", "VAE Decode", samples=result, vae=model["vae"])
-    canvas.group("Result", 430)
+    canvas.group("Result", 640)
     compared(canvas, "realism_video_file", {"source": frames, "enhanced": enhanced, "edges": maps["edge"]})
     canvas.column(430)
     measured(canvas, "Video Metrics", frames, enhanced)
@@ -212,7 +212,7 @@ The embedded model is small, and random noise shows it more than an inverted one
     solver = canvas.node("KSamplerSelect", "KSamplerSelect", sampler_name="dpmpp_2m")
     result = sample(canvas, "SamplerCustomAdvanced", noise["noise"], guide, solver, sigmas, latent)
     frames = canvas.node("VAEDecode", "VAE Decode", samples=result, vae=model["vae"])
-    canvas.group("Result", 430)
+    canvas.group("Result", 640)
     clips = {"source": source["frames"], "enhanced": frames, "photoreal twin": twin["frames"]}
     shown = compared(canvas, "calibrated_sdedit", clips)
     canvas.column(430)
@@ -267,7 +267,7 @@ nearer to it, edge_f1 is what was kept of the source, and the critic says how ph
     finish("calibrated", noise["noise"], guide, solver, sigmas)
     canvas.group("3 Random", 310, below="2 Calibrated")
     finish("random", random, guide, solver, sigmas)
-    canvas.group("Result", 480)
+    canvas.group("Result", 640)
     shown = compared(canvas, "starts_compared", results)
     saved_video(canvas, shown["side by side"], source["fps"], "starts_compared")
 
@@ -309,7 +309,7 @@ chunks agree where they overlap.
     guide = guider(canvas, model["model"], told)
     result = sample(canvas, "SamplerCustomAdvanced", found["noise"], guide, found["sampler"], found["sigmas"], latent)
     decoded = canvas.node("VAEDecode", "VAE Decode", samples=result, vae=model["vae"])
-    canvas.group("Result", 430)
+    canvas.group("Result", 640)
     frames = canvas.node("VideoRealismChunkStitcher", "Chunk Stitcher", report=1, chunks=decoded, plan=chunks["plan"])
     clips = {"source": source["frames"], "enhanced": frames, "photoreal twin": twin["frames"]}
     shown = compared(canvas, "long_clip", clips)
@@ -387,7 +387,7 @@ the result. Leave *reference_image* empty: it would make the latent longer than 
     result = sample(canvas, "SamplerCustomAdvanced", found["noise"], guide, found["sampler"], found["sigmas"], latent)
     trimmed = canvas.node("TrimVideoLatent", "TrimVideoLatent", samples=result, trim_amount=after["trim_latent"])
     enhanced = canvas.node("VAEDecode", "VAE Decode", samples=trimmed, vae=vae)
-    canvas.group("Result", 430)
+    canvas.group("Result", 640)
     compared(canvas, "wan21_vace", {"source": frames, "enhanced": enhanced, "edges": maps["edge"]})
     canvas.column(430)
     measured(canvas, "Video Metrics", frames, enhanced, critic=False)

@@ -119,6 +119,6 @@ def compared(canvas: Canvas, name: str, clips: dict[str, Node | Output], sheet: 
 
 def measured(canvas: Canvas, title: str, source, output, reference=None, critic: bool = True) -> None:
     twin = {} if reference is None else {"reference": reference}
-    report = 10 + 6 * bool(twin) + 4 * critic
+    report = 13 + 9 * bool(twin) + 3 * critic
     wires = {"source": source, "output": output, **twin}
     canvas.node("VideoRealismVideoMetrics", title, report=report, critic=critic, **wires)

@@ -137,8 +137,10 @@ for await (const line of createInterface({ input: process.stdin })) {
       const before = page.viewportSize();
       await page.setViewportSize(await page.evaluate(wholeSize));
       await page.waitForTimeout(500);
-      await page.evaluate(showWhole);
-      await page.waitForTimeout(2000);
+      for (let draw = 0; draw < 3; draw++) {
+        await page.evaluate(showWhole); // again: previews find their size while they are drawn
+        await page.waitForTimeout(1000);
+      }
       await page.screenshot({ path: job.screenshot });
       await page.setViewportSize(before);
     }
