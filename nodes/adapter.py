@@ -14,6 +14,7 @@ import comfy.model_management
 import comfy.sample
 import comfy.sampler_helpers
 import comfy.samplers
+import comfy.utils
 import latent_preview
 import torch
 from torch import Tensor
@@ -346,3 +347,30 @@ def native_weight(session: Session) -> float:
 def random_noise(latent: Mapping, seed: int) -> Tensor:
     """ComfyUI's own noise for a seed, on the CPU."""
     return comfy.sample.prepare_noise(latent["samples"], seed)
+
+
+# -- jobs that bring their own networks -----------------------------------------------------------------------------
+
+
+def progress_bar() -> Callable[[int, int], None]:
+    """progress(done, total): moves the node's bar; raises ComfyUI's own exception when the user cancels."""
+    bar = None
+
+    def progress(done: int, total: int) -> None:
+        nonlocal bar
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        bar = bar or comfy.utils.ProgressBar(total)
+        bar.update_absolute(done, total)
+
+    return progress
+
+
+def compute_device() -> torch.device:
+    """Where ComfyUI computes."""
+    return comfy.model_management.get_torch_device()
+
+
+def make_room() -> None:
+    """Unload ComfyUI's models from a GPU, for networks that are not in its books."""
+    if compute_device().type != "cpu":
+        comfy.model_management.unload_all_models()

@@ -1,9 +1,5 @@
-"""Checks on IMAGE inputs and the progress bar that the nodes about whole clips share."""
+"""Checks on IMAGE inputs that the nodes about whole clips share."""
 
-from collections.abc import Callable
-
-import comfy.model_management
-import comfy.utils
 from torch import Tensor
 
 from ..pipeline_core.errors import UserError
@@ -27,16 +23,3 @@ def same_length(clips: dict[str, Tensor]) -> None:
             raise UserError(
                 f"{name} has {len(other)} frames and {first} has {len(clip)}: connect a clip of {len(clip)} to {name}."
             )
-
-
-def progress_bar() -> Callable[[int, int], None]:
-    """progress(done, total): moves the node's bar; raises ComfyUI's own exception when the user cancels."""
-    bar = None
-
-    def progress(done: int, total: int) -> None:
-        nonlocal bar
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        bar = bar or comfy.utils.ProgressBar(total)
-        bar.update_absolute(done, total)
-
-    return progress

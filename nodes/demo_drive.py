@@ -7,7 +7,7 @@ from ..pipeline_core.conditions.estimators import Estimators
 from ..pipeline_core.conditions.maps import clip_disparity_limits, window_maps
 from ..pipeline_core.world import STYLES, Render, RenderedBuffers, drive_scene, render
 from ..pipeline_core.world.render import CHUNK, scene_data
-from .clips import progress_bar
+from .adapter import progress_bar
 from .packages import require_packages
 from .schema import search_words
 

@@ -3,13 +3,13 @@
 import json
 from dataclasses import replace
 
-import comfy.model_management
 from comfy_api.latest import io, ui
 
 from ..pipeline_core.dials import dials
 from ..pipeline_core.enhance import Report, enhance
 from ..pipeline_core.models.loading import load_video_model
-from .clips import clip_input, progress_bar
+from .adapter import compute_device, make_room, progress_bar
+from .clips import clip_input
 from .native.folders import EMBEDDED_NAME, model_folder, model_folders
 from .packages import require_packages
 from .schema import search_words
@@ -101,10 +101,8 @@ class EnhanceRealism(io.ComfyNode):
         frames = clip_input(frames, "frames")
         given = {"edge": edge, "depth": depth, "segmentation": segmentation}
         maps = {name: clip_input(values, name) for name, values in given.items() if values is not None}
-        device = comfy.model_management.get_torch_device()
-        if device.type != "cpu":
-            comfy.model_management.unload_all_models()  # the job's networks are not in ComfyUI's books: make room
-        network = load_video_model(model_folder(model), device)
+        make_room()
+        network = load_video_model(model_folder(model), compute_device())
         settings = dials(realism, faithfulness, network.preset)
         settings = replace(settings, prompt=prompt.strip() or None, seed=seed, steps=steps or None)
         result, report = enhance(

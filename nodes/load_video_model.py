@@ -1,10 +1,10 @@
 """Load Video Model: a diffusers-format folder as ComfyUI's MODEL, CLIP and VAE."""
 
-import comfy.model_management
 from comfy_api.latest import io, ui
 
 from ..pipeline_core.models.loading import PRECISIONS, branch_names, runs_bf16
 from ..pipeline_core.models.preset import read_preset
+from .adapter import compute_device
 from .native.folders import EMBEDDED_NAME, model_folder, model_folders, stamp
 from .native.model import load_model
 from .native.text import load_clip
@@ -56,7 +56,7 @@ class LoadVideoModel(io.ComfyNode):
         folder = model_folder(model)
         vae = vae_patcher(folder)
         bf16 = runs_bf16(precision, vae.load_device)
-        preset, device = read_preset(folder), comfy.model_management.get_torch_device()
+        preset, device = read_preset(folder), compute_device()
         text = (
             f"{preset.name}: clips of {preset.window} frames, about {preset.size[1]}x{preset.size[0]} pixels\n"
             f"controls: {', '.join(branch_names(folder)) or 'none'}\n"

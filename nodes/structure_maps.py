@@ -1,6 +1,5 @@
 """Structure Maps: edges, depth and classes estimated from a clip, on one scale for the whole of it."""
 
-import comfy.model_management
 import torch
 from comfy_api.latest import io, ui
 
@@ -8,7 +7,8 @@ from ..pipeline_core.conditions.depth import disparity_limits, disparity_map
 from ..pipeline_core.conditions.edges import edge_map
 from ..pipeline_core.conditions.estimators import load_estimators
 from ..pipeline_core.conditions.segmentation import TAG, segmentation_map
-from .clips import clip_input, progress_bar
+from .adapter import compute_device, progress_bar
+from .clips import clip_input
 from .model_folders import NONE, transformers_folders
 from .packages import require_packages
 from .schema import search_words
@@ -78,7 +78,7 @@ class StructureMaps(io.ComfyNode):
     def execute(cls, frames, edge_low, edge_high, depth_model, segmentation_model) -> io.NodeOutput:
         require_packages("kornia", *(["transformers"] if {depth_model, segmentation_model} != {NONE} else []))
         frames = clip_input(frames, "frames")
-        device = str(comfy.model_management.get_torch_device())
+        device = str(compute_device())
         estimators = load_estimators(
             transformers_folders(DEPTH).get(depth_model),
             transformers_folders(SEGMENTATION).get(segmentation_model),

@@ -7,7 +7,8 @@ from comfy_api.latest import io, ui
 
 from ..pipeline_core.metrics.compare import compare_frames
 from ..pipeline_core.metrics.critic import load_critic
-from .clips import clip_input, progress_bar
+from .adapter import progress_bar
+from .clips import clip_input
 from .packages import require_packages
 from .schema import search_words
 
