@@ -1,6 +1,7 @@
 """The pack's nodes: one file per mechanism, schema and a thin call into pipeline_core.
 
-adapter.py alone touches ComfyUI's sampling, native/ alone builds ComfyUI's model objects.
+adapter.py alone touches ComfyUI's sampling, devices and progress; native/ and native_control.py subclass its model and
+control objects.
 """
 
 
