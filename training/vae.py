@@ -4,7 +4,8 @@
     python -m training.vae --minutes 60 --decoder-only --run training/runs/decoder
 
 Loss per clip: log(MSE + 2 MSE of 4x4 means + 1e-3), so that every clip gains decibels at the same rate, easy
-depth maps and hard aliased renders alike, and small lamps keep their mean colour.
+depth maps and hard aliased renders alike, and small lamps keep their mean colour. Errors on signs and lights, a
+thousandth of the pixels, count more (`SMALL_OBJECTS`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
+from pipeline_core.conditions.segmentation import CARLA_TAGS, TAG
+
 from .checkpoint import load_checkpoint, read_state, save_checkpoint
 from .latents import load_vae
 from .optimizer import MixedOptimizer
@@ -30,6 +33,8 @@ MAPS = ("edge", "depth", "segmentation")
 MAP_SHARE = 0.2
 CROP = 64
 LATENT_NOISE = 0.05
+# How much more a pixel of the class counts in the loss.
+SMALL_OBJECTS = {"traffic sign": 12.0, "traffic light": 3.0}
 AVERAGE_DECAY = 0.998
 # Peak learning rates of the orthogonalised and of the Adam group.
 RATES = {True: 0.015, False: 3e-4}
@@ -55,8 +60,20 @@ def read_clips(path: Path) -> dict[str, torch.Tensor]:
     return load_file(str(path))
 
 
+def pixel_weights(segmentation: torch.Tensor) -> torch.Tensor:
+    """uint8 class colours (T, H, W, 3) -> what each pixel's error counts, (1, T, H, W), 1 for most."""
+    weights = torch.ones(segmentation.shape[:-1])
+    for name, weight in SMALL_OBJECTS.items():
+        colour = torch.tensor(CARLA_TAGS[TAG[name]][1], dtype=segmentation.dtype)
+        weights[(segmentation == colour).all(-1)] = weight
+    return weights[None]
+
+
 def draw_crop(path: Path, generator: torch.Generator) -> torch.Tensor:
-    """A random clip of the scene, a random 64x64 window of it, mirrored half the time: (3, T, 64, 64)."""
+    """A random clip of the scene, a random 64x64 window of it, mirrored half the time.
+
+    (4, T, 64, 64): the video in [-1, 1] and the weight of each pixel.
+    """
     from safetensors import safe_open
 
     def pick(count: int) -> int:
@@ -71,18 +88,24 @@ def draw_crop(path: Path, generator: torch.Generator) -> torch.Tensor:
         clip = shard.get_slice(pool[pick(len(pool))])
         _, height, width = clip.get_shape()[:3]
         y, x = pick(height - CROP + 1), pick(width - CROP + 1)
-        video = as_video(clip[:, y : y + CROP, x : x + CROP])
+        window = (slice(None), slice(y, y + CROP), slice(x, x + CROP))
+        weights = pixel_weights(shard.get_slice("segmentation")[window])
+        video = torch.cat([as_video(clip[window]), weights])
     return video.flip(-1) if pick(2) else video
 
 
-def reconstruction_loss(vae: torch.nn.Module, videos: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-    """Mean over clips of the log error in the module's docstring, and a faint pull of the latents to zero."""
+def reconstruction_loss(vae: torch.nn.Module, clips: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """Mean over clips of the log error in the module's docstring, and a faint pull of the latents to zero.
+
+    clips: (B, 4, T, H, W) as `draw_crop` gives them.
+    """
+    videos, weights = clips[:, :3], clips[:, 3:]
     with torch.autocast("cpu", torch.bfloat16):
         latents = vae.encode(videos).latent_dist.mode()
         output = vae.decode(latents + LATENT_NOISE * noise).sample
     error = output.float() - videos
-    pooled = F.avg_pool3d(error, (1, 4, 4))
-    per_clip = error.square().mean((1, 2, 3, 4)) + 2 * pooled.square().mean((1, 2, 3, 4))
+    pooled, coarse = F.avg_pool3d(error, (1, 4, 4)), F.avg_pool3d(weights, (1, 4, 4))
+    per_clip = (weights * error.square()).mean((1, 2, 3, 4)) + 2 * (coarse * pooled.square()).mean((1, 2, 3, 4))
     return (per_clip + 1e-3).log().mean() + 1e-3 * latents.float().square().mean()
 
 

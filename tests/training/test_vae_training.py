@@ -76,6 +76,34 @@ def test_seeds_are_split(tmp_path):
     assert [f.name for f in vae_training.scene_files(tmp_path, True)] == ["scene_850000.safetensors"]
 
 
+def test_signs_and_lights_count_more():
+    segmentation = torch.zeros(2, 4, 4, 3, dtype=torch.uint8)
+    segmentation[:, 0, 0] = torch.tensor([220, 220, 0], dtype=torch.uint8)
+    segmentation[1, 2, 3] = torch.tensor([250, 170, 30], dtype=torch.uint8)
+    weights = vae_training.pixel_weights(segmentation)
+    expected = torch.ones(1, 2, 4, 4)
+    expected[0, :, 0, 0] = vae_training.SMALL_OBJECTS["traffic sign"]
+    expected[0, 1, 2, 3] = vae_training.SMALL_OBJECTS["traffic light"]
+    torch.testing.assert_close(weights, expected, rtol=0, atol=0)
+
+
+def test_the_loss_is_the_log_of_the_weighted_error():
+    class Constant:
+        """Decodes everything to grey."""
+
+        def encode(self, videos):
+            latents = torch.zeros(len(videos), 1, 1, 1, 1)
+            return Namespace(latent_dist=Namespace(mode=lambda: latents))
+
+        def decode(self, latents):
+            return Namespace(sample=torch.zeros(1, 3, 2, 8, 8))
+
+    clips = torch.cat([torch.full((1, 3, 2, 8, 8), 0.5), torch.ones(1, 1, 2, 8, 8)], 1)
+    clips[:, 3, :, :4] = 9.0  # half of the picture
+    loss = vae_training.reconstruction_loss(Constant(), clips, torch.zeros(1, 1, 1, 1, 1))
+    assert loss.item() == pytest.approx(math.log(0.25 * 5 * 3 + 1e-3), rel=1e-5)
+
+
 def write_scene(folder, seed):
     from safetensors.torch import save_file
 
