@@ -26,10 +26,15 @@ def scene_seed(path: Path) -> int:
 
 
 def fingerprint(folder: Path) -> str:
-    """Short hash of a VAE folder's weights: latents of two VAEs must never be mixed."""
+    """Short hash of what a VAE folder encodes with: latents of two encoders must never be mixed."""
+    from safetensors import safe_open
+
     digest = hashlib.sha256()
     for path in sorted(Path(folder).glob("*.safetensors")):
-        digest.update(path.read_bytes())
+        with safe_open(str(path), framework="pt") as weights:
+            for name in sorted(weights.keys()):
+                if not name.startswith("decoder."):
+                    digest.update(name.encode() + weights.get_tensor(name).numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
