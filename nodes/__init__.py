@@ -1,7 +1,7 @@
 """The pack's nodes: one file per mechanism, schema and a thin call into pipeline_core.
 
-adapter.py alone touches ComfyUI's sampling, devices and progress; native/ and native_control.py subclass its model and
-control objects.
+adapter.py touches ComfyUI's sampling, devices and progress; native/, native_control.py, context_controls.py and
+experts.py subclass or join its model and control objects.
 """
 
 
@@ -18,15 +18,21 @@ def all_nodes() -> list[type]:
     from .enhance_realism import EnhanceRealism
     from .load_control_branch import LoadControlBranch
     from .load_video_model import LoadVideoModel
+    from .model_control import ModelControl
+    from .model_preset import ModelPreset
     from .noise_calibrate import NoiseCalibrate
     from .simdrop_guider import SimDropGuider
     from .structure_maps import StructureMaps
+    from .two_experts import TwoExperts
     from .video_metrics import VideoMetrics
     from .video_text_guider import VideoTextGuider
 
     return [
         LoadVideoModel,
         LoadControlBranch,
+        ModelControl,
+        TwoExperts,
+        ModelPreset,
         DemoDrive,
         StructureMaps,
         ControlNetStack,

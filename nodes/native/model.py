@@ -102,7 +102,7 @@ class VideoModelBase(comfy.model_base.BaseModel):
         ve = preset.interpolant == "ve"
         kind = comfy.model_base.ModelType.FLOW_COSMOS if ve else comfy.model_base.ModelType.FLOW
         super().__init__(config, kind)
-        self.diffusion_model = network
+        self.diffusion_model, self.preset = network, preset
         self.model_sampling = (_VESampling if ve else _FlowSampling)(config, preset.prediction)
 
     def extra_conds(self, **kwargs):
