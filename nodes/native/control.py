@@ -12,8 +12,9 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...pipeline_core.errors import UserError
+from ...pipeline_core.models.folder import branch_parts
 from ...pipeline_core.models.grid import token_grid_weights
-from ...pipeline_core.models.loading import BRANCH_PREFIX, branch_names, load_part
+from ...pipeline_core.models.loading import load_part
 from .model import VideoDiT
 from .parts import Part, shared_patcher
 from .terms import MISFIT, ControlTerms
@@ -126,14 +127,15 @@ class BranchControl(comfy.controlnet.ControlBase):
 
 def load_control(folder: Path, modality: str) -> BranchControl:
     """The CONTROL_NET of one modality. UserError when the folder has no such branch."""
-    if modality not in branch_names(folder):
+    parts = branch_parts(folder)
+    if modality not in parts:
         raise UserError(
-            f"The model {folder.name} has no {modality} branch; set modality to {' or '.join(branch_names(folder))}."
+            f"The model {folder.name} has no {modality} branch; set modality to {' or '.join(parts) or 'none'}."
         )
     branch = shared_patcher(
         folder,
-        BRANCH_PREFIX + modality,
-        lambda: Part(load_part(folder, BRANCH_PREFIX + modality)),
+        parts[modality],
+        lambda: Part(load_part(folder, parts[modality])),
         comfy.model_management.get_torch_device(),
         comfy.model_management.unet_offload_device(),
     )

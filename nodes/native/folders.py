@@ -5,7 +5,8 @@ from pathlib import Path
 import folder_paths
 
 from ...pipeline_core.errors import UserError
-from ...pipeline_core.models.loading import EMBEDDED, branch_names, is_model_folder
+from ...pipeline_core.models.folder import branch_parts, is_model_folder
+from ...pipeline_core.models.loading import EMBEDDED
 
 EMBEDDED_NAME = "embedded"
 MODALITIES = ("edge", "depth", "segmentation")
@@ -34,7 +35,7 @@ def model_folder(name: str) -> Path:
 
 def modalities() -> list[str]:
     """Kinds of control the menu offers: the three every prepared folder has, then what the folders found add."""
-    extra = {name for folder in model_folders().values() for name in branch_names(folder)} - set(MODALITIES)
+    extra = {name for folder in model_folders().values() for name in branch_parts(folder)} - set(MODALITIES)
     return [*MODALITIES, *sorted(extra)]
 
 

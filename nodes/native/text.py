@@ -11,18 +11,22 @@ from torch import Tensor
 
 from ...pipeline_core.models.loading import load_part, load_tokenizer, runs_bf16
 from ...pipeline_core.models.preset import read_preset
-from ...pipeline_core.models.text import embed_tokens, tokenise
+from ...pipeline_core.models.text import embed_tokens, is_chat, tokenise
 
 
 class Tokenizer:
-    """Prompts to {"t5": [[(token, 1.0), ...]]}, padding left out. Brackets and weights are read as plain text."""
+    """Prompts to {"t5": [[(token, 1.0), ...]]}, a T5's padding left out. Brackets and weights are read as plain text.
 
-    def __init__(self, tokenizer, length: int):
-        self.tokenizer, self.length = tokenizer, length
+    chat: for an encoder that reads prompts inside a chat and was trained with the padding behind them.
+    """
+
+    def __init__(self, tokenizer, length: int, chat: bool):
+        self.tokenizer, self.length, self.chat = tokenizer, length, chat
 
     def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **_):
-        ids, mask = tokenise(self.tokenizer, [text], self.length)
-        words = enumerate(ids[0][mask[0].bool()].tolist(), start=1)
+        ids, mask = tokenise(self.tokenizer, [text], self.length, self.chat)
+        kept = ids[0] if self.chat else ids[0][mask[0].bool()]
+        words = enumerate(kept.tolist(), start=1)
         return {"t5": [[(token, 1.0, word) if return_word_ids else (token, 1.0) for word, token in words]]}
 
     def decode(self, token_ids, skip_special_tokens: bool = True) -> str:
@@ -76,7 +80,7 @@ def load_clip(folder: Path, precision: str) -> comfy.sd.CLIP:
     clip.patcher.hook_mode = comfy.hooks.EnumHookMode.MinVram
     clip.patcher.is_clip = True
     clip.cond_stage_model = encoder
-    clip.tokenizer = Tokenizer(load_tokenizer(folder), length)
+    clip.tokenizer = Tokenizer(load_tokenizer(folder), length, is_chat(type(encoder.text_encoder).__name__))
     clip.tokenizer_options = {}
     clip.layer_idx = None
     clip.use_clip_schedule = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
@@ -11,19 +10,13 @@ from pathlib import Path
 import torch
 
 from ..errors import UserError
+from .folder import CLASSES, branch_parts, check_kind, is_branch, read_headers, read_index
 from .preset import read_preset
+from .text import language_part
 from .video_model import VideoModel
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "models" / "embedded"
-BRANCH_PREFIX = "controlnet_"
 PRECISIONS = ("auto", "bf16", "fp32")
-# The only class a part may have; None is any video autoencoder.
-CLASSES = {
-    "transformer": "CosmosTransformer3DModel",
-    "controlnet": "CosmosControlNetModel",
-    "text_encoder": "T5EncoderModel",
-    "vae": None,
-}
 
 
 def load_video_model(
@@ -46,7 +39,7 @@ def load_video_model(
     bf16 = runs_bf16(precision, device)
     kind = dtype or torch.float32
     transformer = load_part(folder, "transformer", kind)
-    branches = {name: load_part(folder, BRANCH_PREFIX + name, kind) for name in branch_names(folder)}
+    branches = {name: load_part(folder, part, kind) for name, part in branch_parts(folder).items()}
     model = VideoModel(
         transformer=transformer.to(device),
         branches={name: branch.to(device) for name, branch in branches.items()},
@@ -82,56 +75,31 @@ def has_bf16(device: torch.device) -> bool:
 
 def branch_names(folder: str | Path) -> list[str]:
     """The modalities a model folder has control branches for, sorted."""
-    return [name.removeprefix(BRANCH_PREFIX) for name in sorted(_read_index(folder)) if name.startswith(BRANCH_PREFIX)]
-
-
-def is_model_folder(folder: str | Path) -> bool:
-    """Whether a folder's model_index.json names a Cosmos transformer; nothing else is read, nothing is raised."""
-    try:
-        part = _read_index(folder).get("transformer")
-    except (UserError, OSError):
-        return False
-    return isinstance(part, list) and part[-1:] == [CLASSES["transformer"]]
-
-
-def _read_index(folder: str | Path) -> Mapping[str, list[str]]:
-    """model_index.json without its underscore entries: {part: [library, class]}."""
-    folder = Path(folder)
-    path = folder / "model_index.json"
-    if not folder.is_dir():
-        raise UserError(f"The model folder {folder} does not exist; give a folder in diffusers' layout.")
-    if not path.is_file():
-        raise UserError(f"{folder} has no model_index.json; give the folder that holds transformer/, vae/ and so on.")
-    try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON ({error}); restore the model folder.") from error
-    if not isinstance(index, dict):
-        raise UserError(f"{path} is not a JSON object; restore the model folder.")
-    return {name: value for name, value in index.items() if not name.startswith("_")}
+    return list(branch_parts(folder))
 
 
 def load_part(folder: str | Path, name: str, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
-    """One network of a model folder, on the CPU, for inference: transformer, vae, text_encoder or controlnet_*.
+    """One network of a model folder, on the CPU, for inference: transformer, vae, text_encoder or controlnet*.
 
-    Its class is the one model_index.json names. Raises UserError like load_video_model.
+    Its class is the one model_index.json names, a control branch's the one in its config. Nothing but JSON and
+    safetensors is read. Raises UserError like load_video_model.
     """
     import diffusers
     import transformers
 
     folder = Path(folder)
-    index = _read_index(folder)
-    expected = CLASSES["controlnet" if name.startswith(BRANCH_PREFIX) else name]
+    index = read_index(folder)
+    expected = CLASSES["controlnet" if is_branch(name) else name]
     path = folder / name
     if name not in index or not (path / "config.json").is_file():
         raise UserError(f"{folder} has no {name}/ with a config.json; restore that part of the model folder.")
-    if not any(path.glob("*.safetensors")):
-        raise UserError(f"{path} has no .safetensors file; convert the weights to safetensors first.")
     library, class_name = index[name]
-    allowed = class_name == expected if expected else class_name.startswith("Autoencoder")
+    allowed = class_name in expected if expected else class_name.startswith("Autoencoder")
     module = {"diffusers": diffusers, "transformers": transformers}.get(library)
     if not allowed or not hasattr(module, class_name):
-        raise UserError(f"{path} is a {class_name}; a {expected or 'diffusers video autoencoder'} is needed there.")
+        needed = " or ".join(expected) if expected else "diffusers video autoencoder"
+        raise UserError(f"{path} is a {class_name}; a {needed} is needed there.")
+    check_kind(path, read_headers(path), class_name)
     options = {"torch_dtype" if library == "diffusers" else "dtype": dtype}
     try:
         with warnings.catch_warnings(), _no_progress_bars():
@@ -142,6 +110,7 @@ def load_part(folder: str | Path, name: str, dtype: torch.dtype = torch.float32)
     except Exception as error:
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"{path} could not be loaded ({line}); restore that part of the model folder.") from error
+    part = language_part(part) if name == "text_encoder" else part
     _check_weights(path, part, info)
     return part.eval().requires_grad_(False)
 
@@ -178,6 +147,6 @@ def load_tokenizer(folder: str | Path):
     from transformers import PreTrainedTokenizerFast
 
     path = Path(folder) / "tokenizer"
-    if "tokenizer" not in _read_index(folder) or not (path / "tokenizer.json").is_file():
+    if "tokenizer" not in read_index(folder) or not (path / "tokenizer.json").is_file():
         raise UserError(f"{folder} has no tokenizer/tokenizer.json; restore that part of the model folder.")
     return PreTrainedTokenizerFast.from_pretrained(str(path), local_files_only=True)

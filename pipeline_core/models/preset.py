@@ -45,9 +45,16 @@ class Preset:
 
 
 def read_preset(folder: Path) -> Preset:
-    """Preset of a model folder. UserError when preset.json is missing, not JSON or names an unknown setting."""
+    """Preset of a model folder; a released one without preset.json has its own (see released.py).
+
+    UserError when preset.json is missing, not JSON or names an unknown setting.
+    """
+    from .released import released_preset
+
     path = Path(folder) / "preset.json"
     if not path.is_file():
+        if (released := released_preset(Path(folder))) is not None:
+            return released
         raise UserError(f"{folder} has no preset.json; choose a model folder that was prepared for this pack.")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from .cosmos import cosmos_forward
 from .grid import check_frames, token_grid_weights
 from .prediction import clean_prediction, flow_state, network_input
 from .preset import Preset
-from .text import embed_tokens, tokenise
+from .text import embed_tokens, is_chat, tokenise
 from .vae import decode_latents, encode_clips
 
 Predict = Callable[[Tensor, float, Sequence[str]], list[Tensor]]
@@ -56,8 +56,9 @@ class VideoModel:
 
     @torch.no_grad()
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
-        """Embeddings (B, tokens, D) of prompts; any text, "" included. Padding positions are zero."""
-        ids, mask = tokenise(self.tokenizer, prompts, self.preset.max_text_tokens)
+        """Embeddings (B, tokens, D) of prompts; any text, "" included. See text.py for what stands in the padding."""
+        chat = is_chat(type(self.text_encoder).__name__)
+        ids, mask = tokenise(self.tokenizer, prompts, self.preset.max_text_tokens, chat)
         with self._autocast():
             return embed_tokens(self.text_encoder, ids.to(self.device), mask.to(self.device)).float()
 
