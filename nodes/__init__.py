@@ -17,6 +17,7 @@ def all_nodes() -> list[type]:
     from .dual_prompt_sampler import DualPromptCFGSampler
     from .enhance_realism import EnhanceRealism
     from .load_control_branch import LoadControlBranch
+    from .load_transfer1_control import LoadTransfer1Control
     from .load_video_model import LoadVideoModel
     from .model_control import ModelControl
     from .model_preset import ModelPreset
@@ -30,6 +31,7 @@ def all_nodes() -> list[type]:
     return [
         LoadVideoModel,
         LoadControlBranch,
+        LoadTransfer1Control,
         ModelControl,
         TwoExperts,
         ModelPreset,

@@ -1,4 +1,4 @@
-"""Command line: python -m pipeline_core {enhance, render, buffers, metrics, runs, demo}.
+"""Command line: python -m pipeline_core {enhance, render, buffers, metrics, runs, convert, demo}.
 
 Exit codes: 0 done, 2 bad input, 130 cancelled.
 """
@@ -6,10 +6,10 @@ Exit codes: 0 done, 2 bad input, 130 cancelled.
 import argparse
 import sys
 
-from .cli import buffers, demo, enhance, metrics, render, runs
+from .cli import buffers, convert, demo, enhance, metrics, render, runs
 from .errors import UserError
 
-COMMANDS = (enhance, render, buffers, metrics, runs, demo)
+COMMANDS = (enhance, render, buffers, metrics, runs, convert, demo)
 
 
 def main(arguments: list[str] | None = None) -> int:
