@@ -1,25 +1,42 @@
-"""Turn a simulator's folders of depth, semantic and instance pictures into the buffers folder of a clip."""
+"""Turn a simulator's depth, semantic and instance pictures into the buffers folder of a clip."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from ..conditions.recordings import DEPTH_SOURCES, SEMANTIC_SOURCES, import_recording
+from ..conditions.layouts import AUTO, Recording, find_recording
+from ..conditions.recordings import DEPTH_SOURCES, INSTANCE_SOURCES, SEMANTIC_SOURCES, import_recording
 from ..errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("clip", type=Path, help="the video that the pictures belong to, one picture per frame")
     parser.add_argument("-o", "--output", type=Path, help="buffers folder to write; default: CLIP_buffers")
-    parser.add_argument("--depth", type=Path, help="folder of depth pictures")
-    parser.add_argument("--depth-format", default="carla", choices=DEPTH_SOURCES, help="carla: the raw 24-bit picture")
-    parser.add_argument("--semantic", type=Path, help="folder of semantic pictures; default: the instance pictures")
+    parser.add_argument(
+        "--recording",
+        type=Path,
+        help="folder of a whole recording: CARLA's own, its Cosmos example's, Virtual KITTI 2 or SYNTHIA. What "
+        "--depth, --semantic and --instance name goes before what is found there",
+    )
+    parser.add_argument("--camera", default="", help="part of the name that tells the recording's cameras apart")
+    parser.add_argument("--depth", type=Path, help="folder or video of depth pictures")
+    parser.add_argument(
+        "--depth-format",
+        choices=(AUTO, *DEPTH_SOURCES),
+        help="carla: the raw 24-bit picture; default: that, or with --recording what the first picture looks like",
+    )
+    parser.add_argument(
+        "--depth-scale", type=float, default=1.0, help="metres of one unit: of a code with png16, of a value with exr"
+    )
+    parser.add_argument("--semantic", type=Path, help="folder or video of semantic pictures; default: --instance")
     parser.add_argument(
         "--semantic-format",
-        default="0.9.14",
-        choices=SEMANTIC_SOURCES,
-        help="raw tags of CARLA 0.9.14 and later or of 0.9.13 and earlier, or painted pictures",
+        choices=(AUTO, *SEMANTIC_SOURCES),
+        help="raw tags of CARLA 0.9.14 and later or of 0.9.13 and earlier, or painted pictures; default: 0.9.14, or "
+        "with --recording what the first picture looks like",
     )
     parser.add_argument("--instance", type=Path, help="folder of CARLA's raw instance pictures")
+    parser.add_argument("--instance-format", default="carla", choices=INSTANCE_SOURCES, help="whose instance pictures")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -28,6 +45,7 @@ def run(options: argparse.Namespace) -> None:
     if not options.clip.is_file():
         raise UserError(f"The video {options.clip} does not exist: give the path of an existing video file.")
     folder = options.output or options.clip.with_name(f"{options.clip.stem}_buffers")
+    told = _recording(options)
     with tqdm(desc="buffers", unit="frame", dynamic_ncols=True) as bar:
 
         def progress(done: int, total: int) -> None:
@@ -35,7 +53,24 @@ def run(options: argparse.Namespace) -> None:
             bar.update(done - bar.n)
 
         made = import_recording(
-            folder, options.clip, options.depth, options.semantic, options.instance,
-            options.depth_format, options.semantic_format, progress,
+            folder, options.clip, told.depth, told.semantic, told.instance, told.depth_format, told.semantic_format,
+            progress, options.depth_scale, told.instance_format,
         )  # fmt: skip
     print(f"{folder} holds {', '.join(made.channels)} of {made.frames} frames.")
+
+
+def _recording(options: argparse.Namespace) -> Recording:
+    """What the recording's folder holds, and over it what the options name."""
+    named = {name: getattr(options, name) for name in ("depth", "semantic", "instance")}
+    named = {name: path for name, path in named.items() if path is not None}
+    formats = {"depth_format": options.depth_format, "semantic_format": options.semantic_format}
+    if options.recording is not None:
+        found = find_recording(options.recording, options.camera, *(value or AUTO for value in formats.values()))
+    else:
+        formats = {name: value for name, value in formats.items() if value is not None}
+        if AUTO in formats.values():
+            raise UserError("The format auto needs --recording: name the format, or the recording's folder.")
+        found = Recording(**formats)
+    if "instance" in named:
+        named["instance_format"] = options.instance_format
+    return replace(found, **named)

@@ -14,6 +14,7 @@ from .depth import FAR_PLANE
 
 _DEPTH_CODES = 2**24 - 1
 _LOG_RANGE = 5.70378  # of CARLA's converter: grey = 1 + ln(depth / far plane) / 5.70378
+_COSMOS_NEAR = 0.01  # metres; the near end of the grey scale of CARLA's Cosmos example
 _FLOW_SCALE, _FLOW_ZERO = 64, 2**15
 
 
@@ -59,12 +60,50 @@ def decode_depth_cm(image: np.ndarray) -> Tensor:
     return torch.where(code == 65535, FAR_PLANE, code / 100).float()
 
 
+def decode_depth16(image: np.ndarray, scale: float) -> Tensor:
+    """(H, W) or (H, W, 3) uint16 codes of `scale` metres each to (H, W) float32 metres.
+
+    0, which stands for no measurement in KITTI's and in depth cameras' pictures, and the highest code come back as
+    1000.0. Raises UserError for 8-bit codes and a scale that is not above 0.
+    """
+    if image.dtype != np.uint16:
+        raise UserError(f"16-bit depth came as {image.dtype}: give the 16-bit PNG itself, not an 8-bit copy.")
+    if not 0 < scale < float("inf"):
+        raise UserError(f"A depth scale of {scale:g} came: give the metres of one code, such as 0.001.")
+    code = torch.from_numpy((image if image.ndim == 2 else image[..., 0]).astype(np.float64))
+    measured = (code > 0) & (code < 65535)
+    return torch.where(measured, code * scale, FAR_PLANE).clamp(max=FAR_PLANE).float()
+
+
+def decode_cosmos_log(image: np.ndarray) -> Tensor:
+    """The grey depth video of CARLA's first Cosmos example, (H, W) or (H, W, 3) uint8, to (H, W) float32 metres.
+
+    Near is white: a code v holds the depths from 1000 m * 1e-5^((v + 1) / 255) to 1000 m * 1e-5^(v / 255), 4.6 %
+    apart; the middle comes back, and 1000.0 for black (the sky). The lossy video adds its own error.
+    """
+    code = torch.from_numpy((image if image.ndim == 2 else image[..., 0]).astype(np.float64))
+    depth = FAR_PLANE * (_COSMOS_NEAR / FAR_PLANE) ** ((code + 0.5).clamp(max=255) / 255)
+    return torch.where(code == 0, FAR_PLANE, depth).float()
+
+
+def decode_cosmos_inverse(image: np.ndarray) -> Tensor:
+    """The grey depth video of CARLA's newer Cosmos capture, (H, W) or (H, W, 3) uint8, to (H, W) float32 distance.
+
+    Near is white: a code v is disparity 1 / depth, stretched from 0 to 255 between the clip's own ends. They are not
+    stored, so what comes back is 255 / v, a distance of unknown unit and offset, and 1000.0 for black (the sky).
+    """
+    code = torch.from_numpy((image if image.ndim == 2 else image[..., 0]).astype(np.float64))
+    return torch.where(code == 0, FAR_PLANE, 255 / code.clamp(min=1)).float()
+
+
 # name -> decoder of one picture to (H, W) metres; near is small in all of them, the sky is 1000.0.
 DEPTH_FORMATS = {
     "carla": decode_depth,
     "carla_log": decode_log_depth,
     "vkitti2": decode_depth_cm,
     "synthia": decode_depth_cm,
+    "cosmos_log": decode_cosmos_log,
+    "cosmos_inverse": decode_cosmos_inverse,
 }
 
 

@@ -1,15 +1,15 @@
-"""Folders of pictures as simulators save them: read one after the other, or turned into a buffers folder.
+"""What simulators recorded, read frame by frame in this pack's units, or turned into a buffers folder.
 
-CARLA: `image.save_to_disk` of the depth, semantic and instance cameras, raw or through a ColorConverter. Virtual KITTI
-2 and SYNTHIA: depth as 16-bit PNG. Any renderer: depth as EXR in metres (its R or Y channel).
+Depth becomes metres along the camera's axis, near = small, sky = 1000.0; classes become current CARLA tags; instance
+ids are 0 for none. Every source is a folder of pictures or a video: CARLA's `image.save_to_disk` of the depth, semantic
+and instance cameras, raw or through a ColorConverter, and the videos of its Cosmos examples; Virtual KITTI 2 and
+SYNTHIA; any renderer's depth as 16-bit PNG or as EXR in metres (its R or Y channel).
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,142 +19,162 @@ from .. import media
 from ..errors import UserError
 from .buffers import Buffers, BuffersWriter, open_buffers
 from .depth import FAR_PLANE
-from .encodings import DEPTH_FORMATS, decode_classes, decode_instances, picture_codes
-from .segmentation import PALETTES, TAG_TABLES, classes_of_colours, current_tags
+from .encodings import DEPTH_FORMATS, decode_classes, decode_depth16, decode_instances, picture_codes
+from .palettes import SYNTHIA
+from .pictures import count_pictures, is_video, list_pictures, read_indices, read_pictures
+from .segmentation import SOURCE_COLOURS, TAG, TAG_TABLES, classes_of_colours, current_tags
 
-DEPTH_SOURCES = (*DEPTH_FORMATS, "exr")
-_EIGHT_BIT = ("carla", "carla_log")
-SEMANTIC_SOURCES = (*TAG_TABLES, *(f"{name} colours" for name in PALETTES))
+DEPTH_SOURCES = (*DEPTH_FORMATS, "png16", "exr")
+_BITS = {"vkitti2": np.uint16, "synthia": np.uint16, "png16": np.uint16, "exr": np.float32}  # uint8 where not named
+SEMANTIC_SOURCES = (*TAG_TABLES, *(f"{name} colours" for name in SOURCE_COLOURS), "synthia")
+INSTANCE_SOURCES = ("carla", "vkitti2", "synthia")
 _CHUNK = 16
-_FLOAT_LAYOUTS = ("gbrpf32le", "gbrapf32le", "grayf32le")
-_WIDE_LAYOUTS = {"rgb48be": "rgb48le", "rgba64be": "rgba64le"}
+# Video codecs mix colours along the borders of objects: there the nearest colour is the best guess.
+_VIDEO_COLOURS = {"tolerance": 48.0, "allowed": 0.1}
 
 
-def list_pictures(folder: str | os.PathLike) -> list[Path]:
-    """The PNG and EXR files of a folder in the order of the last number in their names; UserError if there is none,
-    or if a name has no number or the same number as another."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder} is no folder: give the folder that the simulator's pictures are in.")
-    numbered: dict[int, Path] = {}
-    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in (".png", ".exr")):
-        numbers = re.findall(r"\d+", path.stem)
-        if not numbers or int(numbers[-1]) in numbered:
-            raise UserError(f"The order of {path} among its pictures is not clear: number them, one per frame.")
-        numbered[int(numbers[-1])] = path
-    if not numbered:
-        raise UserError(f"{folder} holds no PNG or EXR: give the folder that the simulator's pictures are in.")
-    return [numbered[number] for number in sorted(numbered)]
+def read_depth(
+    source: str | os.PathLike,
+    depth_format: str = "carla",
+    scale: float = 1.0,
+    start: int = 0,
+    stop: int | None = None,
+) -> Iterator[Tensor]:
+    """Depth of the pictures start .. stop - 1, one after the other, as (H, W) float32 metres; the sky is 1000.0.
 
-
-def read_picture(path: str | os.PathLike) -> np.ndarray:
-    """A PNG as uint8 or uint16 (H, W) or (H, W, 3), an EXR as float32 (H, W); UserError if it cannot be read.
-
-    16-bit colour PNG keeps its low bytes here, which Pillow drops without a word.
+    depth_format: one of DEPTH_SOURCES; "carla" is the raw 24-bit picture, "carla_log" the 8-bit one of the
+    LogarithmicDepth converter, "vkitti2" and "synthia" 16-bit centimetres, "cosmos_log" and "cosmos_inverse" the grey
+    videos of CARLA's Cosmos examples (the latter in no unit, see `decode_cosmos_inverse`), "png16" 16-bit codes of
+    `scale` metres, "exr" float depth, multiplied by `scale` to metres (1000 m and more, inf and NaN are sky).
+    UserError for an unknown format and a picture of another kind.
     """
-    from PIL import Image
-
-    path = Path(path)
-    try:
-        if path.suffix.lower() == ".exr" or _is_wide(path):
-            return _decode(path)
-        with Image.open(path) as image:
-            wide = image.mode.startswith("I")
-            array = np.array(image if wide or image.mode in ("L", "RGB") else image.convert("RGB"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"The picture {path} is missing or damaged: save it again.") from error
-    return array.astype(np.uint16) if wide else array
-
-
-def _is_wide(path: Path) -> bool:
-    """Is it a PNG with 16 bits per channel and more than one channel."""
-    with open(path, "rb") as file:
-        head = file.read(26)
-    return head[:8] == b"\x89PNG\r\n\x1a\n" and len(head) == 26 and head[24] == 16 and head[25] != 0
-
-
-def _decode(path: Path) -> np.ndarray:
-    import av
-
-    try:
-        with av.open(str(path)) as container:
-            frame = next(container.decode(video=0))
-            exr = path.suffix.lower() == ".exr"
-            # Only the order of the bytes may change: any conversion of the pixels would alter the depth.
-            layouts = _FLOAT_LAYOUTS if exr else _WIDE_LAYOUTS
-            if frame.format.name not in layouts:
-                raise UserError(f"The picture {path} has the layout {frame.format.name}: save one or three channels.")
-            if exr:
-                # Planes are G, B, R for colour; a depth stands in R, or in the only channel.
-                plane = frame.planes[2 if frame.format.name.startswith("gbr") else 0]
-                rows = np.frombuffer(plane, np.float32).reshape(frame.height, plane.line_size // 4)
-                return rows[:, : frame.width].copy()
-            return frame.to_ndarray(format=layouts[frame.format.name])[..., :3].astype(np.uint16)
-    except (av.FFmpegError, StopIteration) as error:
-        raise UserError(f"The picture {path} is missing or damaged: save it again.") from error
-
-
-def read_depth(folder: str | os.PathLike, source: str = "carla", scale: float = 1.0) -> Iterator[Tensor]:
-    """Depth of a folder's pictures, one after the other, as (H, W) float32 metres; the sky is 1000.0.
-
-    source: one of DEPTH_SOURCES; "carla" is the raw 24-bit picture, "carla_log" the 8-bit one of the LogarithmicDepth
-    converter, "vkitti2" and "synthia" 16-bit centimetres, "exr" float depth, multiplied by `scale` to metres (a depth
-    of 1000 m and more, inf and NaN are sky). UserError for an unknown source and a picture of another kind.
-    """
-    if source not in DEPTH_SOURCES:
-        raise UserError(f"The depth format {source!r} is unknown: choose one of {', '.join(DEPTH_SOURCES)}.")
-    for path in list_pictures(folder):
-        picture = read_picture(path)
-        bits = {"exr": np.float32, "carla": np.uint8, "carla_log": np.uint8}.get(source, np.uint16)
-        if picture.dtype != bits or (source == "carla" and picture.ndim != 3):
+    if depth_format not in DEPTH_SOURCES:
+        raise UserError(f"The depth format {depth_format!r} is unknown: choose one of {', '.join(DEPTH_SOURCES)}.")
+    bits = _BITS.get(depth_format, np.uint8)
+    for name, picture in read_pictures(source, start, stop, exact=depth_format == "carla"):
+        if picture.dtype != bits or (depth_format == "carla" and picture.ndim != 3):
             raise UserError(
-                f"{path} is {picture.dtype} of shape {picture.shape}, which is no {source} depth: "
+                f"{name} is {picture.dtype} of shape {picture.shape}, which is no {depth_format} depth: "
                 f"choose another depth format, or give its {np.dtype(bits)} pictures."
             )
-        if source == "exr":
+        if depth_format == "exr":
             metres = torch.from_numpy(picture) * scale
             yield torch.where(metres < FAR_PLANE, metres, FAR_PLANE)  # a NaN fails the comparison
+        elif depth_format == "png16":
+            yield decode_depth16(picture, scale)
         else:
-            yield DEPTH_FORMATS[source](picture)
+            yield DEPTH_FORMATS[depth_format](picture)
 
 
-def read_classes(folder: str | os.PathLike, source: str = "0.9.14") -> Iterator[Tensor]:
-    """Classes of a folder's semantic (or instance) pictures, one after the other, as (H, W) uint8 current CARLA tags.
+def read_classes(
+    source: str | os.PathLike, semantic_format: str = "0.9.14", start: int = 0, stop: int | None = None
+) -> Iterator[Tensor]:
+    """Classes of semantic (or instance) pictures, one after the other, as (H, W) uint8 current CARLA tags.
 
-    source: one of SEMANTIC_SOURCES; "0.9.14" and "0.9.13" are raw pictures with the tag in red, of that table (and
-    later, or earlier, releases); "carla colours" and "cityscapes colours" are painted ones.
+    semantic_format: one of SEMANTIC_SOURCES; "0.9.14" and "0.9.13" are raw pictures with the tag in red, of that table
+    (and later, or earlier, releases); "carla colours" and the like are painted ones; "synthia" the class numbers of
+    its 16-bit labels. In a painted video every pixel gets the class of the nearest colour.
     """
-    if source not in SEMANTIC_SOURCES:
-        raise UserError(f"The semantic format {source!r} is unknown: choose one of {', '.join(SEMANTIC_SOURCES)}.")
-    for path in list_pictures(folder):
-        picture = _eight_bits(path)
-        if source in TAG_TABLES:
-            yield current_tags(decode_classes(picture)[None], source)[0]
+    if semantic_format not in SEMANTIC_SOURCES:
+        raise UserError(
+            f"The semantic format {semantic_format!r} is unknown: choose one of {', '.join(SEMANTIC_SOURCES)}."
+        )
+    palette = semantic_format.removesuffix(" colours")
+    painted = palette != semantic_format
+    loss = _VIDEO_COLOURS if painted and is_video(source) else {}
+    for name, picture in read_pictures(source, start, stop, exact=not painted):
+        if semantic_format == "synthia":
+            yield _synthia_classes(name, picture)
+        elif painted:
+            colours = torch.from_numpy(_eight_bits(name, picture))[None].float() / 255
+            yield classes_of_colours(colours, palette, **loss)[0]
         else:
-            yield classes_of_colours(torch.from_numpy(picture)[None].float() / 255, source.removesuffix(" colours"))[0]
+            yield current_tags(decode_classes(_eight_bits(name, picture))[None], semantic_format)[0]
 
 
-def read_instances(folder: str | os.PathLike) -> Iterator[Tensor]:
-    """Instance ids of a folder of CARLA's raw instance pictures, one after the other, as (H, W) int32, 0 for none."""
-    for path in list_pictures(folder):
-        yield decode_instances(_eight_bits(path))
+def read_instances(
+    source: str | os.PathLike, instance_format: str = "carla", start: int = 0, stop: int | None = None
+) -> Iterator[Tensor]:
+    """Instance ids of pictures, one after the other, as (H, W) int32, 0 for none.
+
+    instance_format: one of INSTANCE_SOURCES; "carla" is the raw picture with the id in green and blue, "vkitti2" the
+    numbers of its PNG with a colour table, "synthia" the second channel of its 16-bit labels.
+    """
+    if instance_format not in INSTANCE_SOURCES:
+        known = ", ".join(INSTANCE_SOURCES)
+        raise UserError(f"The instance format {instance_format!r} is unknown: choose one of {known}.")
+    if instance_format == "vkitti2":
+        for path in list_pictures(source)[start:stop]:
+            yield torch.from_numpy(read_indices(path).astype(np.int32))
+        return
+    for name, picture in read_pictures(source, start, stop, exact=True):
+        if instance_format == "synthia":
+            yield torch.from_numpy(_sixteen_bits(name, picture)[..., 1].astype(np.int32))
+        else:
+            yield decode_instances(_eight_bits(name, picture))
 
 
-def _eight_bits(path: Path) -> np.ndarray:
-    picture = read_picture(path)
+def _eight_bits(name: str, picture: np.ndarray) -> np.ndarray:
     if picture.dtype != np.uint8 or picture.ndim != 3:
-        raise UserError(f"{path} is {picture.dtype} of shape {picture.shape}: give the simulator's 8-bit RGB pictures.")
+        raise UserError(f"{name} is {picture.dtype} of shape {picture.shape}: give the simulator's 8-bit RGB pictures.")
     return picture
+
+
+def _sixteen_bits(name: str, picture: np.ndarray) -> np.ndarray:
+    if picture.dtype != np.uint16 or picture.ndim != 3:
+        raise UserError(f"{name} is {picture.dtype} of shape {picture.shape}: give SYNTHIA's 16-bit RGB labels.")
+    return picture
+
+
+def _synthia_classes(name: str, picture: np.ndarray) -> Tensor:
+    numbers = torch.from_numpy(_sixteen_bits(name, picture)[..., 0].astype(np.int64))
+    if numbers.numel() and int(numbers.max()) >= len(SYNTHIA):
+        raise UserError(f"{name} has the class {int(numbers.max())}, but SYNTHIA has 0 to {len(SYNTHIA) - 1}.")
+    return torch.tensor([TAG[label] for label in SYNTHIA], dtype=torch.uint8)[numbers]
+
+
+def guess_depth_format(source: str | os.PathLike) -> str:
+    """The depth format that the first picture looks like: its bits and channels, and grey or not.
+
+    16-bit grey becomes "vkitti2" (centimetres); 8-bit grey "carla_log" in pictures and "cosmos_log" in a video.
+    """
+    picture = next(read_pictures(source, 0, 1))[1]
+    if picture.dtype == np.float32:
+        return "exr"
+    if picture.dtype == np.uint16:
+        return "vkitti2" if picture.ndim == 2 else "synthia"
+    if is_video(source):
+        return "cosmos_log"
+    grey = picture.ndim == 2 or bool((picture[..., :1] == picture).all())
+    return "carla_log" if grey else "carla"
+
+
+def guess_semantic_format(source: str | os.PathLike) -> str:
+    """The semantic format that the first picture looks like; raw tags are taken for the current table."""
+    picture = next(read_pictures(source, 0, 1))[1]
+    if picture.dtype == np.uint16:
+        return "synthia"
+    if not is_video(source) and picture.ndim == 3 and int(picture[..., 0].max(initial=0)) < 30:
+        return TAG_TABLES[0]
+    colours = torch.from_numpy(_eight_bits(f"{source}", picture))[None].float() / 255
+    for palette in SOURCE_COLOURS:
+        try:
+            classes_of_colours(colours, palette, **(_VIDEO_COLOURS if is_video(source) else {}))
+        except UserError:
+            continue
+        return f"{palette} colours"
+    raise UserError(f"{source} has the colours of no palette known here: choose its semantic format.")
 
 
 def depth_of_frames(frames: Tensor, source: str = "carla") -> Tensor:
     """Depth of 8-bit pictures that are loaded already: (T, H, W, 3) in [0, 1] to (T, H, W) float32 metres.
 
-    source: "carla" or "carla_log"; the others need their files (`read_depth`). UserError as `picture_codes`.
+    source: a depth format of 8-bit pictures; the others need their files (`read_depth`). UserError as `picture_codes`.
     """
-    if source not in _EIGHT_BIT:
+    known = [name for name in DEPTH_FORMATS if name not in _BITS]
+    if source not in known:
         raise UserError(
-            f"The depth format {source!r} cannot be read from loaded pictures: choose one of {', '.join(_EIGHT_BIT)}, "
+            f"The depth format {source!r} cannot be read from loaded pictures: choose one of {', '.join(known)}, "
             "or give the folder of its files."
         )
     return torch.stack([DEPTH_FORMATS[source](codes) for codes in picture_codes(frames)])
@@ -164,13 +184,15 @@ def classes_of_frames(frames: Tensor, source: str = "0.9.14") -> Tensor:
     """`read_classes` for pictures that are loaded already: (T, H, W, 3) in [0, 1] to (T, H, W) uint8 current tags."""
     if source not in SEMANTIC_SOURCES:
         raise UserError(f"The semantic format {source!r} is unknown: choose one of {', '.join(SEMANTIC_SOURCES)}.")
+    if source == "synthia":
+        raise UserError("SYNTHIA's labels cannot be read from loaded pictures: give the folder of its files.")
     if source in TAG_TABLES:
         return current_tags(torch.stack([decode_classes(codes) for codes in picture_codes(frames)]), source)
     return classes_of_colours(frames, source.removesuffix(" colours"))
 
 
 def instances_of_frames(frames: Tensor) -> Tensor:
-    """`read_instances` for pictures that are loaded already: (T, H, W, 3) in [0, 1] to (T, H, W) int32 ids."""
+    """`read_instances` for CARLA's pictures that are loaded already: (T, H, W, 3) in [0, 1] to (T, H, W) int32 ids."""
     return torch.stack([decode_instances(codes) for codes in picture_codes(frames)])
 
 
@@ -183,25 +205,27 @@ def import_recording(
     depth_format: str = "carla",
     semantic_format: str = "0.9.14",
     progress: Callable[[int, int], None] = lambda done, total: None,
+    depth_scale: float = 1.0,
+    instance_format: str = "carla",
 ) -> Buffers:
-    """Turn a simulator's folders of pictures into the buffers folder of a clip, and open it.
+    """Turn a simulator's pictures into the buffers folder of a clip, and open it.
 
-    depth, semantic, instance: folders with one picture per frame of the clip, at its size; without semantic ones the
-    classes are read from the instance pictures. UserError for counts that differ from the clip's, besides all that
-    `read_depth` and `read_classes` refuse; then nothing is left behind.
+    depth, semantic, instance: folders or videos with one picture per frame of the clip, at its size; without semantic
+    ones the classes are read from the instance pictures. UserError for counts that differ from the clip's, besides all
+    that `read_depth`, `read_classes` and `read_instances` refuse; then nothing is left behind.
     """
     total = media.probe(clip).frames
     readers: dict[str, Iterator[Tensor]] = {}
     if depth is not None:
-        readers["depth"] = read_depth(depth, depth_format)
+        readers["depth"] = read_depth(depth, depth_format, depth_scale)
     if semantic is not None or instance is not None:
         readers["classes"] = read_classes(semantic if semantic is not None else instance, semantic_format)
     if instance is not None:
-        readers["instances"] = read_instances(instance)
+        readers["instances"] = read_instances(instance, instance_format)
     if not readers:
         raise UserError("No pictures came: give at least one of the depth, semantic and instance folders.")
     for given in (depth, semantic, instance):
-        count = total if given is None else len(list_pictures(given))
+        count = total if given is None else count_pictures(given)
         if count != total:
             raise UserError(f"{given} holds {count} pictures and {clip} {total} frames: give one picture per frame.")
     with BuffersWriter(folder, clip) as out:

@@ -1,4 +1,4 @@
-"""Segmentation control: CARLA's semantic tags (0.9.14 and later) and their colours."""
+"""Segmentation control: CARLA's semantic tags (0.9.14 and later), their colours and those of other data sets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
+from . import palettes
 
 # tag -> (name, colour). Tags 1 to 19 are Cityscapes' nineteen classes in its order and colours.
 CARLA_TAGS = {
@@ -38,6 +39,7 @@ CARLA_TAGS = {
     26: ("bridge", (150, 100, 100)),
     27: ("rail track", (230, 150, 140)),
     28: ("guard rail", (180, 165, 180)),
+    29: ("rock", (180, 130, 70)),  # since 0.10
 }
 TAG = {name: tag for tag, (name, _) in CARLA_TAGS.items()}
 VEHICLE_TAGS = tuple(TAG[name] for name in ("car", "truck", "bus", "train", "motorcycle", "bicycle"))
@@ -49,24 +51,16 @@ OLD_CARLA_TAGS = {
     16: "rail track", 17: "guard rail", 18: "traffic light", 19: "static", 20: "dynamic", 21: "water", 22: "terrain",
 }  # fmt: skip
 TAG_TABLES = ("0.9.14", "0.9.13")  # CARLA releases: "0.9.14" and later, "0.9.13" and earlier
-# What Cityscapes' own colours are for the tags beyond its nineteen classes; a lane mark is road there.
-_CITYSCAPES = {
-    "road line": (128, 64, 128), "ground": (81, 0, 81), "bridge": (150, 100, 100), "rail track": (230, 150, 140),
-    "guard rail": (180, 165, 180), "dynamic": (111, 74, 0), "static": (0, 0, 0), "other": (0, 0, 0), "water": (0, 0, 0),
-}  # fmt: skip
-# ADE20K's colours, as the segmentation ControlNets were trained with, of the class that comes nearest.
-_ADE20K = {
-    "road": (140, 140, 140), "sidewalk": (235, 255, 7), "building": (180, 120, 120), "wall": (120, 120, 120),
-    "fence": (255, 184, 6), "pole": (51, 0, 255), "traffic light": (41, 0, 255), "traffic sign": (255, 5, 153),
-    "vegetation": (4, 200, 3), "terrain": (4, 250, 7), "sky": (6, 230, 230), "pedestrian": (150, 5, 61),
-    "rider": (150, 5, 61), "car": (0, 102, 200), "truck": (255, 0, 20), "bus": (255, 0, 245), "train": (255, 0, 245),
-    "motorcycle": (163, 0, 255), "bicycle": (255, 245, 0), "water": (61, 230, 250), "road line": (140, 140, 140),
-    "ground": (120, 120, 70), "bridge": (255, 82, 0), "rail track": (120, 120, 70), "guard rail": (255, 61, 6),
-}  # fmt: skip
 PALETTES = {
     "carla": {tag: colour for tag, (_, colour) in CARLA_TAGS.items()},
-    "cityscapes": {tag: _CITYSCAPES.get(name, colour) for tag, (name, colour) in CARLA_TAGS.items()},
-    "ade20k": {tag: _ADE20K.get(name, (0, 0, 0)) for tag, (name, _) in CARLA_TAGS.items()},
+    "cityscapes": {tag: palettes.CITYSCAPES.get(name, colour) for tag, (name, colour) in CARLA_TAGS.items()},
+    "ade20k": {tag: palettes.ADE20K.get(name, (0, 0, 0)) for tag, (name, _) in CARLA_TAGS.items()},
+    "coco": {tag: palettes.COCO.get(name, (0, 0, 0)) for tag, (name, _) in CARLA_TAGS.items()},
+}
+# Colours that classes can be read from: (tag, colour) pairs, the palettes' own and those of painted recordings.
+SOURCE_COLOURS = {
+    **{palette: list(colours.items()) for palette, colours in PALETTES.items()},
+    "vkitti2": [(TAG[name], colour) for name, colour in palettes.VKITTI2],
 }
 
 
@@ -75,7 +69,8 @@ def segmentation_map(classes: Tensor, palette: str = "carla") -> Tensor:
 
     `palette` "carla": CARLA's tags in CARLA's colours, which for tags 1 to 19 are Cityscapes' colours; "cityscapes":
     Cityscapes' colours for all of them, black where it has no such class; "ade20k": the colours of ADE20K's 150 classes
-    for what comes nearest (signboard for signs, tree for vegetation, minibike for motorcycles, bus for trains).
+    for what comes nearest (signboard for signs, tree for vegetation, minibike for motorcycles, bus for trains); "coco":
+    COCO's panoptic colours, its things and its merged COCO-Stuff classes, likewise.
     Raises UserError for an unknown palette, a tag outside it, and classes that are no integers.
     """
     if palette not in PALETTES:
@@ -117,23 +112,27 @@ def current_tags(tags: Tensor, table: str) -> Tensor:
     return torch.tensor([TAG[name] for name in OLD_CARLA_TAGS.values()], dtype=torch.uint8, device=tags.device)[index]
 
 
-def classes_of_colours(frames: Tensor, palette: str = "carla", tolerance: float = 2.0) -> Tensor:
+def classes_of_colours(frames: Tensor, palette: str = "carla", tolerance: float = 2.0, allowed: float = 1e-3) -> Tensor:
     """Undo `segmentation_map`: (T, H, W, 3) painted frames in [0, 1] to (T, H, W) uint8 tags.
 
-    For recordings that were saved in the palette's colours (CARLA's CityScapesPalette converter). Of tags that share
-    a colour the lowest is meant. UserError for an unknown palette, and where more than one pixel in a thousand is
-    farther than `tolerance` 8-bit levels from every colour: compressed, resized or other pictures.
+    For recordings that were saved in the colours of one of SOURCE_COLOURS (CARLA's CityScapesPalette converter is
+    "carla"). Every pixel gets the class of the nearest colour; of tags that share a colour the lowest is meant.
+    UserError for an unknown palette, and where more than the share `allowed` of the pixels is farther than `tolerance`
+    8-bit levels from every colour: compressed, resized or other pictures.
     """
-    if palette not in PALETTES:
-        raise UserError(f"The palette {palette!r} is unknown: choose one of {', '.join(PALETTES)}.")
-    colours = torch.tensor(list(PALETTES[palette].values()), dtype=torch.float32, device=frames.device)
-    unique, index = (frames.float() * 255).round().reshape(-1, 3).unique(dim=0, return_inverse=True)
-    distance = (unique[:, None] - colours).abs().amax(-1)
-    nearest, tag = distance.min(1)
-    astray = float((nearest[index] > tolerance).float().mean()) if index.numel() else 0.0
-    if not astray <= 1e-3:
+    if palette not in SOURCE_COLOURS:
+        raise UserError(f"The palette {palette!r} is unknown: choose one of {', '.join(SOURCE_COLOURS)}.")
+    tags, colours = zip(*SOURCE_COLOURS[palette])
+    tags = torch.tensor(tags, dtype=torch.uint8, device=frames.device)
+    colours = torch.tensor(colours, dtype=torch.float32, device=frames.device)
+    codes = (frames.float() * 255).round().long()
+    unique, index = (codes @ torch.tensor([65536, 256, 1], device=frames.device)).unique(return_inverse=True)
+    levels = torch.stack([unique >> 16, unique >> 8 & 255, unique & 255], -1).float()
+    distance, nearest = torch.cdist(levels, colours, p=torch.inf).min(1)
+    astray = float((distance[index] > tolerance).float().mean()) if index.numel() else 0.0
+    if not astray <= allowed:
         raise UserError(
             f"{astray:.1%} of the pixels have none of the {palette} palette's colours: give a lossless segmentation "
             "video or choose another palette."
         )
-    return tag[index].to(torch.uint8).reshape(frames.shape[:3])
+    return tags[nearest[index]].reshape(frames.shape[:3])

@@ -10,16 +10,15 @@ from PIL import Image
 
 from pipeline_core.conditions.depth import disparity_limits, disparity_map
 from pipeline_core.conditions.encodings import DEPTH_FORMATS, picture_codes
+from pipeline_core.conditions.pictures import list_pictures, read_picture
 from pipeline_core.conditions.recordings import (
     classes_of_frames,
     depth_of_frames,
     import_recording,
     instances_of_frames,
-    list_pictures,
     read_classes,
     read_depth,
     read_instances,
-    read_picture,
 )
 from pipeline_core.conditions.segmentation import OLD_CARLA_TAGS, TAG, segmentation_map
 from pipeline_core.errors import UserError

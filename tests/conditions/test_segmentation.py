@@ -30,14 +30,14 @@ def test_the_nineteen_classes_have_cityscapes_colours():
 
 
 def test_tags_are_complete_and_colours_tell_them_apart():
-    assert list(CARLA_TAGS) == list(range(29))
-    assert len({colour for _, colour in CARLA_TAGS.values()}) == 29
+    assert list(CARLA_TAGS) == list(range(30))
+    assert len({colour for _, colour in CARLA_TAGS.values()}) == 30
     assert [CARLA_TAGS[tag][0] for tag in VEHICLE_TAGS][:2] == ["car", "truck"]
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
 def test_painting_can_be_undone(dtype):
-    classes = torch.randint(0, 29, (3, 5, 7), generator=torch.Generator().manual_seed(0))
+    classes = torch.randint(0, 30, (3, 5, 7), generator=torch.Generator().manual_seed(0))
     painted = segmentation_map(classes.to(dtype))
     assert painted.shape == (3, 5, 7, 3) and painted.dtype == torch.float32
     table = torch.tensor([colour for _, colour in CARLA_TAGS.values()]) / 255
@@ -46,8 +46,8 @@ def test_painting_can_be_undone(dtype):
 
 
 def test_bad_input():
-    with pytest.raises(UserError, match="29"):
-        segmentation_map(torch.full((1, 2, 2), 29))
+    with pytest.raises(UserError, match="30"):
+        segmentation_map(torch.full((1, 2, 2), 30))
     with pytest.raises(UserError, match="-1"):
         segmentation_map(torch.full((1, 2, 2), -1))
     with pytest.raises(UserError, match="carla"):
@@ -67,9 +67,9 @@ def test_old_tags_become_the_current_ones_of_the_same_name():
     made = current_tags(torch.arange(len(OLD)).view(1, 1, -1), "0.9.13").flatten().tolist()
     names = [CARLA_TAGS[tag][0].replace(" ", "") for tag in made]
     assert names == [{"vehicles": "car"}.get(name.lower(), name.lower()) for name in OLD]
-    same = torch.arange(29, dtype=torch.uint8).view(1, 1, -1)
+    same = torch.arange(30, dtype=torch.uint8).view(1, 1, -1)
     assert torch.equal(current_tags(same, "0.9.14"), same)
-    for tags, table in ((23, "0.9.13"), (29, "0.9.14"), (1, "0.8")):
+    for tags, table in ((23, "0.9.13"), (30, "0.9.14"), (1, "0.8")):
         with pytest.raises(UserError):
             current_tags(torch.full((1, 1, 1), tags), table)
 
@@ -77,13 +77,13 @@ def test_old_tags_become_the_current_ones_of_the_same_name():
 def test_cityscapes_palette_has_no_colour_of_its_own():
     """Every colour is one that Cityscapes' label definitions have; a lane mark is road there."""
     others = {(0, 0, 0), (81, 0, 81), (150, 100, 100), (230, 150, 140), (180, 165, 180), (111, 74, 0)}
-    painted = (segmentation_map(torch.arange(29).view(1, 1, -1), "cityscapes")[0, 0] * 255).round().int().tolist()
+    painted = (segmentation_map(torch.arange(30).view(1, 1, -1), "cityscapes")[0, 0] * 255).round().int().tolist()
     assert {tuple(colour) for colour in painted} == others | set(CITYSCAPES.values())
     assert painted[TAG["road line"]] == list(CITYSCAPES["road"]) and painted[TAG["car"]] == list(CITYSCAPES["car"])
 
 
 def test_colours_become_classes_again():
-    classes = torch.randint(0, 29, (3, 5, 7), generator=torch.Generator().manual_seed(0))
+    classes = torch.randint(0, 30, (3, 5, 7), generator=torch.Generator().manual_seed(0))
     painted = segmentation_map(classes)
     assert torch.equal(classes_of_colours(painted), classes.to(torch.uint8))
     assert torch.equal(classes_of_colours(painted + 1 / 255), classes.to(torch.uint8))
@@ -98,14 +98,14 @@ def test_colours_become_classes_again():
 # Rows of the published ADE20K table: class number from 0, name, colour.
 ADE20K = """0 wall 120 120 120; 1 building 180 120 120; 2 sky 6 230 230; 4 tree 4 200 3; 6 road 140 140 140;
 9 grass 4 250 7; 11 sidewalk 235 255 7; 12 person 150 5 61; 13 earth 120 120 70; 20 car 0 102 200; 21 water 61 230 250;
-32 fence 255 184 6; 38 railing 255 61 6; 43 signboard 255 5 153;
+32 fence 255 184 6; 34 rock 255 41 10; 38 railing 255 61 6; 43 signboard 255 5 153;
 61 bridge 255 82 0; 80 bus 255 0 245; 83 truck 255 0 20; 93 pole 51 0 255;
 116 minibike 163 0 255; 127 bicycle 255 245 0; 136 traffic-light 41 0 255"""
 
 
 def test_ade20k_colours_are_those_of_its_own_classes():
     published = {row.split()[1]: [int(v) for v in row.split()[2:]] for row in ADE20K.replace("\n", " ").split(";")}
-    painted = (segmentation_map(torch.arange(29).view(1, 1, -1), "ade20k")[0, 0] * 255).round().int().tolist()
+    painted = (segmentation_map(torch.arange(30).view(1, 1, -1), "ade20k")[0, 0] * 255).round().int().tolist()
     ours = {"traffic light": "traffic-light", "traffic sign": "signboard", "vegetation": "tree", "terrain": "grass",
             "pedestrian": "person", "rider": "person", "motorcycle": "minibike", "train": "bus", "road line": "road",
             "ground": "earth", "rail track": "earth", "guard rail": "railing"}  # fmt: skip
