@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import comfy.conds
 import comfy.latent_formats
 import comfy.model_base
 import comfy.model_management
@@ -66,9 +67,9 @@ class VideoLatent(comfy.latent_formats.LatentFormat):
 class VideoDiT(torch.nn.Module):
     """The network ComfyUI calls: flow state, time, text and control terms in, the network's own answer out."""
 
-    def __init__(self, transformer: torch.nn.Module, bf16: bool):
+    def __init__(self, transformer: torch.nn.Module, bf16: bool, given_time: float | None = None):
         super().__init__()
-        self.transformer, self.bf16 = transformer, bf16
+        self.transformer, self.bf16, self.given_time = transformer, bf16, given_time
 
     @property
     def dtype(self) -> torch.dtype:
@@ -86,13 +87,17 @@ class VideoDiT(torch.nn.Module):
         executor = comfy.patcher_extension.WrapperExecutor.new_class_executor(self._forward, self, wrappers)
         return executor.execute(x, timesteps, context, control, transformer_options, **kwargs)
 
-    def _forward(self, x, timesteps, context=None, control=None, transformer_options={}, **_):  # noqa: B006
+    def _forward(self, x, timesteps, context=None, control=None, transformer_options={}, given=None, **_):  # noqa: B006
         controls = [
             (branch, hint.to(x), weight.to(x.device) if torch.is_tensor(weight) else weight)
             for branch, hint, weight in terms_of(control)
         ]
+        times = timesteps.float()
+        if given is not None:
+            # The network reads which frames are given, and another time for them.
+            times = torch.where(given[:, :, :, :1, :1] > 0, self.given_time, times.view(-1, 1, 1, 1, 1))
         with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
-            return cosmos_forward(self.transformer, controls, x, timesteps.float(), context)
+            return cosmos_forward(self.transformer, controls, x, times, context, given)
 
 
 class VideoModelBase(comfy.model_base.BaseModel):
@@ -122,13 +127,34 @@ class VideoModelBase(comfy.model_base.BaseModel):
         control = kwargs.get("control")
         if control is not None and any(not isinstance(patcher.model, Part) for patcher in control.get_models()):
             raise UserError(MISFIT)
-        return super().extra_conds(**kwargs)
+        found, mask = super().extra_conds(**kwargs), kwargs.get("denoise_mask")
+        if mask is not None and self.diffusion_model.given_time is not None:
+            found["given"] = comfy.conds.CONDRegular(given_frames(mask))
+        return found
+
+    def scale_latent_inpaint(self, sigma, noise, latent_image, **kwargs):
+        """What the network is shown of a masked part: given frames are clean, whatever the noise around them."""
+        if self.diffusion_model.given_time is None:
+            return super().scale_latent_inpaint(sigma=sigma, noise=noise, latent_image=latent_image, **kwargs)
+        ve = isinstance(self.model_sampling, _VESampling)
+        return latent_image * (1 + sigma.reshape(-1, *[1] * (noise.ndim - 1))) if ve else latent_image
+
+
+def given_frames(mask: Tensor) -> Tensor:
+    """(B, 1, T, H, W), 1 where a frame is given, of ComfyUI's noise mask. UserError for frames given in part."""
+    given = 1 - mask[:, :1].float()
+    if bool((given != given[..., :1, :1]).any()) or bool(((given != 0) & (given != 1)).any()):
+        raise UserError(
+            "The noise mask gives parts of frames, and this model takes whole frames as given or none; make the mask "
+            "0 or 1 all over each frame."
+        )
+    return given
 
 
 def load_model(folder: Path, precision: str) -> ModelPatcher:
     """The MODEL of a model folder. precision: auto, bf16 or fp32, as on the command line."""
     preset, device = read_preset(folder), comfy.model_management.get_torch_device()
-    network = VideoDiT(load_part(folder, "transformer"), runs_bf16(precision, device))
+    network = VideoDiT(load_part(folder, "transformer"), runs_bf16(precision, device), preset.given_time)
     settings = network.transformer.config
     config = comfy.supported_models_base.BASE({"image_model": "cosmos_transfer", "disable_unet_model_creation": True})
     config.latent_format = VideoLatent(preset, settings.out_channels, read_latent_rgb(folder))

@@ -23,7 +23,7 @@ CLASSES = {
     "vae": None,
 }
 # How the released branches call what is called otherwise here.
-RELEASED_NAMES = {"seg": "segmentation", "vis": "blur"}
+RELEASED_NAMES = {"seg": "segmentation", "blur": "vis"}
 BYTES = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
 _LARGEST_HEADER = 100_000_000  # safetensors' own limit
 

@@ -20,6 +20,7 @@ class Preset:
     interpolant: "ve" or "flow", the state the sampler steps; sigma_min, sigma_max, rho: the Karras grid in VE
     units (a flow sampler gets the same levels as sigma / (1 + sigma)).
     control_weights: modality -> weight before the w / max(1, sum w) rule.
+    given_time: flow time at which the network is shown frames that are given, None: it takes none.
     """
 
     name: str = "embedded"
@@ -42,6 +43,7 @@ class Preset:
     negative_prompt: str = ""
     inversion_prompt: str = "a synthetic driving simulator render, flat shading"
     control_weights: dict[str, float] = field(default_factory=lambda: {"edge": 1.0, "depth": 1.0, "segmentation": 1.0})
+    given_time: float | None = None
 
 
 def read_preset(folder: Path) -> Preset:

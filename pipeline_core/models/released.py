@@ -10,7 +10,7 @@ from .preset import Preset
 from .text import is_chat
 
 # NVIDIA's recipe for driving scenes; a branch that it does not name weighs as much as its lightest.
-DRIVING = {"depth": 0.4, "edge": 0.1, "segmentation": 0.5, "blur": 0.1}
+DRIVING = {"depth": 0.4, "edge": 0.1, "segmentation": 0.5, "vis": 0.1}
 
 
 def released_preset(folder: Path) -> Preset | None:
@@ -26,7 +26,7 @@ def released_preset(folder: Path) -> Preset | None:
     return Preset(
         name="cosmos-transfer2.5-2b",
         window=93,
-        overlap=13,
+        overlap=9,
         size=(704, 1280),
         max_text_tokens=512,
         interpolant="ve",
@@ -39,6 +39,7 @@ def released_preset(folder: Path) -> Preset | None:
         "geometry, cartoon-like and pixelated frames, flicker",
         inversion_prompt="a rendered driving simulator video, flat shading",
         control_weights={name: DRIVING.get(name, 0.1) for name in branch_parts(folder)},
+        given_time=0.1,
     )
 
 

@@ -1,5 +1,6 @@
 """Exact tensors into a graph and out of it, and a sampler that only asks the model what it sees."""
 
+import json
 import os
 import tempfile
 
@@ -76,6 +77,80 @@ class AskAtSigmas(io.ComfyNode):
         return io.NodeOutput(_Asker())
 
 
+class _Watched(comfy.samplers.Sampler):
+    def __init__(self, sampler):
+        self.sampler = sampler
+
+    def sample(self, model_wrap, sigmas, extra_args, callback, *args, **kwargs):
+        states = []
+        last = self.sampler.sample(
+            model_wrap, sigmas, extra_args, lambda i, x0, x, total: states.append(x.clone()), *args, **kwargs
+        )
+        return torch.cat([*states[1:], last])
+
+
+class WatchedSampler(io.ComfyNode):
+    """SAMPLER whose result is the state of another SAMPLER after every step, batched."""
+
+    @classmethod
+    def define_schema(cls):
+        inputs, outputs = [io.Sampler.Input("sampler")], [io.Sampler.Output()]
+        return schema("WatchedSampler", "the state after every step", inputs, outputs)
+
+    @classmethod
+    def execute(cls, sampler):
+        return io.NodeOutput(_Watched(sampler))
+
+
+class _UniPC(comfy.samplers.Sampler):
+    def __init__(self, config):
+        self.config = config
+
+    def sample(
+        self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False
+    ):
+        from diffusers import UniPCMultistepScheduler
+
+        scheduler = UniPCMultistepScheduler(**self.config)
+        scheduler.set_timesteps(len(sigmas) - 1)
+        x, states = noise, []
+        for time, sigma in zip(scheduler.timesteps, sigmas):
+            t = sigma / (1 + sigma)
+            clean = model_wrap(x * (1 + sigma), sigma * x.new_ones([len(x)]), **extra_args)
+            x = scheduler.step((x - clean) / t, time, x, return_dict=False)[0]
+            states.append(x)
+        return torch.cat(states)
+
+
+class UniPCSampler(io.ComfyNode):
+    """SAMPLER that runs diffusers' UniPC on the flow state of a VE model, from the noise itself."""
+
+    @classmethod
+    def define_schema(cls):
+        return schema("UniPCSampler", "diffusers' UniPC", [io.String.Input("config")], [io.Sampler.Output()])
+
+    @classmethod
+    def execute(cls, config):
+        return io.NodeOutput(_UniPC(json.loads(config)))
+
+
+class MaskFrames(io.ComfyNode):
+    """A LATENT whose first frames are given."""
+
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.Latent.Input("latent"), io.Int.Input("frames"), io.Float.Input("rest", default=1.0)]
+        return schema("MaskFrames", "given first frames", inputs, [io.Latent.Output()])
+
+    @classmethod
+    def execute(cls, latent, frames, rest=1.0):
+        samples = latent["samples"]
+        mask = torch.ones(1, 1, *samples.shape[2:])
+        mask[:, :, :frames] = 0
+        mask[..., -1] *= rest
+        return io.NodeOutput({**latent, "noise_mask": mask})
+
+
 class MaskedControl(io.ComfyNode):
     """A copy of a branch of Load Control Branch with a weight mask."""
 
@@ -89,4 +164,4 @@ class MaskedControl(io.ComfyNode):
         return io.NodeOutput(control_net.copy().set_weight_mask(mask))
 
 
-TENSORS = [TensorFile, SaveTensor, AskAtSigmas, MaskedControl]
+TENSORS = [TensorFile, SaveTensor, AskAtSigmas, WatchedSampler, UniPCSampler, MaskFrames, MaskedControl]

@@ -1,0 +1,171 @@
+"""Cosmos-Transfer2.5 in ComfyUI equals diffusers' own pipeline after every step; what does not fit is refused."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import tiny_transfer25
+import torch
+from comfy_server import Graph, RunError
+from tiny_transfer25 import CHANNELS, FRAMES, SIZE
+
+NAME = "tiny/transfer25"
+PROMPTS = ("a filmed street", "a game")
+RELEASED = {"edge": "edge", "depth": "depth", "segmentation": "seg"}
+WEIGHTS = {"edge": 0.7, "depth": 0.25, "segmentation": 1.0}
+STEPS, GUIDANCE = 5, 3.0
+CELLS = (3, SIZE[0] // 8, SIZE[1] // 8)
+
+
+def draw(seed, *shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def clip(seed, frames=FRAMES):
+    return (draw(seed, frames, *SIZE, 3) / 4 + 0.5).clamp(0, 1)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return tiny_transfer25.tiny_parts()
+
+
+@pytest.fixture(scope="module")
+def folder(server, tiny):
+    return tiny_transfer25.save(*tiny, server.base / "models" / "diffusers" / NAME)
+
+
+def hint(vae, frames):
+    """The control's latent as the pipeline makes it."""
+    from diffusers.pipelines.cosmos.pipeline_cosmos2_5_transfer import retrieve_latents
+
+    latent = retrieve_latents(vae.encode(frames.permute(3, 0, 1, 2)[None] * 2 - 1), sample_mode="argmax")
+    mean, std = (torch.tensor(vae.config[name]).view(1, -1, 1, 1, 1) for name in ("latents_mean", "latents_std"))
+    return (latent - mean) / std
+
+
+def run_pipeline(parts, control, noise, frames, **changes):
+    """(latents after every step, of all chunks; flow sigmas; the latents that were given to each chunk)."""
+    pipe, seen, given = tiny_transfer25.pipeline(parts, control, **changes), [], []
+    prepare = pipe.prepare_latents
+
+    def keep(_pipe, _index, _time, values):
+        seen.append(values["latents"].clone())
+        return {}
+
+    def watch(**kwargs):
+        found = prepare(**kwargs)
+        given.append(found[1] * found[2])
+        return found
+
+    pipe.prepare_latents = watch
+    told = dict(prompt=PROMPTS[0], negative_prompt=PROMPTS[1], guidance_scale=GUIDANCE)
+    size = dict(height=SIZE[0], width=SIZE[1], num_frames_per_chunk=FRAMES, num_inference_steps=STEPS)
+    pipe(
+        controls=frames.permute(0, 3, 1, 2)[None],
+        latents=noise,
+        output_type="latent",
+        callback_on_step_end=keep,
+        **told,
+        **size,
+    )
+    return seen, pipe.scheduler.sigmas, given
+
+
+class Scene(Graph):
+    """A graph with the tiny model, its prompts and controls, ready to sample from a given noise."""
+
+    def __init__(self, server):
+        super().__init__()
+        self.server = server
+        loaded = self.add("VideoRealismLoadVideoModel", model=NAME, precision="fp32")
+        self.model, self.clip, self.vae = (loaded[i] for i in range(3))
+        self.prompts = [self.add("CLIPTextEncode", clip=self.clip, text=text)[0] for text in PROMPTS]
+
+    def tensor(self, values):
+        name = hashlib.sha256(values.numpy().tobytes() + repr(values.shape).encode()).hexdigest()
+        np.save(self.server.base / "input" / f"{name}.npy", values.numpy())
+        return self.add("VRTestTensorFile", name=name)
+
+    def control(self, modality, frames, strength):
+        branch = self.add("VideoRealismLoadControlBranch", modality=modality, model=NAME)
+        inputs = dict(zip(("positive", "negative"), self.prompts), strength=strength)
+        options = dict(image=self.tensor(frames), start_percent=0.0, end_percent=1.0)
+        node = self.add("ControlNetApplyAdvanced", control_net=branch, **inputs, **options)
+        self.prompts = [node[0], node[1]]
+
+    def states(self, noise, times, sampler, latent):
+        """The state after every step, flow states of diffusers' scale."""
+        sigmas = times / (1 - times)
+        guider = self.add(
+            "CFGGuider", model=self.model, positive=self.prompts[0], negative=self.prompts[1], cfg=1 + GUIDANCE
+        )
+        inputs = dict(noise=self.tensor(noise)[2], guider=guider, sampler=sampler, sigmas=self.tensor(sigmas)[3])
+        saved = self.add("VRTestSaveTensor", value=self.add("SamplerCustomAdvanced", latent_image=latent, **inputs))
+        path = self.server.run(self)[saved]["text"][0]
+        return torch.from_numpy(np.load(path))
+
+    def euler(self):
+        return self.add("VRTestWatchedSampler", sampler=self.add("KSamplerSelect", sampler_name="euler"))
+
+
+def euler_of(scheduler):
+    """Order 1 without the corrector is Euler, which ComfyUI has too."""
+    return scheduler.from_config(scheduler.config, solver_order=1, disable_corrector=list(range(STEPS)))
+
+
+def same(found, wanted):
+    assert len(found) == len(wanted) == STEPS
+    for step, (ours, theirs) in enumerate(zip(found, wanted)):
+        error = float((ours - theirs).abs().max() / theirs.abs().max())
+        assert error < 1e-4, (step, error)
+
+
+@pytest.mark.parametrize("solver", ["euler", "unipc"])
+def test_three_controls_equal_the_pipeline_after_every_step(server, folder, tiny, monkeypatch, solver):
+    tiny_transfer25.stand_in_torchvision(monkeypatch)
+    parts, branches = tiny
+    maps = {name: clip(seed) for seed, name in enumerate(WEIGHTS)}
+    hints = [hint(parts["vae"], frames) for frames in maps.values()]
+    control = tiny_transfer25.Sum([branches[RELEASED[name]] for name in maps], hints, list(WEIGHTS.values()))
+    noise = draw(9, 1, CHANNELS, *CELLS)
+    scheduler = euler_of(parts["scheduler"]) if solver == "euler" else parts["scheduler"]
+    wanted, times, _ = run_pipeline(parts, control, noise, maps["edge"], scheduler=scheduler)
+
+    scene = Scene(server)
+    for name, frames in maps.items():
+        scene.control(name, frames, WEIGHTS[name])
+    empty = scene.tensor(torch.zeros(1, CHANNELS, *CELLS))[1]
+    if solver == "euler":
+        # The pipeline starts from the noise itself, ComfyUI from sigma times it.
+        states = scene.states(noise / times[0], times, scene.euler(), empty)
+        found = [x / (1 + sigma) for x, sigma in zip(states, (times / (1 - times))[1:])]
+    else:
+        sampler = scene.add("VRTestUniPCSampler", config=json.dumps(tiny_transfer25.SCHEDULER))
+        found = scene.states(noise, times, sampler, empty)
+    same(found, [state[0] for state in wanted])
+
+
+def test_a_chunk_with_a_given_frame_equals_the_pipelines_second(server, folder, tiny, monkeypatch):
+    tiny_transfer25.stand_in_torchvision(monkeypatch)
+    parts, branches = tiny
+    noise, frames = draw(9, 1, CHANNELS, *CELLS), clip(0, 2 * FRAMES - 1)
+    scheduler = euler_of(parts["scheduler"])
+    wanted, times, given = run_pipeline(parts, branches["edge"], noise, frames, scheduler=scheduler)
+    assert len(wanted) == 2 * STEPS and given[1][:, :, 0].abs().max() > 0
+
+    scene = Scene(server)
+    scene.control("edge", frames[FRAMES - 1 :], 1.0)
+    latent = scene.add("VRTestMaskFrames", latent=scene.tensor(given[1])[1], frames=1, rest=1.0)
+    states = scene.states(noise / times[0], times, scene.euler(), latent)
+    found = [x / (1 + sigma) for x, sigma in zip(states, (times / (1 - times))[1:])]
+    same([x[:, 1:] for x in found], [x[0, :, 1:] for x in wanted[STEPS:]])
+    assert (found[-1][:, 0] - given[1][0, :, 0]).abs().max() < 1e-5
+
+
+def test_a_frame_given_in_part_is_refused(server, folder):
+    scene = Scene(server)
+    latent = scene.add("VRTestMaskFrames", latent=scene.tensor(draw(1, 1, CHANNELS, *CELLS))[1], frames=1, rest=0.0)
+    with pytest.raises(RunError, match="The noise mask gives parts of frames"):
+        scene.states(draw(2, 1, CHANNELS, *CELLS), torch.tensor([0.9, 0.5, 0.0]), scene.euler(), latent)
