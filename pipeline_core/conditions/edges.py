@@ -72,11 +72,17 @@ def edge_map(frames: Tensor, low: float = 100 / 255, high: float = 200 / 255, ig
 def _connect(graded: Tensor) -> Tensor:
     """Hysteresis: weak edges (0.5) that touch a strong one (1), directly or through weak ones, become edges.
 
-    The same as kornia's own, which spends most of the time of the whole map on it.
+    The same as kornia's own, which looks at every pixel again in every round; here only the edges' newest ends are.
     """
-    candidate, edges = (graded > 0).float(), (graded == 1).float()
-    while True:
-        grown = F.max_pool2d(edges, 3, 1, 1) * candidate
-        if torch.equal(grown, edges):
-            return edges
-        edges = grown
+    padded = F.pad(graded, (1, 1, 1, 1))  # so that no pixel has a neighbour beyond the border
+    width = padded.shape[-1]
+    waiting, found = (padded > 0).flatten(), (padded == 1).flatten()
+    waiting &= ~found
+    steps = torch.tensor([-width - 1, -width, -width + 1, -1, 1, width - 1, width, width + 1], device=graded.device)
+    ends = found.nonzero()
+    while len(ends):
+        near = (ends + steps).flatten()
+        ends = near[waiting[near]].unique()[:, None]
+        waiting[ends] = False
+        found[ends] = True
+    return found.view(padded.shape)[..., 1:-1, 1:-1].float()

@@ -42,10 +42,14 @@ def check_frames(frames: Tensor, what: str = "frames", first: int = 0) -> Tensor
     if 0 in frames.shape[1:3]:
         raise UserError(f"The {what} came with frames of {frames.shape[1]}x{frames.shape[2]}: give frames with pixels.")
     frames = frames.float()
-    if frames.numel() == 0:
+    version = _version(frames)
+    if frames.numel() == 0 or (version is not None and getattr(frames, "_checked_version", None) == version):
         return frames
-    low, high = (float(v) for v in torch.aminmax(frames))  # over all at once this is many times faster than per frame
+    # Over all at once this is many times faster than per frame; planes lie in one piece where `as_planes` made them.
+    planes = frames.movedim(-1, 1)
+    low, high = (float(v) for v in torch.aminmax(planes if planes.is_contiguous() else frames))
     if low >= -1e-3 and high <= 1 + 1e-3:  # a NaN fails both comparisons
+        frames._checked_version = version  # many metrics look at one chunk: the first of them checks it
         return frames
     low, high = frames.flatten(1).aminmax(dim=1)
     bad = ~((low >= -1e-3) & (high <= 1 + 1e-3))
@@ -54,6 +58,16 @@ def check_frames(frames: Tensor, what: str = "frames", first: int = 0) -> Tensor
         f"Frame {first + t} of the {what} has values from {float(low[t]):.3g} to {float(high[t]):.3g}: "
         "give values in [0, 1]."
     )
+
+
+def _version(frames: Tensor) -> int | None:
+    """Counts the changes made to a tensor in place; None, so never known as checked, where PyTorch keeps no count."""
+    return None if frames.is_inference() else frames._version
+
+
+def as_planes(frames: Tensor) -> Tensor:
+    """The same frames (T, H, W, 3), laid out in memory channel by channel, which is what most metrics are fast at."""
+    return frames.movedim(-1, 1).contiguous().movedim(1, -1)
 
 
 def check_pair(output: Tensor, reference: Tensor, first: int = 0, other: str = "reference") -> tuple[Tensor, Tensor]:
@@ -68,7 +82,8 @@ def check_pair(output: Tensor, reference: Tensor, first: int = 0, other: str = "
 
 def luma(frames: Tensor) -> Tensor:
     """BT.709 luma of (..., 3) R'G'B' frames."""
-    return frames @ torch.tensor([0.2126, 0.7152, 0.0722], device=frames.device, dtype=frames.dtype)
+    r, g, b = frames.unbind(-1)
+    return (0.2126 * r).add_(g, alpha=0.7152).add_(b, alpha=0.0722)
 
 
 def mean_figure(values: list[float | None], unit: str, better: str, absent: str, note: str = "") -> Figure:

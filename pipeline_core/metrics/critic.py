@@ -56,9 +56,7 @@ def load_critic(folder: str | Path | None = None, device: str | torch.device = "
         frames = check_frames(frames, "frames")
         if min(frames.shape[1:3]) < 16:
             raise UserError(f"Frames of {frames.shape[1]}x{frames.shape[2]} came; the critic needs at least 16x16.")
-        parts = [
-            network(part.movedim(-1, 1).to(device, torch.float32)) for part in frames.split(BATCH) if len(part)
-        ]
+        parts = [network(part.movedim(-1, 1).to(device, torch.float32)) for part in frames.split(BATCH) if len(part)]
         return torch.cat([logit for logit, _ in parts]), torch.cat([features for _, features in parts])
 
     return critic

@@ -31,9 +31,7 @@ class ObjectAlignment:
     in a frame.
     """
 
-    def __init__(
-        self, encode: Encode, groups: Mapping[str, tuple[int, ...]] = OBJECTS, min_pixels: int = 64
-    ) -> None:
+    def __init__(self, encode: Encode, groups: Mapping[str, tuple[int, ...]] = OBJECTS, min_pixels: int = 64) -> None:
         self._encode, self.groups, self.min_pixels = encode, dict(groups), min_pixels
         self._cosines: dict[str, list[float]] = {name: [] for name in self.groups}
         self._frames = 0

@@ -1,8 +1,9 @@
-"""Nearness to a reference clip, pixel by pixel: PSNR, SSIM and the low-frequency error MSE_l."""
+"""Nearness to a reference clip, pixel by pixel: PSNR, SSIM, MS-SSIM and the low-frequency error MSE_l."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -10,7 +11,11 @@ from torch.nn import functional as F
 
 from .base import Figure, check_pair, mean_figure
 
-_STRIP = 1 << 17  # pixels that are worked on at once
+MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+_WINDOW, _SIGMA = 11, 1.5
+_SMALLEST = _WINDOW * 2 ** (len(MS_WEIGHTS) - 1)
+_ROWS = 32  # a strip of so many rows stays in a processor's cache
+_LANES = 16  # channels that a depthwise convolution works on at once
 
 
 class PSNR:
@@ -23,7 +28,7 @@ class PSNR:
     def update(self, output: Tensor, reference: Tensor) -> None:
         """Both (T, H, W, 3) in [0, 1]."""
         output, reference = check_pair(output, reference, self._frames)
-        per_frame = (output - reference).double().square().flatten(1).sum(1).tolist()
+        per_frame = [square_sum(difference) for difference in differences(output, reference)]
         pixels = output[0].numel() if len(output) else 0
         self.series["psnr"] += [10 * math.log10(pixels / error) if error else None for error in per_frame]
         self._sum += math.fsum(per_frame)
@@ -38,119 +43,106 @@ class PSNR:
         return {"psnr": Figure(10 * math.log10(self._count / self._sum), "dB", "higher")}
 
 
-def ssim_map(x: Tensor, y: Tensor) -> Tensor:
-    """SSIM of Wang et al. 2004, equation 13, at every place where its window fits into the picture.
+def ssim_means(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """SSIM of Wang et al. 2004, equation 13, and its contrast and structure terms alone, mean over each plane.
 
-    As `ssim_maps`, whose first result this is.
+    x, y: (P, H, W) in [0, 1], H and W at least 11; returns two (P,) float64: the mean over the places where the
+    window fits into the picture. The window is an 11 x 11 Gaussian of sigma 1.5, population variances, K1 = 0.01,
+    K2 = 0.03, as in scikit-image with gaussian_weights.
     """
-    return ssim_maps(x, y)[0]
+    P, H, W = x.shape
+    rows = _ROWS if x.device.type == "cpu" else H + -H % 4
+    taps = torch.exp(-0.5 * (torch.arange(_WINDOW, dtype=torch.float64) - _WINDOW // 2).square() / _SIGMA**2)
+    taps = (taps / taps.sum()).to(x)
+    # Always along the slow axis, 16 neighbours at once: what depthwise convolutions are fast at. So the strip is
+    # filtered down its columns, turned, and filtered down its columns again.
+    held = x.new_zeros(4 * P, rows + _WINDOW - 1, W + -W % _LANES)
+    turned = x.new_empty(W, 4 * P * rows)
+    sums = x.new_zeros(2, P, dtype=torch.float64)
+    for row in range(0, H - _WINDOW + 1, rows):
+        strip = slice(row, min(row + rows + _WINDOW - 1, H))
+        a, b, squares, product = (part[:, : strip.stop - row, :W] for part in held.split(P))
+        # Variances are differences of squares; measured from a mean they lose fewer digits.
+        centre = (x[:, strip].mean((1, 2), keepdim=True) + y[:, strip].mean((1, 2), keepdim=True)) / 2
+        torch.sub(x[:, strip], centre, out=a)
+        torch.sub(y[:, strip], centre, out=b)
+        torch.mul(a, b, out=product)
+        torch.mul(a, a, out=squares)
+        squares.addcmul_(b, b)
+        turned.copy_(_down(held, taps).reshape(4 * P * rows, -1)[:, :W].T)
+        smooth = _down(turned[None], taps).view(W - _WINDOW + 1, 4, P, rows)[..., : strip.stop - row - _WINDOW + 1]
+        sums += _ssim_sums(*smooth.unbind(1), centre[:, 0])
+    return tuple(sums / ((H - _WINDOW + 1) * (W - _WINDOW + 1)))
 
 
-def ssim_maps(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """SSIM of Wang et al. 2004, equation 13, and its contrast and structure terms alone (luminance left out).
-
-    x, y: (N, C, H, W) in [0, 1], H and W at least 11; returns two (N, C, H - 10, W - 10). The window is an 11 x
-    11 Gaussian of sigma 1.5, population variances, K1 = 0.01, K2 = 0.03, as in scikit-image with
-    gaussian_weights.
-    """
-    N, C, H, W = x.shape
-    # Variances are differences of squares; measured from the mean they lose fewer digits.
-    centre = (x.mean((2, 3), keepdim=True) + y.mean((2, 3), keepdim=True)) / 2
-    results = x.new_empty(2, N, C, H - 10, W - 10)
-    # In pieces that stay in a processor's cache this is many times faster than in one.
-    rows = max(16, _STRIP // W) if x.device.type == "cpu" else H
-    planes = max(1, _STRIP // (H * W)) if x.device.type == "cpu" else N * C
-    flat = [v.reshape(N * C, *v.shape[2:]) for v in (x, y, centre)]
-    made = results.view(2, N * C, H - 10, W - 10)
-    for p in range(0, N * C, planes):
-        group = slice(p, p + planes)
-        for row in range(0, H - 10, rows):
-            piece = slice(row, min(row + rows, H - 10) + 10)
-            u, v = flat[0][group, piece], flat[1][group, piece]
-            made[:, group, row : piece.stop - 10] = _ssim_piece(u, v, flat[2][group])
-    return results[0], results[1]
+def _down(planes: Tensor, taps: Tensor) -> Tensor:
+    """(N, rows, columns) filtered along its rows where the taps fit; columns a multiple of 16."""
+    N, rows, columns = planes.shape
+    packed = planes.view(N, rows, columns // _LANES, _LANES).permute(0, 3, 1, 2)
+    weight = taps.view(1, 1, -1, 1).expand(_LANES, 1, -1, 1)
+    filtered = F.conv2d(packed, weight, groups=_LANES)
+    return filtered.permute(0, 2, 3, 1).reshape(N, rows - len(taps) + 1, columns)
 
 
-def _ssim_piece(x: Tensor, y: Tensor, centre: Tensor) -> Tensor:
-    """SSIM and its structure term, stacked, of (P, h, w) planes; centre (P, 1, 1): any value near both means."""
-    r = torch.arange(-5, 6, dtype=torch.float64)
-    w = torch.exp(-0.5 * (r / 1.5) ** 2)
-    w = (w / w.sum()).tolist()
-    P = len(x)
-    a, b = x - centre, y - centre
-    smooth = torch.cat([a, b, a * a + b * b, a * b])
-    for axis in (1, 2):
-        n = smooth.shape[axis] - 10
-        total = smooth.narrow(axis, 5, n) * w[5]
-        for i in range(5):
-            total.add_(smooth.narrow(axis, i, n) + smooth.narrow(axis, 10 - i, n), alpha=w[i])
-        smooth = total
-    ma, mb, squares, ab = smooth.split(P)
-    mx, my = ma + centre, mb + centre
-    variances, vxy = squares - ma * ma - mb * mb, ab - ma * mb
+def _ssim_sums(ma: Tensor, mb: Tensor, squares: Tensor, ab: Tensor, centre: Tensor) -> Tensor:
+    """Sums (2, P) of SSIM and of its structure term; the smoothed (W, P, rows) moments of what is left of the planes
+    after taking `centre` (P, 1) from them."""
     c1, c2 = 0.01**2, 0.03**2
-    structure = (2 * vxy + c2) / (variances + c2)
-    return torch.stack([(2 * mx * my + c1) / (mx * mx + my * my + c1) * structure, structure])
+    both, own = ma * mb, (ma * ma).addcmul_(mb, mb)
+    structure = (ab - both).mul_(2).add_(c2).div_((squares - own).add_(c2))
+    # With m = centre + m': 2 mx my = 2 m'a m'b + s, mx^2 + my^2 = m'a^2 + m'b^2 + s, s = 2 c (m'a + m'b + c).
+    shift = (ma + mb).add_(centre).mul_(2 * centre)
+    whole = both.mul_(2).add_(shift).add_(c1).div_(own.add_(shift).add_(c1)).mul_(structure)
+    return torch.stack([part.sum(2).sum(0, dtype=torch.float64) for part in (whole, structure)])
 
 
 class SSIM:
-    """Mean SSIM (see `ssim_map`) over the channels and frames of the clip; undefined below 11 x 11 pixels."""
+    """`ssim`: mean SSIM (see `ssim_means`) over the channels and frames; undefined below 11 x 11 pixels.
 
-    def __init__(self) -> None:
-        self._frames, self._small = 0, False
-        self.series: dict[str, list] = {"ssim": []}
-
-    def update(self, output: Tensor, reference: Tensor) -> None:
-        """Both (T, H, W, 3) in [0, 1]."""
-        output, reference = check_pair(output, reference, self._frames)
-        self._small = min(output.shape[1:3]) < 11
-        if not self._small:
-            for x, y in zip(output, reference):
-                x, y = x.permute(2, 0, 1)[None], y.permute(2, 0, 1)[None]
-                self.series["ssim"].append(float(ssim_map(x, y).double().mean()))
-        self._frames += len(output)
-
-    def compute(self) -> dict[str, Figure]:
-        if self._frames == 0 or self._small:
-            note = "no frames" if self._frames == 0 else "frames are smaller than the 11 x 11 window"
-            return {"ssim": Figure(None, "", "higher", note)}
-        return {"ssim": mean_figure(self.series["ssim"], "", "higher", "no frames")}
-
-
-MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-
-
-class MSSSIM:
-    """MS-SSIM of Wang, Simoncelli and Bovik 2003, equation 7, with the paper's five scales and weights.
-
-    Per channel the product over scales of the mean contrast-structure term (of SSIM itself at the coarsest
-    scale) to the power of its weight, negative means counted as 0; then the mean over channels and frames. From
-    scale to scale 2 x 2 pixels are averaged, an odd last row or column is left out. Undefined where a side is
-    below 176 pixels, because the 11 x 11 window must fit at the coarsest scale.
+    `ms_ssim`: MS-SSIM of Wang, Simoncelli and Bovik 2003, equation 7, with the paper's five scales and weights. Per
+    channel the product over scales of the mean contrast-structure term (of SSIM itself at the coarsest scale) to the
+    power of its weight, negative means counted as 0; then the mean over channels and frames. From scale to scale 2 x 2
+    pixels are averaged, an odd last row or column is left out. Undefined where a side is below 176 pixels, because the
+    11 x 11 window must fit at the coarsest scale. The finest scale is `ssim`'s own, so both cost little more than one.
     """
 
     def __init__(self) -> None:
-        self._frames, self._small = 0, False
-        self.series: dict[str, list] = {"ms_ssim": []}
+        self._frames, self._side = 0, 0
+        self.series: dict[str, list] = {"ssim": [], "ms_ssim": []}
 
     def update(self, output: Tensor, reference: Tensor) -> None:
         """Both (T, H, W, 3) in [0, 1]."""
         output, reference = check_pair(output, reference, self._frames)
-        self._small = min(output.shape[1:3]) < 11 * 2 ** (len(MS_WEIGHTS) - 1)
-        for x, y in zip(output, reference) if not self._small else ():
-            x, y = x.permute(2, 0, 1)[None], y.permute(2, 0, 1)[None]
-            value = torch.ones(1, dtype=torch.float64, device=x.device)
-            for scale, weight in enumerate(MS_WEIGHTS, 1):
-                ssim, structure = ssim_maps(x, y)
-                term = ssim if scale == len(MS_WEIGHTS) else structure
-                value = value * term.double().mean((2, 3)).clamp(min=0) ** weight
-                x, y = F.avg_pool2d(x, 2), F.avg_pool2d(y, 2)
-            self.series["ms_ssim"].append(float(value.mean()))
+        self._side = min(output.shape[1:3])
+        for pair in zip(output, reference) if self._side >= _WINDOW else ():
+            x, y = (frame.permute(2, 0, 1).contiguous() for frame in pair)
+            value = torch.ones(3, dtype=torch.float64, device=x.device)
+            for scale in range(len(MS_WEIGHTS) if self._side >= _SMALLEST else 1):
+                x, y = (halved(v) if scale else v for v in (x, y))
+                ssim, structure = ssim_means(x, y)
+                if scale == 0:
+                    self.series["ssim"].append(float(ssim.mean()))
+                term = ssim if scale == len(MS_WEIGHTS) - 1 else structure
+                value = value * term.clamp(min=0) ** MS_WEIGHTS[scale]
+            if self._side >= _SMALLEST:
+                self.series["ms_ssim"].append(float(value.mean()))
         self._frames += len(output)
 
     def compute(self) -> dict[str, Figure]:
-        absent = "frames are smaller than 176 x 176" if self._small else "no frames"
-        return {"ms_ssim": mean_figure(self.series["ms_ssim"], "", "higher", absent)}
+        small = {"ssim": "the 11 x 11 window", "ms_ssim": f"{_SMALLEST} x {_SMALLEST}"}
+        return {
+            name: mean_figure(
+                values, "", "higher", f"frames are smaller than {small[name]}" if self._frames else "no frames"
+            )
+            for name, values in self.series.items()
+        }
+
+
+def halved(planes: Tensor) -> Tensor:
+    """(P, H, W) to half the size, mean over 2 x 2 pixels; an odd last row or column is left out."""
+    rows, columns = planes.shape[1] // 2, planes.shape[2] // 2
+    pairs = planes[:, : 2 * rows].unflatten(1, (rows, 2)).sum(2)[..., : 2 * columns]
+    return (pairs[..., ::2] + pairs[..., 1::2]).mul_(0.25)
 
 
 class LowFrequencyError:
@@ -169,16 +161,37 @@ class LowFrequencyError:
     def update(self, output: Tensor, reference: Tensor) -> None:
         """Both (T, H, W, 3) in [0, 1]."""
         output, reference = check_pair(output, reference, self._frames)
-        H, W = output.shape[1:3]
-        spectrum = torch.fft.rfft2((output - reference).movedim(-1, 1))
-        power = (spectrum.real.square() + spectrum.imag.square()).double().sum(1)
-        fy = torch.fft.fftfreq(H, dtype=torch.float64, device=output.device).abs()
-        fx = torch.fft.rfftfreq(W, dtype=torch.float64, device=output.device)
-        keep = (fy[:, None] <= self.nu / 2 + 1e-9) & (fx[None] <= self.nu / 2 + 1e-9)
-        # The half spectrum stands for both signs of fx, but for fx = 0 and, at even W, the last column.
-        twice = torch.where((fx == 0) | (fx == 0.5), 1.0, 2.0)
-        self.series["mse_l"] += ((power * keep * twice).sum((1, 2)) / (H * W) ** 2 / 3).tolist()
+        self.series["mse_l"] += [low_energy(d, self.nu) / d.numel() for d in differences(output, reference)]
         self._frames += len(output)
 
     def compute(self) -> dict[str, Figure]:
         return {"mse_l": mean_figure(self.series["mse_l"], "", "lower", "no frames", f"nu = {self.nu:g}")}
+
+
+def low_energy(planes: Tensor, nu: float) -> float:
+    """Sum of squares of (P, H, W) planes after the box |f| <= nu / 2 cycles per pixel each way, by Parseval."""
+    P, H, W = planes.shape
+    limit = nu / 2 + 1e-9
+    fx = torch.fft.rfftfreq(W, dtype=torch.float64)
+    # Only the columns that are kept go through the second transform, which then runs along memory.
+    columns = torch.fft.rfft(planes)[..., : int((fx <= limit).sum())].transpose(1, 2).contiguous()
+    kept = torch.fft.fft(columns)[..., (torch.fft.fftfreq(H, dtype=torch.float64).abs() <= limit).to(planes.device)]
+    energy = torch.view_as_real(kept).flatten(2).square().sum(2, dtype=torch.float64).sum(0).cpu()
+    # The half spectrum stands for both signs of fx, but for fx = 0 and, at even W, the last column.
+    fx = fx[: len(energy)]
+    return float((energy * torch.where((fx == 0) | (fx == 0.5), 1.0, 2.0)).sum()) / (H * W)
+
+
+def differences(output: Tensor, reference: Tensor) -> Iterator[Tensor]:
+    """output - reference of two clips (T, H, W, 3), a frame at a time as planes (3, H, W) in one place in memory that
+    the next frame takes."""
+    held = None
+    for ours, theirs in zip(output, reference):
+        ours, theirs = ours.permute(2, 0, 1), theirs.permute(2, 0, 1)
+        held = torch.empty_like(ours, memory_format=torch.contiguous_format) if held is None else held
+        yield torch.sub(ours, theirs, out=held)
+
+
+def square_sum(planes: Tensor) -> float:
+    """Sum of squares, float32 along a row only and float64 from there."""
+    return float(torch.linalg.vector_norm(planes, dim=-1).double().square().sum())

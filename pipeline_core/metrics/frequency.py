@@ -14,12 +14,19 @@ def spatial_frequency(frames: Tensor) -> Tensor:
     RF and CF are the root mean square differences of neighbours along rows and along columns, each mean over the
     differences there are. Frames in [0, 1]; returns (T,) float64 in [0, 1.42], NaN for frames one pixel wide or tall.
     """
-    grey = luma(frames)
+    return detail(luma(frames))
+
+
+def detail(grey: Tensor) -> Tensor:
+    """`spatial_frequency` of frames whose luma (T, H, W) is known."""
     squares = []
     for axis in (1, 2):
-        steps = grey.diff(dim=axis).flatten(1)
-        squares.append(steps.square().sum(1, dtype=torch.float64) / steps.shape[1] if steps.shape[1] else torch.nan)
-    return (squares[0] + squares[1] + torch.zeros(len(frames), dtype=torch.float64, device=frames.device)).sqrt()
+        steps = grey.diff(dim=axis)
+        count = steps[0].numel() if len(steps) else 1
+        # Single precision along a line only, double from there.
+        lines = torch.linalg.vector_norm(steps, dim=2).double()
+        squares.append(lines.square().sum(1) / count if count else torch.full_like(lines.sum(1), torch.nan))
+    return (squares[0] + squares[1]).sqrt()
 
 
 class SpatialFrequency:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from .base import Figure, check_frames, check_pair, luma
-from .frequency import spatial_frequency
+from .frequency import detail
 from .temporal import change_along, check_motion
 
 
@@ -106,10 +106,11 @@ class Drift:
 
 
 def _statistics(frames: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    grey = luma(frames).flatten(1)
-    mean = grey.mean(1, dtype=torch.float64)
+    light = luma(frames)
+    mean = light.mean((1, 2), dtype=torch.float64)
     # The spread from the mean, not from zero: squares in single precision lose nothing then.
-    spread = (grey - mean[:, None].to(grey.dtype)).square().mean(1, dtype=torch.float64).sqrt()
+    lines = torch.linalg.vector_norm(light - mean[:, None, None].to(light.dtype), dim=2).double()
+    spread = (lines.square().sum(1) / light[0].numel()).sqrt() if len(light) else mean
     r, g, b = frames.unbind(-1)
-    chroma = torch.maximum(torch.maximum(r, g), b) - torch.minimum(torch.minimum(r, g), b)
-    return mean, spread, chroma.flatten(1).mean(1, dtype=torch.float64), spatial_frequency(frames)
+    chroma = torch.maximum(torch.maximum(r, g), b).sub_(torch.minimum(torch.minimum(r, g), b))
+    return mean, spread, chroma.mean((1, 2), dtype=torch.float64), detail(light)

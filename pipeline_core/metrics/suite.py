@@ -16,7 +16,7 @@ from .base import Figure
 from .blur import BlurSSIM
 from .distribution import RealDistance, real_frames
 from .features import Encode, FrameConsistency, ObjectAlignment
-from .fidelity import MSSSIM, PSNR, SSIM, LowFrequencyError
+from .fidelity import PSNR, SSIM, LowFrequencyError
 from .frequency import SpatialFrequency
 from .lpips import LPIPS
 from .objects import BASIC_COLOURS, LampColours, ObjectColours, decision_table
@@ -63,9 +63,9 @@ class Suite:
         made = () if extras.output_buffers is None else extras.output_buffers.channels
         self._has_made = self._has_objects and {"semantic", "instance"} <= set(made)
         self._done = 0
-        self._to_source = [PSNR(), SSIM(), MSSSIM(), LowFrequencyError(), SpatialFrequency(), EdgeF1(), Drift()]
+        self._to_source = [PSNR(), SSIM(), LowFrequencyError(), SpatialFrequency(), EdgeF1(), Drift()]
         self._to_reference = [
-            PSNR(), SSIM(), MSSSIM(), LowFrequencyError(), SpatialFrequency(), FrameDifferenceError()
+            PSNR(), SSIM(), LowFrequencyError(), SpatialFrequency(), FrameDifferenceError()
         ]  # fmt: skip
         if extras.lpips is not None:
             self._to_source.append(LPIPS(extras.lpips))

@@ -133,11 +133,11 @@ class FrameDifferenceError:
                 self.series["tde"].append(None)
             else:
                 ours, theirs = frame - self._last[0], other - self._last[1]
-                error = float((ours - theirs).abs().double().sum())
+                error = _absolute_sum(ours - theirs)
                 self.series["tde"].append(error / frame.numel())
                 self._error += error
-                self._ours += float(ours.abs().double().sum())
-                self._theirs += float(theirs.abs().double().sum())
+                self._ours += _absolute_sum(ours)
+                self._theirs += _absolute_sum(theirs)
                 self._count += frame.numel()
             self._last = (frame, other)
         self._frames += len(output)
@@ -152,3 +152,8 @@ class FrameDifferenceError:
             "tde": Figure(self._error / self._count, "", "lower"),
             "motion_ratio": ratio or Figure(self._ours / self._theirs),
         }
+
+
+def _absolute_sum(planes: Tensor) -> float:
+    """Sum of absolute values of (H, W, C), float32 down a column only and float64 from there."""
+    return float(torch.linalg.vector_norm(planes, 1, dim=0).double().sum())

@@ -26,7 +26,7 @@ def test_bilateral_is_the_stated_formula():
             for dx in range(-3, 4):
                 if dy**2 + dx**2 <= 9:
                     near = levels[y + 3 + dy, x + 3 + dx]
-                    w = np.exp(-np.abs(near - centre).sum() ** 2 / 3200 - (dy**2 + dx**2) / 8)
+                    w = np.exp(-(np.abs(near - centre).sum() ** 2) / 3200 - (dy**2 + dx**2) / 8)
                     total, weights = total + w * near, weights + w
         assert np.abs(made[y, x] - total / weights).max() <= 0.5 + 1e-3
 

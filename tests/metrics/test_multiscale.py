@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from pipeline_core.metrics import fidelity
-from pipeline_core.metrics.fidelity import MS_WEIGHTS, MSSSIM, ssim_maps
+from pipeline_core.metrics.fidelity import MS_WEIGHTS, SSIM, ssim_means
 from pipeline_core.metrics.frequency import SpatialFrequency, gradient_magnitude, spatial_frequency
 
 
@@ -37,7 +37,7 @@ def by_scipy(a, b):
 
 def test_ms_ssim_is_the_paper_s():
     output, clip = pair()
-    metric = MSSSIM()
+    metric = SSIM()
     for i in (0, 1):
         metric.update(output[i : i + 1], clip[i : i + 1])
     a, b = output.double().numpy(), clip.double().numpy()
@@ -46,26 +46,27 @@ def test_ms_ssim_is_the_paper_s():
     assert metric.compute()["ms_ssim"].value == pytest.approx(np.mean(expected), abs=1e-5)
 
 
-def test_pieces_of_any_size_give_the_same_map(monkeypatch):
-    x, y = (clip.permute(0, 3, 1, 2) for clip in pair(75, 60))
-    whole = ssim_maps(x, y)
-    for size in (20 * 60, 60 * 75, 2 * 60 * 75 + 1):  # strips with a short last one, single planes, two at a time
-        monkeypatch.setattr(fidelity, "_STRIP", size)
-        for made, expected in zip(ssim_maps(x, y), whole):
-            assert torch.allclose(made, expected, atol=1e-6) and made.shape == (2, 3, 65, 50)
+@pytest.mark.parametrize("rows", [4, 12, 64, 128])
+def test_strips_of_any_height_give_the_same_means(monkeypatch, rows):
+    """Strips with a short last one, and one strip that is taller than the picture."""
+    x, y = (clip[0].permute(2, 0, 1) for clip in pair(75, 61))
+    whole = ssim_means(x.double(), y.double())
+    monkeypatch.setattr(fidelity, "_ROWS", rows)
+    for made, expected in zip(ssim_means(x, y), whole):
+        assert torch.allclose(made, expected, atol=1e-6) and made.shape == (3,) and expected.std() > 1e-3
 
 
 def test_ms_ssim_of_equal_and_opposite_and_small_clips():
     _, clip = pair(frames=1)
     for other, value in ((clip, 1.0), (1 - clip, 0.0)):
-        metric = MSSSIM()
+        metric = SSIM()
         metric.update(other, clip)
         assert metric.compute()["ms_ssim"].value == pytest.approx(value, abs=1e-5)
-    metric = MSSSIM()
+    metric = SSIM()
     metric.update(clip[:, :175], clip[:, :175])
     figure = metric.compute()["ms_ssim"]
     assert figure.value is None and "176" in figure.note
-    assert MSSSIM().compute()["ms_ssim"].note == "no frames"
+    assert SSIM().compute()["ms_ssim"].note == "no frames"
 
 
 def test_spatial_frequency_of_a_wave_in_closed_form():
