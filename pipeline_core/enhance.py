@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -22,28 +22,35 @@ from .diffusion import (
     Callback,
     ConflictDamping,
     Interpolant,
-    Only,
     Predict,
-    blend_noise,
-    calibrate_noise,
     flow_from_ve,
     guided,
-    invert,
     karras_sigmas,
     sample,
     truncate,
 )
-from .diffusion.inversion.retrace import Retrace
-from .diffusion.run import Denoise, finest_state_dtype
+from .diffusion.run import finest_state_dtype
 from .errors import UserError
 from .frames import as_floats, resize, working_size
-from .longvideo import ChunkFolder, Finished, HandOver, Window, enhance_stream, plan_windows
+from .longvideo import (
+    ChunkFolder,
+    Finished,
+    HandOver,
+    Window,
+    blend_windows,
+    enhance_stream,
+    fused_predict,
+    plan_windows,
+)
+from .longvideo.fused import check_fused, join_latents, window_weights
 from .longvideo.handover import handed_solver, last_corrected, share_noise, with_handover
 from .longvideo.motion import latent_flow
-from .longvideo.plan import compute_factor
+from .longvideo.plan import compute_factor, latent_frames
+from .longvideo.stitch import window_clips
 from .longvideo.stream import hand_over
 from .resume import job_name, window_key
 from .settings import EnhanceSettings, resolve
+from .starts import make_start
 
 if TYPE_CHECKING:
     from .conditions.buffers import Buffers
@@ -51,9 +58,6 @@ if TYPE_CHECKING:
     from .models.preset import Preset
     from .models.video_model import VideoModel
 
-# Share of the steps, from the first, in which a window is held to the one before it. The paper's half leaves the shared
-# frames free to part again: all steps gave a third of its change at hard cuts, at the same distance to the twin.
-HANDED_SHARE = 1.0
 # progress(done model steps, all model steps): called after every step of every window.
 Progress = Callable[[int, int], None]
 
@@ -219,26 +223,73 @@ def run(
 
     told = [job.report.settings, job.size, job.work_size, job.weights]
     name = job_name(told, job.model) if chunks is not None else ""
+    if job.settings.handover == "fused":
+        yield from _run_fused(job, frames, lambda *_: steps_done(len(job.windows)), name, chunks)
+        return
 
     def enhance_window(index: int, clip: Tensor, before: Finished | None) -> Finished:
         made = window_inputs(job, index, as_floats(clip))
         before = before if job.settings.handover != "none" else None
-        key = "" if chunks is None else window_key(name, job.windows[index], made, before)
-        finished = chunks.load(index, key) if chunks is not None else None
-        if finished is not None:
-            steps_done(steps)
-        else:
-            finished = replace(_enhance_window(job, index, made, before, lambda *_: steps_done()), key=key)
-            if chunks is not None:
-                chunks.save(index, finished)
+        key = window_key(name, job.windows[index], made, before.key if before else "") if chunks is not None else ""
+        finished = _kept(chunks, index, key, lambda: _enhance_window(job, index, made, before, lambda *_: steps_done()))
+        if (found := steps * (index + 1) - done) > 0:  # a window that was kept had all its steps before
+            steps_done(found)
         job.report.windows.append(finished.entry)
         return finished
 
-    def decode_window(finished: Finished) -> Tensor:
-        # Finished frames rest on the CPU: a long clip does not fit on the model's device.
-        return resize(job.model.decode(finished.latent), job.size).clamp(0, 1).cpu()
+    yield from enhance_stream(frames, job.windows, enhance_window, lambda finished: _decode(job, finished.latent))
 
-    yield from enhance_stream(frames, job.windows, enhance_window, decode_window)
+
+def _kept(chunks: ChunkFolder | None, index: int, key: str, make: Callable[[], Finished]) -> Finished:
+    """What was finished under this key, or else what `make` makes, kept under it."""
+    finished = chunks.load(index, key) if chunks is not None else None
+    if finished is None:
+        finished = replace(make(), key=key)
+        if chunks is not None:
+            chunks.save(index, finished)
+    return finished
+
+
+def _decode(job: Job, latent: Tensor) -> Tensor:
+    # Finished frames rest on the CPU: a long clip does not fit on the model's device.
+    return resize(job.model.decode(latent), job.size).clamp(0, 1).cpu()
+
+
+def _run_fused(
+    job: Job, frames: Iterable[Tensor], step_done: Callback, name: str, chunks: ChunkFolder | None
+) -> Iterator[Tensor]:
+    """`run` with every step predicted by all windows over one long latent: holds the clip's latents, not its frames."""
+    ratio = job.model.preset.temporal_ratio
+    spans, lead_in = [latent_frames(w, ratio) for w in job.windows], int(ratio > 1)
+    parts, predicts, key = [], [], ""
+    for index, clip in enumerate(window_clips(frames, job.windows)):
+        made = window_inputs(job, index, as_floats(clip))
+        key = window_key(name, job.windows[index], made, key) if chunks is not None else ""
+        parts.append(job.model.encode(made["source"]))
+        check_fused(parts[0], spans[-1].stop)
+        predicts.append(window_predictor(job, made))
+
+    def make() -> Finished:
+        x0 = join_latents(parts, spans, window_weights(spans, lead_in))
+        predict, interpolant = fused_predict(predicts, spans, lead_in), job_interpolant(job.model.preset)
+        sigmas = job_sigmas(job.settings, job.model.preset, interpolant)
+        finished = enhance_handed(predict, x0, sigmas, job.settings, interpolant, job.settings.seed, step_done)
+        return replace(finished, entry={"start": 0, "stop": job.windows[-1].stop, **finished.entry})
+
+    finished = _kept(chunks, 0, key, make)
+    job.report.windows.append(finished.entry)
+    clips = (clip[w.start - start :] for w, (start, clip) in zip(job.windows, _decoded_spans(job, spans, finished)))
+    yield from blend_windows(clips, job.windows)
+
+
+def _decoded_spans(job: Job, spans: list[range], finished: Finished) -> Iterator[tuple[int, Tensor]]:
+    """The pixel frames of each span of a long latent, with the number of the first of them.
+
+    Decoded from one latent frame before the span: a decoder takes the first for the start of a scene, one frame long.
+    """
+    for span in spans:
+        first = max(0, span.start - 1)
+        yield first * job.model.preset.temporal_ratio, _decode(job, finished.latent[:, :, first : span.stop])
 
 
 def window_inputs(job: Job, index: int, clip: Tensor) -> dict[str, Tensor]:
@@ -334,53 +385,11 @@ def enhance_handed(
         guidance = ConflictDamping(guidance, reach=settings.guidance_reach)
     denoise = guided(predict, guidance)
     state = {"state_dtype": finest_state_dtype(x0.device), "callback": step_done}
-    start = _start(predict, denoise, x0, sigmas, settings, interpolant, seed, state)
+    start = make_start(predict, denoise, x0, sigmas, settings, interpolant, seed, state)
     noise, solver = start.noise, start.solver
     if given is not None:
-        noise, solver = share_noise(noise, given), handed_solver(solver, given, flow)
-        denoise = with_handover(denoise, given, last_corrected(sigmas, HANDED_SHARE), flow)
+        until, anchor = last_corrected(sigmas, settings.handover_share), settings.anchor
+        noise, solver = share_noise(noise, given), handed_solver(solver, given, flow, anchor)
+        denoise = with_handover(denoise, given, until, flow, anchor)
     latent = sample(denoise, noise, sigmas, interpolant, x0=start.x0, solver=solver, **state)
     return Finished(latent, noise, start.entry)
-
-
-class _Start(NamedTuple):
-    """What a sampling pass starts from: the noise, the latent under it (None for none), its solver, report entries."""
-
-    noise: Tensor
-    x0: Tensor | None
-    solver: str | Retrace
-    entry: dict
-
-
-def _start(
-    predict: Predict,
-    denoise: Denoise,
-    x0: Tensor,
-    sigmas: Tensor,
-    settings: EnhanceSettings,
-    interpolant: Interpolant,
-    seed: int,
-    state: dict,
-) -> _Start:
-    """The noise of the settings' start: inverted, calibrated or fresh."""
-    describe = guided(predict, Only("inversion"))
-    fresh = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed)).to(x0)
-    if settings.start == "inversion":
-        inversion = invert(describe, x0, sigmas, interpolant, settings.method, **state)
-        noise = blend_noise(inversion.noise, fresh, settings.noise_blend)
-        return _Start(noise, x0, inversion.solver, {"inversion": inversion.report.to_dict()})
-    if settings.start == "noise":
-        return _Start(fresh, None, settings.solver, {})
-    if settings.start == "sdedit":
-        return _Start(fresh, x0, settings.solver, {})
-    calibration = calibrate_noise(
-        describe if settings.calibration_prompt == "inversion" else denoise,
-        x0,
-        fresh,
-        float(sigmas[0]),
-        interpolant,
-        rounds=settings.calibration_rounds,
-        nu=settings.calibration_nu,
-        state_dtype=state["state_dtype"],
-    )
-    return _Start(calibration.noise, x0, settings.solver, {"calibration": calibration.report.to_dict()})

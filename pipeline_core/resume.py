@@ -12,7 +12,6 @@ from torch import Tensor
 from . import __version__
 from .longvideo.chunks import hash_of
 from .longvideo.plan import Window
-from .longvideo.stream import Finished
 
 if TYPE_CHECKING:
     from .models.video_model import VideoModel
@@ -27,10 +26,11 @@ def job_name(told: object, model: VideoModel) -> str:
     return hash_of(json.dumps(shared, sort_keys=True), *_weights(model))
 
 
-def window_key(job: str, window: Window, made: Mapping[str, Tensor], before: Finished | None) -> str:
-    """Hash of one window: job, as `job_name` gives it; made: its source and maps; before: the one it goes on from."""
+def window_key(job: str, window: Window, made: Mapping[str, Tensor], before: str = "") -> str:
+    """Hash of one window: job, as `job_name` gives it; made: its source and maps; before: the key of the window it
+    goes on from."""
     parts = [part for name in sorted(made) for part in (name, made[name])]
-    return hash_of(job, f"{window.start} {window.stop}", before.key if before is not None else "", *parts)
+    return hash_of(job, f"{window.start} {window.stop}", before, *parts)
 
 
 def _weights(model: VideoModel) -> Iterator[Tensor | str]:

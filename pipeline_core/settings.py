@@ -8,7 +8,7 @@ from .errors import UserError
 from .models.preset import Preset
 
 STARTS = ("inversion", "calibration", "sdedit", "noise")
-HANDOVERS = ("none", "mean", "motion")
+HANDOVERS = ("none", "mean", "motion", "fused")
 CALIBRATION_PROMPTS = ("positive", "inversion")
 
 
@@ -28,7 +28,11 @@ class EnhanceSettings:
     what the prompt itself changes, as a share of that way (see diffusion.ConflictDamping); None is as far as cfg does.
     noise_blend: share of fresh noise in the inverted one, in [0, 1]; 0 keeps all it carries.
     handover: what a window gets from the one before: "none" (their frames are crossfaded), "mean" or "motion" (its
-    result and noise on shared frames too, the difference spread over the others: see longvideo/handover.py).
+    result and noise on shared frames too, the difference spread over the others: see longvideo/handover.py) or "fused"
+    (all windows predict one long latent at every step: see longvideo/fused.py).
+    handover_share: of the steps, from the first, in which a window is held to the one before. The paper's half leaves
+    the shared frames free to part again; all steps gave a third of its change at hard cuts, as near to the twin.
+    anchor: how much of what a window takes over is faded out by its end, so that it is not handed on, in [0, 1].
     """
 
     prompt: str | None = None
@@ -45,6 +49,8 @@ class EnhanceSettings:
     calibration_nu: float = 0.5
     seed: int = 0
     handover: str = "none"
+    handover_share: float = 1.0
+    anchor: float = 0.0
     calibration_prompt: str = "positive"
     guidance_reach: float | None = None
     noise_blend: float = 0.0
@@ -85,6 +91,9 @@ def _check(settings: EnhanceSettings, preset: Preset) -> None:
         raise UserError(f"start is {settings.start!r} but must be one of {', '.join(STARTS)}: change start.")
     if settings.handover not in HANDOVERS:
         raise UserError(f"handover is {settings.handover!r} but must be {', '.join(HANDOVERS)}: change handover.")
+    for name in ("handover_share", "anchor"):
+        if not 0 <= getattr(settings, name) <= 1:
+            raise UserError(f"{name} is {getattr(settings, name)} but must be from 0 to 1: change {name}.")
     if not 0 < settings.strength <= 1:
         raise UserError(f"strength is {settings.strength} but must be above 0 and at most 1: change strength.")
     if not 0 <= settings.cfg <= 50:

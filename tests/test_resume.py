@@ -73,6 +73,32 @@ def test_stopped_after_any_step_it_goes_on_to_the_same_frames(model, clip, tmp_p
         assert resumed.to_dict() == report.to_dict()
 
 
+def test_fused_windows_of_a_finished_clip_are_found_again_and_before_that_start_anew(model, clip, tmp_path):
+    settings = replace(SETTINGS, handover="fused")
+    whole, steps, report = go(model, clip, None, settings)
+    # A step of the long latent is one of every window: 5 windows, so no progress by one.
+    assert whole.shape == clip.rgb.shape and steps == 0 and len(report.windows) == 1
+    with pytest.raises(Stop):
+        go(model, clip, tmp_path / "w", settings, stop_after=2)
+    assert not (tmp_path / "w").exists()
+    for _ in range(2):
+        again, _, resumed = go(model, clip, tmp_path / "w", settings)
+        assert torch.equal(again, whole) and resumed.to_dict() == report.to_dict()
+        assert ChunkFolder(tmp_path / "w", {}).found == 1
+    assert not torch.equal(whole, go(model, clip, None, replace(SETTINGS, handover="none"))[0])
+
+
+def test_fused_windows_are_one_window_where_there_is_one_and_refused_where_the_latent_is_too_long(
+    model, clip, monkeypatch
+):
+    wide = replace(model, preset=replace(model.preset, window=25))
+    one, two = (go(wide, clip, None, replace(SETTINGS, handover=name))[0] for name in ("none", "fused"))
+    assert torch.allclose(one, two, atol=1e-6)
+    monkeypatch.setattr(sys.modules["pipeline_core.longvideo.fused"], "MOST_VALUES", 7 * 4 * 4 * 6 - 1)
+    with pytest.raises(UserError, match="change handover"):
+        go(model, clip, None, replace(SETTINGS, handover="fused"))
+
+
 def test_only_what_changed_is_computed_again(model, clip, tmp_path):
     free = replace(SETTINGS, handover="none")
     first = go(model, clip, tmp_path / "free", free)[0]

@@ -30,6 +30,8 @@ OPTIONS = (
     "steps",
     "seed",
     "handover",
+    "handover_share",
+    "anchor",
 )
 
 
@@ -74,7 +76,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, help="model steps of one pass")
     parser.add_argument("--controls", help='weights such as "edge=1,depth=1,seg=0.5", or "none"')
     parser.add_argument("--seed", type=int, default=0, help="seed of the random noise")
-    parser.add_argument("--handover", choices=HANDOVERS, help="what a window gets from the one before; default: none")
+    parser.add_argument(
+        "--handover",
+        choices=HANDOVERS,
+        help="what a window gets from the one before; default: none, their frames are crossfaded. mean and motion hold "
+        "it to the result on shared frames, fused predicts all windows at every step and holds the clip's latent",
+    )
+    parser.add_argument(
+        "--handover-share", type=float, help="with mean and motion: for this share of the steps, 0 to 1"
+    )
+    parser.add_argument(
+        "--anchor", type=float, help="with mean and motion: how much of it fades out by the window's end, 0 to 1"
+    )
     parser.add_argument("--keep-windows", action="store_true", help="keep OUTPUT.windows once the output is whole")
     parser.add_argument("--report", type=Path, help="write what was done as JSON")
 

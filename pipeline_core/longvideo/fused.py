@@ -15,6 +15,8 @@ from ..diffusion.guidance import Predict
 from ..diffusion.run import Denoise
 from ..errors import UserError
 
+MOST_VALUES = 2**25  # of the long latent: 0.27 GB in float64, of which a sampling pass holds about eight
+
 
 def window_weights(spans: Sequence[range], lead_in: int = 0) -> list[Tensor]:
     """Weight per frame of every span, 1-D float64: they add up to 1 over each frame of the clip.
@@ -39,6 +41,15 @@ def window_weights(spans: Sequence[range], lead_in: int = 0) -> list[Tensor]:
     return [ramp / total[span.start : span.stop] for ramp, span in zip(ramps, spans)]
 
 
+def join_latents(parts: Sequence[Tensor], spans: Sequence[range], weights: Sequence[Tensor]) -> Tensor:
+    """The windows' latents (B, C, t, h, w) as one, sum_i w_i part_i; weights: as `window_weights` gives them."""
+    first = parts[0]
+    joined = first.new_zeros(*first.shape[:2], spans[-1].stop, *first.shape[3:])
+    for part, span, weight in zip(parts, spans, weights, strict=True):
+        joined[:, :, span.start : span.stop] += weight.to(part).reshape(-1, 1, 1) * part
+    return joined
+
+
 def fused_predict(predicts: Sequence[Predict], spans: Sequence[range], lead_in: int = 0) -> Predict:
     """predict(x, sigma, branches) of a long latent (B, C, T, h, w): every branch averaged over the windows.
 
@@ -54,12 +65,8 @@ def fused_predict(predicts: Sequence[Predict], spans: Sequence[range], lead_in: 
             raise UserError(
                 f"A latent of {x.shape[2]} frames came for windows over {spans[-1].stop}: change the plan or the clip."
             )
-        results = [torch.zeros_like(x) for _ in branches]
-        for window, span, weight in zip(predicts, spans, weights):
-            seen = slice(span.start, span.stop)
-            for result, part in zip(results, window(x[:, :, seen], sigma, branches)):
-                result[:, :, seen] += weight.to(x).reshape(-1, 1, 1) * part
-        return results
+        answers = [window(x[:, :, s.start : s.stop], sigma, branches) for window, s in zip(predicts, spans)]
+        return [join_latents(parts, spans, weights) for parts in zip(*answers)]
 
     return predict
 
@@ -68,3 +75,14 @@ def fused(denoisers: Sequence[Denoise], spans: Sequence[range], lead_in: int = 0
     """denoise(x, sigma) of a long latent: `fused_predict` for windows with their guidance bound inside."""
     predict = fused_predict([lambda x, s, _, d=d: [d(x, s)] for d in denoisers], spans, lead_in)
     return lambda x, sigma: predict(x, sigma, ["x0"])[0]
+
+
+def check_fused(window: Tensor, frames: int) -> None:
+    """UserError where a long latent of `frames` frames, each like those of a window's latent, is too much to hold."""
+    values = window[:, :, :1].numel() * frames
+    if values > MOST_VALUES:
+        raise UserError(
+            f"handover is fused, which holds the whole clip's latent, and this clip's has {values / 1e6:.0f} million "
+            f"values of at most {MOST_VALUES / 1e6:.0f}: change handover, or cut the clip to "
+            f"{MOST_VALUES / values:.0%} of its length."
+        )

@@ -12,6 +12,7 @@ source's optical flow (see motion.py), so that a correction stays on the thing i
 
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from ..diffusion.inversion.retrace import Retrace
@@ -49,22 +50,37 @@ def share_noise(noise: Tensor, given: HandOver) -> Tensor:
     return noise
 
 
-def corrected(x0: Tensor, given: HandOver, flow: Tensor | None = None) -> Tensor:
+def corrected(x0: Tensor, given: HandOver, flow: Tensor | None = None, anchor: float = 0.0) -> Tensor:
     """D <- z_ref on the shared frames, D + the residual z_ref - D on the others; x0 (B, C, T, h, w), a new tensor.
 
     flow None adds the mean of the residual over the shared frames, the same picture everywhere. flow (T, R, h, w, 2),
     latent cells, from every frame of the window to each shared one, NaN where a point has no counterpart: the residual
     is fetched along it and averaged over the shared frames that see the point; 0 where fewer than half a frame do.
+    anchor: how much of it is faded out by the window's end, see `fading`.
     """
     _check(x0, given, "the prediction")
     z_ref = given.z_ref.to(x0)
     residual = z_ref - x0[:, :, given.shared]
-    result = x0 + (residual.mean(2, keepdim=True) if flow is None else carry_along(residual, flow))
+    spread = residual.mean(2, keepdim=True) if flow is None else carry_along(residual, flow)
+    result = x0 + fading(x0.shape[2], given, anchor).to(x0).reshape(-1, 1, 1) * spread
     result[:, :, given.shared] = z_ref
     return result
 
 
-def with_handover(denoise: Denoise, given: HandOver, until: float, flow: Tensor | None = None) -> Denoise:
+def fading(frames: int, given: HandOver, anchor: float) -> Tensor:
+    """Weight (frames,) of the correction: 1 up to the shared frames, then evenly down to 1 - anchor at the last frame.
+
+    At anchor 1 the frames that the next window goes on from are the model's own answer to the source again: a colour
+    that is a little off is not handed on and on, which is what makes long runs drift.
+    """
+    after = frames - given.shared.stop
+    fall = torch.arange(1, after + 1, dtype=torch.float64) / max(1, after)
+    return torch.cat([torch.ones(given.shared.stop, dtype=torch.float64), 1 - anchor * fall])
+
+
+def with_handover(
+    denoise: Denoise, given: HandOver, until: float, flow: Tensor | None = None, anchor: float = 0.0
+) -> Denoise:
     """denoise(x, sigma) -> x0, `corrected` where sigma > until and as it is below. Wrap the guided denoiser.
 
     until: the level at which the correction ends, in the interpolant's own scale; see `last_corrected`. Raises
@@ -75,12 +91,14 @@ def with_handover(denoise: Denoise, given: HandOver, until: float, flow: Tensor 
 
     def handed(x: Tensor, sigma: float) -> Tensor:
         x0 = denoise(x, sigma)
-        return corrected(x0, given, flow) if sigma > until else x0
+        return corrected(x0, given, flow, anchor) if sigma > until else x0
 
     return handed
 
 
-def handed_solver(solver: str | Retrace, given: HandOver, flow: Tensor | None = None) -> str | Retrace:
+def handed_solver(
+    solver: str | Retrace, given: HandOver, flow: Tensor | None = None, anchor: float = 0.0
+) -> str | Retrace:
     """The solver to sample with: an exact inversion's second state is corrected as the predictions are.
 
     Retrace.carried is the clean latent of the first step back. Left as the inversion made it, it disagrees with every
@@ -88,7 +106,7 @@ def handed_solver(solver: str | Retrace, given: HandOver, flow: Tensor | None = 
     """
     if not isinstance(solver, Retrace) or solver.carried is None:
         return solver
-    return replace(solver, carried=corrected(solver.carried, given, flow))
+    return replace(solver, carried=corrected(solver.carried, given, flow, anchor))
 
 
 def last_corrected(sigmas: Tensor, share: float = CORRECTED_SHARE) -> float:
