@@ -121,7 +121,7 @@ def load_branch(path: Path, weight_dtype: str):
         size = network_size({inner: shapes[name] for inner, name in names.items()}, CONTROL)
     except UserError as error:
         raise UserError(
-            f"{path.name} is no Cosmos-Transfer1 control: {error}; choose one that python -m pipeline_core convert made."
+            f"{path.name} is no Cosmos-Transfer1 control: {error}; choose one made by python -m pipeline_core convert."
         ) from None
     state = comfy.utils.load_torch_file(str(path), safe_load=True)
     state = {inner: state[name] for inner, name in names.items()}

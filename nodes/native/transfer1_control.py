@@ -74,14 +74,14 @@ class Transfer1Control(comfy.controlnet.ControlBase):
         theirs = *theirs, attention.to_k[0].in_features
         if ours != theirs or len(network.blocks) < size.blocks:
             raise UserError(
-                f"The {self.modality} control is for a Cosmos base of width {ours[0]} with {ours[1]} latent channels and "
-                f"texts {ours[2]} wide, and this MODEL has {theirs[0]}, {theirs[1]} and {theirs[2]}; load the base model "
-                "that was released with the control."
+                f"The {self.modality} control is for a Cosmos base of width {ours[0]} with {ours[1]} inputs and "
+                f"texts of {ours[2]}, and this MODEL has {theirs[0]}, {theirs[1]} and {theirs[2]}; load the base model "
+                "that was released with it."
             )
         if self.vae is None:
             raise UserError(
-                f"The {self.modality} control encodes its map: connect the Cosmos VAE (CV8x8x8) to the vae input of the "
-                "node that applies it."
+                f"The {self.modality} control encodes its map: connect the Cosmos VAE (CV8x8x8) to the vae input where "
+                "the control is applied."
             )
 
     def get_control(self, x_noisy, t, cond, batched_number, transformer_options):
@@ -125,10 +125,11 @@ class Transfer1Control(comfy.controlnet.ControlBase):
         loaded = comfy.model_management.loaded_models(only_currently_used=True)
         hint = self.latent_format.process_in(self.vae.encode(frames.movedim(1, -1)))
         comfy.model_management.load_models_gpu(loaded)
-        if hint.ndim != 5 or hint.shape[1] != x_noisy.shape[1] or hint.shape[-2:] != x_noisy.shape[-2:]:
+        wanted = x_noisy.shape[1], 1 + (len(frames) - 1) // TIME_RATIO, *x_noisy.shape[-2:]
+        if tuple(hint.shape[1:]) != wanted:
             raise UserError(
-                f"The vae made a latent of shape {tuple(hint.shape)} of the {self.modality} map, but this MODEL's is "
-                f"{tuple(x_noisy.shape)}; connect the Cosmos VAE (CV8x8x8) to the vae input."
+                f"The vae made a latent of shape {tuple(hint.shape)} of the {self.modality} map, but {(1, *wanted)} is "
+                "needed; connect the Cosmos VAE (CV8x8x8) to the vae input."
             )
         return hint
 

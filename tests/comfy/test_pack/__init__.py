@@ -7,11 +7,13 @@ async def comfy_entrypoint():
     class TestPack(ComfyExtension):
         async def get_node_list(self):
             from .controls import CONTROLS
+            from .families import FAMILIES
             from .files import FILES
             from .models import MODELS
             from .probes import PROBES
             from .tensors import TENSORS
+            from .transfer1 import TRANSFER1
 
-            return MODELS + CONTROLS + PROBES + FILES + TENSORS
+            return MODELS + FAMILIES + CONTROLS + PROBES + FILES + TENSORS + TRANSFER1
 
     return TestPack()

@@ -1,0 +1,360 @@
+"""Cosmos-Transfer1 in a real ComfyUI on tiny random weights in the released names, against a plain transcription of it.
+
+The .pt files go through the shipped converter; the base runs in ComfyUI's own Cosmos class.
+"""
+
+import json
+
+import pytest
+import torch
+from comfy_server import Graph, RunError
+from safetensors.torch import save_file
+from test_loader import SIGMAS, Scene, draw, values
+from transfer1_plain import (
+    TEXT,
+    base_weights,
+    branch_hints,
+    control_weights,
+    denoised,
+    normalised,
+    released,
+    token_map,
+    wide,
+)
+
+from pipeline_core.__main__ import main
+
+FRAMES, SIZE, CELLS = 17, (32, 48), (3, 4, 6)
+SEEDS = {"edge": 11, "depth": 12, "seg": 13}
+BASE = 7
+STRENGTHS = {"edge": 0.5, "depth": 0.45, "seg": 0.8}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def files(server, tmp_path_factory):
+    """The released files, converted into the server's model folders."""
+    folder = tmp_path_factory.mktemp("released")
+    states = {f"{name}_control": released(control_weights(seed), "net.") for name, seed in SEEDS.items()}
+    states["tiny_base"] = released(base_weights(BASE), "base_model.net.")
+    for name, state in states.items():
+        torch.save(state, folder / f"{name}.pt")
+        target = server.base / "models" / ("diffusion_models" if name == "tiny_base" else "controlnet")
+        target.mkdir(parents=True, exist_ok=True)
+        assert main(["convert", str(folder / f"{name}.pt"), "-o", str(target / f"{name}.safetensors")]) == 0
+    return folder
+
+
+def clip(seed):
+    return torch.rand(FRAMES, *SIZE, 3, generator=torch.Generator().manual_seed(seed))
+
+
+def soft_mask(seed):
+    return torch.rand(FRAMES, *SIZE, generator=torch.Generator().manual_seed(seed))
+
+
+MAPS = {name: clip(seed) for name, seed in SEEDS.items()}
+
+
+class Transfer1(Scene):
+    """A graph with the tiny base, its VAE and two random prompts."""
+
+    def __init__(self, server, dtype="fp32"):
+        Graph.__init__(self)
+        self.real_server, self.base, self.server = server, server.base, self
+        self.model = self.add("VRTestTinyTransfer1Base", name="tiny_base.safetensors", dtype=dtype)
+        self.vae = self.add("VRTestTinyCosmosVAE", seed=3)
+        text = {"dim": TEXT, "tokens": 8, "text": True}
+        self.prompts = [self.add("VRTestRandomConditioning", seed=seed, **text)[0] for seed in (1, 2)]
+        self.texts = [self.add("VRTestSaveTensor", value=prompt) for prompt in self.prompts]
+
+    def branch(self, name, weight_dtype="default"):
+        file = f"{name}_control.safetensors"
+        return self.add("VideoRealismLoadTransfer1Control", control_file=file, weight_dtype=weight_dtype)
+
+    def apply(self, name, strength, image=None, **options):
+        """Native Apply ControlNet."""
+        values = {"vae": self.vae, "strength": strength, "start_percent": 0.0, "end_percent": 1.0, **options}
+        values |= dict(zip(("positive", "negative"), self.prompts))
+        image = self.tensor(MAPS[name] if image is None else image)
+        node = self.add("ControlNetApplyAdvanced", control_net=self.branch(name), image=image, **values)
+        self.prompts = [node[0], node[1]]
+
+    def stack(self, name, weight, mask=None):
+        """ControlNet Condition Stack."""
+        values = {"vae": self.vae, "weight": weight, "start_percent": 0.0, "end_percent": 1.0}
+        values |= dict(zip(("positive", "negative"), self.prompts))
+        if mask is not None:
+            values["weight_mask"] = self.mask(mask)
+        node = self.add(
+            "VideoRealismControlNetStack", control_net=self.branch(name), map=self.tensor(MAPS[name]), **values
+        )
+        self.prompts = [node[0], node[1]]
+
+    def hint(self, name):
+        """The map as the VAE's latent, to be read after a run."""
+        return self.add("VRTestSaveTensor", value=self.add("VAEEncode", pixels=self.tensor(MAPS[name]), vae=self.vae))
+
+    def run(self, graph):
+        """Stands in for the server where a Scene runs itself: the outputs of all nodes are kept."""
+        self.outputs = self.real_server.run(graph)
+        return self.outputs
+
+
+def answers(scene, cfg, hints=()):
+    """(clean predictions at SIGMAS, batch sizes, the texts, {name: hint latent}) of the scene's model and prompts."""
+    x0, noise = draw(1, 1, 16, *CELLS), draw(2, 1, 16, *CELLS)
+    hints = {name: scene.hint(name) for name in hints}
+    found, sizes = scene.predictions(x0, noise, cfg)
+    texts = [values(scene.outputs, node).double() for node in scene.texts]
+    return found, sizes, texts, {name: values(scene.outputs, node).double() for name, node in hints.items()}
+
+
+def transcribed(controls, texts, cfg, fps=None):
+    """D_u + cfg (D_c - D_u) at SIGMAS of [(name, hint, weight)], in float64."""
+    base = wide(base_weights(BASE))
+    controls = [(wide(control_weights(SEEDS[name])), hint, weight) for name, hint, weight in controls]
+    x0, noise = draw(1, 1, 16, *CELLS), draw(2, 1, 16, *CELLS)
+    for sigma in torch.tensor(SIGMAS).tolist():
+        x = (x0 + torch.tensor(sigma) * noise).double()
+        conditioned = denoised(base, controls, x, sigma, texts[0], fps)
+        if cfg == 1:
+            yield conditioned
+        else:
+            unconditioned = denoised(base, controls, x, sigma, texts[1], fps)
+            yield unconditioned + cfg * (conditioned - unconditioned)
+
+
+def worst(found, wanted):
+    """Largest difference over the largest value, over all noise levels."""
+    return max(float((f - w).abs().max() / w.abs().max()) for f, w in zip(found, wanted, strict=True))
+
+
+def test_the_hints_of_a_branch_are_the_published_ones(server):
+    scene = Transfer1(server)
+    x, hint = draw(5, 2, 17, *CELLS), 0.5 * draw(6, 1, 16, *CELLS)
+    latents = {"x": scene.tensor(x)[1], "hint": scene.tensor(hint)[1]}
+    node = scene.add(
+        "VRTestTransfer1Hints", control_net=scene.branch("edge"), text=scene.prompts[0], time=-0.7, fps=10.0, **latents
+    )
+    outputs = server.run(scene)
+    text = values(outputs, scene.texts[0]).double().expand(2, -1, -1)
+    time = torch.full((2,), -0.7, dtype=torch.float64)
+    wanted = branch_hints(wide(control_weights(SEEDS["edge"])), x.double(), time, text, hint.double(), fps=10.0)
+    found = values(outputs, node).permute(0, 4, 1, 2, 3, 5)
+    assert found.shape == (3, 2, 3, 2, 3, 24)
+    assert worst(found, wanted) < 1e-5
+    assert all(float(value.std()) > 0.1 for value in wanted)
+
+
+@pytest.mark.parametrize("cfg", [1.0, 3.0])
+@pytest.mark.parametrize("names", [("edge",), ("edge", "depth", "seg")])
+def test_controlled_predictions_are_the_published_ones(server, names, cfg):
+    scene = Transfer1(server)
+    for name in names:
+        scene.apply(name, STRENGTHS[name])
+    found, sizes, texts, hints = answers(scene, cfg, names)
+    assert sizes == [1 if cfg == 1 else 2] * len(SIGMAS)  # both prompts, all controls in one forward
+    weights = normalised([torch.tensor(STRENGTHS[name], dtype=torch.float64) for name in names])
+    controls = [(name, hints[name], weight) for name, weight in zip(names, weights)]
+    assert worst(found, transcribed(controls, texts, cfg)) < 1e-5
+    # Far from what the base says alone, and from what the strengths would do without the rule.
+    assert worst(found, transcribed([], texts, cfg)) > 0.02
+    if len(names) > 1:
+        given = [(name, hints[name], STRENGTHS[name]) for name in names]
+        assert worst(found, transcribed(given, texts, cfg)) > 0.02
+
+
+@pytest.mark.parametrize("cfg", [1.0, 3.0])
+def test_space_time_weights_are_normalised_at_every_site(server, cfg):
+    masks = {"edge": soft_mask(21), "depth": None, "seg": soft_mask(22)}
+    scene = Transfer1(server)
+    for name, mask in masks.items():
+        scene.stack(name, STRENGTHS[name], mask)
+    found, sizes, texts, hints = answers(scene, cfg, masks)
+    assert sizes == [1 if cfg == 1 else 2] * len(SIGMAS)
+    maps = [STRENGTHS[n] * (torch.ones(FRAMES, *SIZE) if m is None else m).double() for n, m in masks.items()]
+    weights = [token_map(weight, *CELLS) for weight in normalised(maps)]
+    controls = [(name, hints[name], weight) for name, weight in zip(masks, weights)]
+    assert worst(found, transcribed(controls, texts, cfg)) < 1e-5
+    evened = [(name, hint, float(weight.mean())) for name, hint, weight in controls]
+    assert worst(found, transcribed(evened, texts, cfg)) > 1e-3
+
+
+def test_a_stack_without_masks_is_the_native_chain(server):
+    native, ours = Transfer1(server), Transfer1(server)
+    for name, strength in STRENGTHS.items():
+        native.apply(name, strength)
+        ours.stack(name, strength)
+    assert worst(answers(ours, 3.0)[0], answers(native, 3.0)[0]) < 1e-6
+
+
+def test_frames_per_second_reach_base_and_branch(server):
+    scene = Transfer1(server)
+    scene.apply("edge", 1.0)
+    told = scene.add("LTXVConditioning", positive=scene.prompts[0], negative=scene.prompts[1], frame_rate=12.0)
+    scene.prompts = [told[0], told[1]]
+    found, _, texts, hints = answers(scene, 3.0, ["edge"])
+    assert worst(found, transcribed([("edge", hints["edge"], 1.0)], texts, 3.0, fps=12)) < 1e-5
+    assert worst(found, transcribed([("edge", hints["edge"], 1.0)], texts, 3.0)) > 1e-4
+
+
+def test_strength_zero_is_the_base_bit_for_bit(server):
+    plain = answers(Transfer1(server), 3.0)[0]
+    off, outside, zeroed = Transfer1(server), Transfer1(server), Transfer1(server)
+    off.apply("edge", 0.0)
+    outside.apply("edge", 1.0, start_percent=0.999, end_percent=1.0)
+    zeroed.stack("edge", 0.0)
+    for scene in (off, outside, zeroed):
+        assert all(torch.equal(a, b) for a, b in zip(answers(scene, 3.0)[0], plain, strict=True))
+
+
+@pytest.mark.parametrize("dtype, weight_dtype, limit", [("bf16", "default", 0.1), ("fp8", "fp8_e4m3fn", 0.4)])
+def test_smaller_weights_stay_near_the_exact_ones(server, dtype, weight_dtype, limit):
+    exact, small = Transfer1(server), Transfer1(server, dtype)
+    exact.apply("edge", 1.0)
+    small.branch = lambda name: Transfer1.branch(small, name, weight_dtype)
+    small.apply("edge", 1.0)
+    (found, *_), (wanted, *_) = answers(small, 1.0), answers(exact, 1.0)
+    assert all(bool(value.isfinite().all()) for value in found)
+    assert 1e-4 < worst(found, wanted) < limit
+
+
+def test_inversion_with_three_controls_comes_back(server):
+    scene = Transfer1(server)
+    for name, strength in STRENGTHS.items():
+        scene.stack(name, strength, soft_mask(30) if name == "depth" else None)
+    sigmas = scene.add("KarrasScheduler", steps=21, sigma_max=70.0, sigma_min=0.002, rho=7.0)
+    latent = scene.tensor(0.5 * draw(9, 1, 16, *CELLS))[1]
+    wires = {"model": scene.model, "inversion": scene.prompts[0], "latent": latent, "sigmas": sigmas}
+    made = scene.add("VideoRealismDDIMInvert", method="exact", measure_round_trip=True, **wires)
+    guider = scene.add("BasicGuider", model=scene.model, conditioning=scene.prompts[0])
+    back = scene.add(
+        "SamplerCustomAdvanced",
+        noise=made[0],
+        guider=guider,
+        sampler=made[1],
+        sigmas=made[2],
+        latent_image=latent,
+    )
+    error = scene.add("VRTestCompareLatents", latent=back, reference=latent)
+    assert float(server.run(scene)[error]["text"][0]) < 1e-4
+
+
+# -- what is refused ------------------------------------------------------------------------------------------------
+
+
+def refused(scene, node=None):
+    if node is None:
+        noise, sigmas = scene.tensor(draw(2, 1, 16, *CELLS)), scene.tensor(torch.tensor([5.0, 0.0]))
+        node = scene.custom(noise[1], noise[2], sigmas[3], scene.add("VRTestAskAtSigmas"), 1.0)
+    scene.add("PreviewAny", source=node)
+    with pytest.raises(RunError) as raised:
+        scene.run(scene)
+    message = raised.value.exception_message
+    assert raised.value.exception_type.endswith("UserError") and "\n" not in message, message
+    return message
+
+
+def test_wrong_files_are_refused_in_one_sentence(server, files):
+    folder = server.base / "models" / "controlnet"
+    good = (folder / "edge_control.safetensors").read_bytes()
+    (folder / "cut_off.safetensors").write_bytes(good[: len(good) // 2])
+    (folder / "pickle.pt").write_bytes((files / "edge_control.pt").read_bytes())
+    save_file({"net.blocks.block0.x.lora_A.weight": torch.ones(2, 2)}, folder / "lora.safetensors")
+    save_file({"encoder.conv_in.weight": torch.ones(2), "decoder.x": torch.ones(2)}, folder / "vae.safetensors")
+    state = {f"net.{name}": value for name, value in control_weights(11).items()}
+    save_file({**state, "net.surprise": torch.ones(1)}, folder / "unknown.safetensors")
+    del state["net.zero_blocks.block2.bias"]
+    save_file(state, folder / "missing.safetensors")
+    base = server.base / "models" / "diffusion_models" / "tiny_base.safetensors"
+    (folder / "base.safetensors").write_bytes(base.read_bytes())
+    for name, words in {
+        "cut_off.safetensors": "download it again",
+        "pickle.pt": "convert it first",
+        "lora.safetensors": "is a LoRA",
+        "vae.safetensors": "is a VAE",
+        "unknown.safetensors": "has the unknown tensor net.surprise",
+        "missing.safetensors": "lacks the tensor net.zero_blocks.block2.bias",
+        "base.safetensors": "it is the base model",
+    }.items():
+        scene = Transfer1(server)
+        node = scene.add("VideoRealismLoadTransfer1Control", control_file=name, weight_dtype="default")
+        message = refused(scene, node)
+        assert words in message and name in message, message
+
+
+def test_wrong_wiring_is_refused_in_one_sentence(server):
+    scene = Transfer1(server)
+    scene.apply("edge", 1.0, vae=scene.add("VRTestTinyVAE", seed=1, kind="wan"))
+    assert "Cosmos VAE" in refused(scene)
+
+    scene = Transfer1(server)
+    scene.apply("edge", 1.0)
+    del scene[scene.prompts[0][0]]["inputs"]["vae"]
+    assert "connect the Cosmos VAE" in refused(scene)
+
+    scene = Transfer1(server)
+    scene.apply("edge", 1.0, image=MAPS["edge"][:9])
+    assert "map has 9 frames and the latent stands for 17" in refused(scene)
+
+    scene = Transfer1(server)
+    scene.apply("edge", 1.0)
+    scene.model = scene.add("VRTestTinyWan", seed=1, text_dim=TEXT)
+    assert "MODEL of another kind" in refused(scene)
+
+    scene = Transfer1(server)
+    scene.apply("edge", 1.0)
+    scene.model = scene.add("VRTestTinyCosmos", seed=1, text_dim=TEXT, kind="predict1")
+    assert "this MODEL has 24, 16 and 32" in refused(scene)
+
+
+def test_a_control_leaves_no_trace_on_the_model(server):
+    """The same MODEL object, first with a control, then without: the second is what it always was."""
+    plain = answers(Transfer1(server), 3.0)[0]
+    scene = Transfer1(server)
+    bare = list(scene.prompts)
+    scene.apply("edge", 1.0)
+    first = scene.custom(
+        scene.tensor(draw(1, 1, 16, *CELLS))[1],
+        scene.tensor(draw(2, 1, 16, *CELLS))[2],
+        scene.tensor(torch.tensor([1.0, 0.0]))[3],
+        scene.add("VRTestAskAtSigmas"),
+        3.0,
+    )
+    scene.add("VRTestStatistics", value=first)
+    server.run(scene)
+    scene.prompts = bare
+    assert all(torch.equal(a, b) for a, b in zip(answers(scene, 3.0)[0], plain, strict=True))
+
+
+def test_context_windows_get_their_part_of_map_and_mask(server):
+    frames, cells = 33, (5, 4, 6)
+    map, mask = torch.rand(frames, *SIZE, 3), torch.linspace(0, 1, frames)[:, None, None].expand(-1, *SIZE).contiguous()
+    scene = Transfer1(server)
+    options = {"vae": scene.vae, "weight": 1.0, "start_percent": 0.0, "end_percent": 1.0}
+    wires = dict(zip(("positive", "negative"), scene.prompts), map=scene.tensor(map), weight_mask=scene.mask(mask))
+    stack = scene.add("VideoRealismControlNetStack", control_net=scene.branch("edge"), **wires, **options)
+    scene.prompts = [stack[0], stack[1]]
+    windows = {"context_length": 3, "context_overlap": 1, "context_schedule": "standard_static", "context_stride": 1}
+    windows |= {"closed_loop": False, "fuse_method": "flat", "dim": 2}
+    newer = {"freenoise": False, "cond_retain_index_list": "", "latent_retain_index_list": ""}
+    newer |= {"split_conds_to_windows": False, "causal_window_fix": False}
+    known = server.object_info("ContextWindowsManual")["ContextWindowsManual"]["input"]["required"]
+    windows |= {name: value for name, value in newer.items() if name in known}
+    scene.model = scene.add("ContextWindowsManual", model=scene.model, **windows)[0]
+    hint_node = scene.add("VRTestSaveTensor", value=scene.add("VAEEncode", pixels=scene.tensor(map), vae=scene.vae))
+    x0, noise = draw(1, 1, 16, *cells), draw(2, 1, 16, *cells)
+    found, outputs = scene.predictions(x0, noise, 1.0)[0], scene.outputs
+    hint, text = (values(outputs, node).double() for node in (hint_node, scene.texts[0]))
+    weight = token_map(mask.double(), *cells)
+    base, branch = wide(base_weights(BASE)), wide(control_weights(SEEDS["edge"]))
+    wanted = []
+    for sigma in torch.tensor(SIGMAS).tolist():
+        x = (x0 + torch.tensor(sigma) * noise).double()
+        total, count = torch.zeros_like(x), torch.zeros(1, 1, 5, 1, 1)
+        for part in ([0, 1, 2], [2, 3, 4]):
+            control = branch, hint[:, :, part], weight[part]
+            total[:, :, part] += denoised(base, [control], x[:, :, part], sigma, text)
+            count[:, :, part] += 1
+        wanted.append(total / count)
+    assert worst(found, wanted) < 1e-5
