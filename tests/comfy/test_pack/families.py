@@ -1,0 +1,224 @@
+"""Tiny models with control inputs of their own, a VAE whose latents can be read, and what a network saw."""
+
+import json
+
+import comfy.patcher_extension
+import comfy.supported_models
+import torch
+from comfy_api.latest import io, ui
+
+from .models import SEED, TEXT_DIM, WAN, model_patcher
+from .probes import schema
+
+FUN = {"2.1": ("i2v", 48), "2.2": ("t2v", 52)}
+LTXV = dict(
+    image_model="ltxv",
+    in_channels=128,
+    cross_attention_dim=24,
+    attention_head_dim=12,
+    num_attention_heads=2,
+    num_layers=2,
+    causal_temporal_positioning=True,
+)
+
+
+class TinyWanFun(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        kind = io.Combo.Input("version", options=list(FUN), default="2.1", tooltip="Of Wan.")
+        return schema("TinyWanFun", "tiny Wan Fun-Control", [SEED, TEXT_DIM, kind], [io.Model.Output()])
+
+    @classmethod
+    def execute(cls, seed, text_dim, version):
+        kind, width = FUN[version]
+        size = {**WAN, "model_type": "t2v", "in_dim": width, "text_dim": text_dim}
+        family = comfy.supported_models.WAN21_FunControl2V if version == "2.1" else comfy.supported_models.WAN21_T2V
+        config = family(size)
+        made = model_patcher(config, seed)
+        config.unet_config["model_type"] = kind  # the image encoder that makes 2.1 an "i2v" is left out
+        return io.NodeOutput(made)
+
+
+class TinyLTXV(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return schema("TinyLTXV", "tiny LTX-Video (flow)", [SEED, TEXT_DIM], [io.Model.Output()])
+
+    @classmethod
+    def execute(cls, seed, text_dim):
+        config = comfy.supported_models.LTXV({**LTXV, "caption_channels": text_dim})
+        return io.NodeOutput(model_patcher(config, seed))
+
+
+class PaddedText(io.ComfyNode):
+    """With the attention mask that LTX-Video's text encoder gives, the last token being padding."""
+
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.Conditioning.Input("conditioning")]
+        return schema("PaddedText", "text with a mask", inputs, [io.Conditioning.Output()])
+
+    @classmethod
+    def execute(cls, conditioning):
+        made = []
+        for text, options in conditioning:
+            mask = torch.ones(1, text.shape[1], dtype=torch.int64)
+            mask[:, -1] = 0
+            made.append([text, {**options, "attention_mask": mask}])
+        return io.NodeOutput(made)
+
+
+class FrameVAE:
+    """A latent value is the brightness of its cell in its last frame: frame numbers as grey levels come out again."""
+
+    def __init__(self, channels, temporal, spatial):
+        self.latent_channels, self.temporal, self.spatial = channels, temporal, spatial
+        self.calls = 0
+        self.upscale_ratio = (lambda frames: max(0, (frames - 1) * temporal + 1), spatial, spatial)
+        self.downscale_ratio = (lambda frames: (frames - 1) // temporal + 1, spatial, spatial)
+        self.downscale_index_formula = (temporal, spatial, spatial)
+
+    def spacial_compression_encode(self):
+        return self.spatial
+
+    def temporal_compression_decode(self):
+        return self.temporal
+
+    def encode(self, pixels):
+        self.calls += 1
+        grey = pixels[:: self.temporal].mean(-1)[None, None]
+        cells = torch.nn.functional.avg_pool3d(grey, (1, self.spatial, self.spatial))
+        gain = torch.linspace(1, 2, self.latent_channels).view(1, -1, 1, 1, 1)
+        return cells * gain
+
+
+class TinyFrameVAE(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        inputs = [
+            io.Int.Input("channels", default=16, min=1, max=512),
+            io.Int.Input("temporal", default=4, min=1, max=16),
+            io.Int.Input("spatial", default=8, min=1, max=64),
+        ]
+        return schema("FrameVAE", "VAE of readable latents", inputs, [io.Vae.Output()])
+
+    @classmethod
+    def execute(cls, channels, temporal, spatial):
+        return io.NodeOutput(FrameVAE(channels, temporal, spatial))
+
+
+class FrameNumbers(io.ComfyNode):
+    """IMAGE whose frame k is k / 100 everywhere."""
+
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.Int.Input("frames", default=9, min=1, max=1000), io.Int.Input("size", default=64, min=8, max=512)]
+        inputs.append(io.Float.Input("offset", default=0.0, min=-10.0, max=10.0))
+        return schema("FrameNumbers", "frames that say their number", inputs, [io.Image.Output()])
+
+    @classmethod
+    def execute(cls, frames, size, offset):
+        levels = torch.arange(frames) / 100 + offset
+        return io.NodeOutput(levels[:, None, None, None].expand(-1, size, size, 3).clone())
+
+
+SeenLog = io.Custom("VIDEO_REALISM_TEST_SEEN")
+
+
+class WatchNetwork(io.ComfyNode):
+    """Notes what each call of the network gets beside the state; never served from the cache, nor is what follows."""
+
+    @classmethod
+    def define_schema(cls):
+        outputs = [io.Model.Output(), SeenLog.Output()]
+        return schema("WatchNetwork", "what the network sees", [io.Model.Input("model")], outputs)
+
+    @classmethod
+    def fingerprint_inputs(cls, **inputs):
+        return float("nan")
+
+    @classmethod
+    def execute(cls, model):
+        seen = []
+
+        def note(executor, x, t, *args, **kwargs):
+            network = executor.class_obj.diffusion_model
+            found = {"weights": float(next(network.parameters()).double().sum()), "sigma": float(t.flatten()[0])}
+            found["shape"] = list(x.shape)
+            concat = kwargs.get("c_concat", args[0] if args else None)
+            inner = executor.class_obj.process_latent_out
+            if concat is not None:
+                found["concat"] = inner(concat[:, :16])[0, :, :, 0, 0].tolist()
+                found["rest"] = float(concat[:, 16:].abs().max())
+            if "vace_context" in kwargs:
+                context = kwargs["vace_context"]
+                found["contexts"] = [inner(one[:, 16:32])[0, 0, :, 0, 0].tolist() for one in context.unbind(1)]
+                found["grey"] = [inner(one[:, :16])[0, 0, :, 0, 0].tolist() for one in context.unbind(1)]
+                found["masks"] = [float(one[:, 32:].mean()) for one in context.unbind(1)]
+                weights = kwargs["vace_strength"]
+                found["strengths"] = [w.flatten().tolist() if torch.is_tensor(w) else float(w) for w in weights]
+            seen.append(found)
+            return executor(x, t, *args, **kwargs)
+
+        def inside(executor, x, t, *args, **kwargs):
+            """What a control has added on the way: the frames the network computes and their own noise levels."""
+            seen[-1] |= {"frames": x[0, 0, :, 0, 0].tolist(), "levels": t.flatten(1)[0].tolist() if t.ndim > 1 else []}
+            places = [arg for arg in args if torch.is_tensor(arg) and arg.ndim in (3, 4) and arg.shape[1] == 3]
+            seen[-1]["places"] = [place[0].flatten().tolist() for place in places]
+            return executor(x, t, *args, **kwargs)
+
+        model, kinds = model.clone(), comfy.patcher_extension.WrappersMP
+        model.add_wrapper_with_key(kinds.APPLY_MODEL, "vr_test_watch", note)
+        model.add_wrapper_with_key(kinds.DIFFUSION_MODEL, "vr_test_watch", inside)
+        return io.NodeOutput(model, seen)
+
+
+class ReadSeen(io.ComfyNode):
+    """JSON list of what the network saw; `after` makes it wait for the sampler."""
+
+    @classmethod
+    def define_schema(cls):
+        inputs = [SeenLog.Input("log"), io.AnyType.Input("after")]
+        return schema("ReadSeen", "what the network saw", inputs, [io.String.Output()], is_output_node=True)
+
+    @classmethod
+    def execute(cls, log, after):
+        text = json.dumps(log)
+        return io.NodeOutput(text, ui=ui.PreviewText(text))
+
+
+class ModelFacts(io.ComfyNode):
+    """JSON of what ComfyUI itself knows of every model class that is in the table of families."""
+
+    @classmethod
+    def define_schema(cls):
+        return schema("ModelFacts", "facts of ComfyUI's model classes", [], [io.String.Output()], is_output_node=True)
+
+    @classmethod
+    def execute(cls):
+        known, found = comfy.supported_models, {}
+        names = ("CosmosT2V", "WAN21_T2V", "WAN21_Vace", "WAN21_FunControl2V", "WAN22_T2V", "LTXV", "SD15")
+        for name in names:
+            config = getattr(known, name)
+            form = config.latent_format()
+            fixed = {key: value for key, value in config.unet_config.items() if isinstance(value, (int, str))}
+            found[name] = {
+                "unet_config": fixed,
+                "sampling": dict(config.sampling_settings),
+                "channels": form.latent_channels,
+                "dimensions": form.latent_dimensions,
+            }
+        text = json.dumps(found)
+        return io.NodeOutput(text, ui=ui.PreviewText(text))
+
+
+FAMILIES = [
+    TinyWanFun,
+    TinyLTXV,
+    PaddedText,
+    TinyFrameVAE,
+    FrameNumbers,
+    WatchNetwork,
+    ReadSeen,
+    ModelFacts,
+]
