@@ -6,11 +6,12 @@ runs the same submodules for any number of branches; with one branch it equals d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from ..errors import UserError
+from .step_cache import FirstBlockCache
 
 Control = tuple[torch.nn.Module, torch.Tensor, "float | torch.Tensor"]
 
@@ -29,6 +30,7 @@ def cosmos_forward(
     text: torch.Tensor,
     condition_mask: torch.Tensor | None = None,
     fps: float | None = None,
+    cache: FirstBlockCache | None = None,
 ) -> torch.Tensor:
     """Velocity v(x_t, t) of a CosmosTransformer3DModel under several controls (Transfer1 eq. 2-3, v = e - x0).
 
@@ -38,6 +40,7 @@ def cosmos_forward(
         A branch with the float weight 0 is not run, so strength 0 is the base model bit for bit.
     x: (B, C, T, H, W) flow state, unit-variance latents. timestep: flow time in [0, 1], (B,) or (B, 1, T, 1, 1).
     text: (B, tokens, channels). condition_mask: (B, 1, T, H, W), 1 where a frame is given; None means none is.
+    cache: of the pass this call belongs to, see step_cache.py; None computes everything.
     Returns v shaped like x, in the dtype of the network's computation.
     Raises UserError when H, W or T do not divide into patches or a branch does not fit the transformer.
     """
@@ -49,7 +52,8 @@ def cosmos_forward(
             f"patch {p_t}x{p_h}x{p_w}."
         )
     active = [c for c in controls if torch.is_tensor(c[2]) or c[2] != 0]
-    residuals = _control_residuals(transformer, active, x, timestep, text, condition_mask, fps)
+    residuals = _control_residuals(active, x, timestep, text, condition_mask, fps)
+    targets = _targets(transformer) if active else range(0)
 
     tokens = _add_masks(x, input_channels(transformer.patch_embed), condition_mask)
     rotary = transformer.rope(tokens, fps=fps)
@@ -58,7 +62,17 @@ def cosmos_forward(
     temb, embedded = _embed_time(transformer.time_embed, timestep, h, x.shape, transformer.config.patch_size)
     context = _context(transformer, text)
     for index, block in enumerate(transformer.transformer_blocks):
-        h = block(h, context, embedded, temb, rotary, position, None, residuals.get(index))
+        before, residual = h, next(residuals, None) if index in targets else None
+        h = block(h, context, embedded, temb, rotary, position, None, residual)
+        if index == 0 and cache is not None:
+            first = h
+            rest = cache.rest_of(h - before, float(timestep.max()))
+            if rest is not None:
+                h = first + rest
+                break
+    else:
+        if cache is not None:
+            cache.keep(h - first)
     h = transformer.proj_out(transformer.norm_out(h, embedded, temb))
 
     # The head orders a patch as (p_h, p_w, p_t, C) although the patch embedding reads (C, p_t, p_h, p_w).
@@ -68,31 +82,43 @@ def cosmos_forward(
     return h.reshape(batch, -1, frames, height, width)
 
 
+def _targets(transformer: torch.nn.Module) -> range:
+    """The base blocks that receive control."""
+    every = transformer.config.controlnet_block_every_n
+    if not every:
+        raise UserError(
+            "This transformer has no controlnet_block_every_n in its config; load one made for control branches."
+        )
+    return range(0, len(transformer.transformer_blocks), every)
+
+
 def _control_residuals(
-    transformer: torch.nn.Module,
     controls: Sequence[Control],
     x: torch.Tensor,
     timestep: torch.Tensor,
     text: torch.Tensor,
     condition_mask: torch.Tensor | None,
     fps: float | None,
-) -> dict[int, torch.Tensor]:
-    """sum_m w_m h_m,l for every base block l that receives control (Transfer1 eq. 3), as {block: (B, N, D)}."""
-    if not controls:
-        return {}
-    every = transformer.config.controlnet_block_every_n
-    if not every:
-        raise UserError(
-            "This transformer has no controlnet_block_every_n in its config; load one made for control branches."
-        )
-    targets = range(0, len(transformer.transformer_blocks), every)
-    total: dict[int, torch.Tensor] = {}
-    for branch, hint, weight in controls:
-        # Released branches cover every target; a branch may also stop earlier (ours: the first three blocks).
-        for target, block_hint in zip(targets, _branch_hints(branch, hint, x, timestep, text, condition_mask, fps)):
-            scaled = block_hint * weight
-            total[target] = total[target] + scaled if target in total else scaled
-    return total
+) -> Iterator[torch.Tensor]:
+    """sum_m w_m h_m,l (Transfer1 eq. 3), (B, N, D), for one base block that receives control after the other.
+
+    Each is computed when it is asked for: a step that stops early does not pay for the branches either.
+    """
+    # Released branches cover every target; a branch may also stop earlier (ours: the first three blocks).
+    running = [
+        (_branch_hints(branch, hint, x, timestep, text, condition_mask, fps), weight)
+        for branch, hint, weight in controls
+    ]
+    while running:
+        total, going = None, []
+        for hints, weight in running:
+            hint = next(hints, None)
+            if hint is not None:
+                going.append((hints, weight))
+                total = hint * weight if total is None else total + hint * weight
+        if total is not None:
+            yield total
+        running = going
 
 
 def _branch_hints(
@@ -103,7 +129,7 @@ def _branch_hints(
     text: torch.Tensor,
     condition_mask: torch.Tensor | None,
     fps: float | None,
-) -> list[torch.Tensor]:
+) -> Iterator[torch.Tensor]:
     """h_m,l of one CosmosControlNetModel: block 0 reads before_proj(hint) + base, each block emits after_proj."""
     if hint.shape[1] + 2 > branch.config.in_channels:
         raise UserError(
@@ -122,11 +148,9 @@ def _branch_hints(
     base = _patchify(branch.patch_embed_base, _add_masks(x, branch.config.latent_channels, condition_mask))
     temb, embedded = _embed_time(branch.time_embed, timestep, base, x.shape, branch.config.patch_size)
     context = _context(branch, text)
-    hints = []
     for index, block in enumerate(branch.control_blocks):
         h, emitted = block(h, context, embedded, temb, rotary, position, None, None, base, index)
-        hints.append(emitted)
-    return hints
+        yield emitted
 
 
 def _add_masks(x: torch.Tensor, channels: int, condition_mask: torch.Tensor | None) -> torch.Tensor:

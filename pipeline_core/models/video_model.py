@@ -14,6 +14,7 @@ from .cosmos import cosmos_forward
 from .grid import check_frames, token_grid_weights
 from .prediction import clean_prediction, flow_state, network_input
 from .preset import Preset
+from .step_cache import FirstBlockCache
 from .text import embed_tokens, is_chat, tokenise
 from .vae import decode_latents, encode_clips
 
@@ -26,7 +27,8 @@ class VideoModel:
 
     branches: modality -> CosmosControlNetModel. device: where the networks are and latents come out.
     bf16: whether the networks run under bfloat16 autocast; results differ slightly from float32, so two runs
-    are comparable only with the same value. preset: the model's own defaults.
+    are comparable only with the same value. preset: the model's own defaults. together: the most conditions that go
+    through the network in one batch, 0 is all; fewer need less memory and the same work.
     """
 
     transformer: torch.nn.Module
@@ -37,6 +39,7 @@ class VideoModel:
     preset: Preset
     device: torch.device
     bf16: bool
+    together: int = 0
 
     def encode(self, frames: Tensor) -> Tensor:
         """Latent (1, C, t, h, w), float32, normalised, of frames (T, H, W, 3) in [0, 1]; t = 1 + (T - 1) / ratio.
@@ -75,6 +78,7 @@ class VideoModel:
         hints: Mapping[str, Tensor],
         weights: Mapping[str, float | Tensor],
         interpolant: Interpolant,
+        cache: float = 0.0,
     ) -> Predict:
         """predict(x, sigma, branches) -> [x0 per branch] by one batched forward; see prediction.py for x0.
 
@@ -83,6 +87,8 @@ class VideoModel:
         latent cells, averaged per token. A modality without a weight is off. interpolant: what x and sigma mean;
         a VE state becomes the network's flow state by x_t = x / (1 + sigma), t = sigma / (1 + sigma).
         x: (B, C, t, h, w), any float dtype; x0 comes back in it. UserError for an unknown modality or branch.
+        cache: threshold of the first-block cache (see step_cache.py), 0 is off. An inversion has to be retraced, so
+        calls for the branch "inversion" alone are never cached.
         """
         if interpolant not in (VE, FLOW):
             raise UserError(f"The interpolant is {interpolant!r}; give VE or FLOW.")
@@ -93,40 +99,56 @@ class VideoModel:
             if modality not in hints and (isinstance(weight, Tensor) or weight != 0):
                 raise UserError(f"The control {modality} has a weight but no map; give its map or weight 0.")
         used = {m: w for m, w in weights.items() if isinstance(w, Tensor) or w != 0}
+        caches: dict[tuple[str, ...], FirstBlockCache] = {}
+
+        def cache_of(branches: tuple[str, ...]) -> FirstBlockCache | None:
+            if cache == 0 or branches == ("inversion",):
+                return None
+            return caches.setdefault(branches, FirstBlockCache(cache))
 
         @torch.no_grad()
         def predict(x: Tensor, sigma: float, branches: Sequence[str]) -> list[Tensor]:
             missing = [name for name in branches if name not in conditions]
             if missing:
                 raise UserError(f"No prompt was given for the branch {missing[0]!r}; add it to the conditions.")
-            count = len(branches)
             flow, t = flow_state(x, torch.tensor([sigma], dtype=torch.float32, device=x.device), interpolant == VE)
-            shown = network_input(flow, t, self.preset.prediction)
-            state = shown.to(self.device, torch.float32).repeat(count, 1, 1, 1, 1)
-            batch = state.shape[0]
-            text = torch.cat([conditions[name].expand(x.shape[0], -1, -1) for name in branches]).to(state)
-            controls = [
-                (
-                    self.branches[m],
-                    hints[m].to(state).expand(batch, -1, -1, -1, -1),
-                    self._token_weights(w, x.shape),
-                )
-                for m, w in used.items()
-            ]
-            timestep = t.flatten().to(self.device).expand(batch)
-            dtype = self.transformer.patch_embed.proj.weight.dtype
-            with self._autocast():
-                answer = cosmos_forward(
-                    self.transformer,
-                    [(b, h.to(dtype), w) for b, h, w in controls],
-                    state.to(dtype),
-                    timestep,
-                    text.to(dtype),
-                )
-            parts = answer.to(flow).chunk(count)
-            return [clean_prediction(flow, part, t, self.preset.prediction) for part in parts]
+            shown = network_input(flow, t, self.preset.prediction).to(self.device, torch.float32)
+            answers: list[Tensor] = []
+            size = self.together or max(1, len(branches))
+            for start in range(0, len(branches), size):
+                names = tuple(branches[start : start + size])
+                text = torch.cat([conditions[name].expand(x.shape[0], -1, -1) for name in names])
+                answer = self._answer(shown, t, text, hints, used, cache_of(names))
+                answers += answer.to(flow).chunk(len(names))
+            return [clean_prediction(flow, answer, t, self.preset.prediction) for answer in answers]
 
         return predict
+
+    def _answer(
+        self,
+        shown: Tensor,
+        t: Tensor,
+        text: Tensor,
+        hints: Mapping[str, Tensor],
+        weights: Mapping[str, float | Tensor],
+        cache: FirstBlockCache | None,
+    ) -> Tensor:
+        """The network's answer for every text of a batch, text by text, to what it is shown."""
+        state = shown.repeat(len(text) // len(shown), 1, 1, 1, 1)
+        batch, dtype = len(state), self.transformer.patch_embed.proj.weight.dtype
+        controls = [
+            (
+                self.branches[m],
+                hints[m].to(self.device, dtype).repeat(batch // len(hints[m]), 1, 1, 1, 1),
+                self._token_weights(w, state.shape),
+            )
+            for m, w in weights.items()
+        ]
+        timestep = t.flatten().to(self.device).expand(batch)
+        with self._autocast():
+            return cosmos_forward(
+                self.transformer, controls, state.to(dtype), timestep, text.to(self.device, dtype), cache=cache
+            )
 
     def _token_weights(self, weight: float | Tensor, shape: torch.Size) -> float | Tensor:
         """A float as it is; a map (T, H, W) averaged over each token's cells, (1, tokens, 1)."""

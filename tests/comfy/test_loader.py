@@ -334,7 +334,7 @@ def test_folders_under_models_diffusers_are_offered_if_they_are_cosmos_models(se
     for node in ("VideoRealismLoadVideoModel", "VideoRealismLoadControlBranch"):
         combo = server.get(f"/object_info/{node}")[node]["input"]["required"]["model"]
         offered = combo[1]["options"] if combo[0] == "COMBO" else combo[0]
-        assert offered == ["embedded", "mine/street"]
+        assert offered[0] == "embedded" and {"mine/street", "other", "broken"} & set(offered) == {"mine/street"}
     scene = Scene(server)
     scene["1"]["inputs"]["model"] = "../../../models/embedded"
     scene.add("VRTestStatistics", value=scene.ksampler(scene.empty()))
