@@ -4,7 +4,9 @@ and its twin where there are any."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+import queue
+import threading
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -12,7 +14,7 @@ from torch import Tensor
 from .. import media
 from ..conditions.buffers import Buffers
 from ..errors import UserError
-from .base import check_frames
+from .base import as_planes, check_frames
 from .realism import Critic
 from .suite import Extras, Suite
 
@@ -26,15 +28,60 @@ def _chunk_frames(height: int, width: int) -> int:
 
 
 def _chunks(path: str | os.PathLike) -> Iterator[Tensor]:
-    """The clip as float (T, H, W, 3) chunks in [0, 1]."""
-    held = []
+    """The clip as float (T, H, W, 3) chunks in [0, 1], laid out as `as_planes` does."""
+    held: list[Tensor] = []
     for frame in media.read_frames(path):
         held.append(frame)
         if len(held) == _chunk_frames(*frame.shape[:2]):
-            yield torch.stack(held).float() / 255
+            yield _to_floats(held)
             held = []
     if held:
-        yield torch.stack(held).float() / 255
+        yield _to_floats(held)
+
+
+def _to_floats(frames: list[Tensor]) -> Tensor:
+    planes = torch.empty(len(frames), 3, *frames[0].shape[:2])
+    for plane, frame in zip(planes, frames):
+        plane.copy_(frame.permute(2, 0, 1))
+    return planes.div_(255).movedim(1, -1)
+
+
+def read_ahead(chunks: Iterator[Tensor], count: int = 1) -> Iterator[Tensor]:
+    """The same chunks, made in a thread of their own that is at most `count` chunks ahead."""
+    ready: queue.Queue = queue.Queue(count)
+    stopped = threading.Event()
+
+    def put(item) -> bool:
+        while not stopped.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        try:
+            for chunk in chunks:
+                if not put((chunk, None)):
+                    return
+            put((None, None))
+        except BaseException as error:  # raised again where the chunks are used
+            put((None, error))
+
+    thread = threading.Thread(target=work, name="read ahead", daemon=True)
+    thread.start()
+    try:
+        while True:
+            chunk, error = ready.get()
+            if error is not None:
+                raise error
+            if chunk is None:
+                return
+            yield chunk
+    finally:
+        stopped.set()
+        thread.join()
 
 
 def compare(
@@ -68,7 +115,12 @@ def compare(
     about = {name: str(path) for name, path in clips.items()}
     if buffers is not None:
         about["buffers"] = str(buffers.folder)
-    return _measure([_chunks(path) for path in clips.values()], total, buffers, critic, progress, extras, about)
+    streams = [read_ahead(_chunks(path)) for path in clips.values()]
+    try:
+        return _measure(streams, total, buffers, critic, progress, extras, about)
+    finally:
+        for stream in streams:
+            stream.close()
 
 
 def compare_frames(
@@ -98,11 +150,12 @@ def compare_frames(
     if total == 0:
         raise UserError("The output has no frames: give clips with at least one frame.")
     step = _chunk_frames(*output.shape[1:3])
-    return _measure([clip.split(step) for clip in clips.values()], total, buffers, critic, progress, extras, {})
+    parts = [map(as_planes, clip.split(step)) for clip in clips.values()]
+    return _measure(parts, total, buffers, critic, progress, extras, {})
 
 
 def _measure(
-    clips: list[Iterable[Tensor]],
+    clips: list[Iterator[Tensor]],
     total: int,
     buffers: Buffers | None,
     critic: Critic | None,

@@ -32,12 +32,34 @@ def kernel_distance(x: Tensor, y: Tensor) -> float:
     return float(own - 2 * xy.mean())
 
 
-class RealDistance:
-    """`real_frechet` and `real_kid`: distances of the output's frames to real frames, in a feature network's space.
+def cmmd(x: Tensor, y: Tensor) -> float:
+    """CMMD of Jayasumana et al. 2024, section 4: 1000 times the squared MMD with the kernel exp(-|a - b|^2 / (2 10^2)).
 
-    With Inception's pool features `real_frechet` is FID; with DINOv2 or CLIP it is its modern relative, and numbers
-    compare only with ones of the same network and the same real frames. KID is taken over at most 2048 frames a side,
-    evenly drawn with a fixed seed, so memory stays constant.
+    x (N, D), y (M, D): CLIP embeddings, brought to unit length here. The V-statistic of the authors' code, all pairs
+    and the diagonals too: never negative, 0 for equal sets.
+    """
+    x, y = (v.double() / v.double().norm(dim=1, keepdim=True) for v in (x, y))
+    xx, yy, xy = (torch.exp((a @ b.T - 1) / 10**2).mean() for a, b in ((x, x), (y, y), (x, y)))
+    return 1000 * float(xx + yy - 2 * xy)
+
+
+def frechet_figure(a: FeatureStatistics, b: FeatureStatistics, what: str) -> Figure:
+    """The Frechet distance of two sets as a figure, undefined with fewer than two on a side."""
+    if min(a.count, b.count) < 2:
+        absent = "no real frames were given" if b.count == 0 else f"needs at least two {what} on each side"
+        return Figure(None, "", "lower", absent)
+    note = f"{a.count} and {b.count} {what}, {len(a.mean)} features"
+    if min(a.count, b.count) <= len(a.mean):
+        note += ", fewer than features, which biases it upwards"
+    return Figure(frechet_distance(a.mean, a.covariance, b.mean, b.covariance), "", "lower", note)
+
+
+class RealDistance:
+    """`real_frechet`, `real_kid`, `real_cmmd`: distances of the output's frames to real ones in a network's space.
+
+    With Inception's pool features `real_frechet` is FID, with CLIP's `real_cmmd` is CMMD; numbers compare only with
+    ones of the same network and the same real frames. KID and CMMD are taken over at most 2048 frames a side, evenly
+    drawn with a fixed seed, so that memory stays constant.
     """
 
     def __init__(self, encode: Encode) -> None:
@@ -71,18 +93,13 @@ class RealDistance:
         self._statistics[side].update(features)
 
     def compute(self) -> dict[str, Figure]:
-        a, b = self._statistics
-        if min(a.count, b.count) < 2:
-            note = "no real frames were given" if b.count == 0 else "needs at least two frames on each side"
-            return {name: Figure(None, "", "lower", note) for name in ("real_frechet", "real_kid")}
-        note = f"{a.count} and {b.count} frames, {len(a.mean)} features"
-        biased = ", fewer frames than features, which biases it upwards" if min(a.count, b.count) <= len(a.mean) else ""
-        frechet = frechet_distance(a.mean, a.covariance, b.mean, b.covariance)
-        kid = kernel_distance(*(torch.stack(kept) for kept in self._kept))
-        return {
-            "real_frechet": Figure(frechet, "", "lower", note + biased),
-            "real_kid": Figure(kid, "", "lower", note),
-        }
+        frechet = frechet_figure(*self._statistics, "frames")
+        figures = {"real_frechet": frechet}
+        for name, distance in (("real_kid", kernel_distance), ("real_cmmd", cmmd)):
+            value = None if frechet.value is None else distance(*(torch.stack(kept) for kept in self._kept))
+            note = frechet.note if value is None else ", ".join(frechet.note.split(", ")[:2])
+            figures[name] = Figure(value, "", "lower", note)
+        return figures
 
 
 def real_frames(path: str | os.PathLike, chunk: int = 16) -> Iterator[Tensor]:

@@ -33,16 +33,11 @@ def load_encoder(folder: str | Path, device: str | torch.device = "cpu") -> Enco
     is cut off, and normalised as preprocessor_config.json says, or as the model was trained. UserError for others.
     """
     folder = Path(folder)
-    path = folder / "config.json"
-    try:
-        told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise UserError(f"{path} is damaged: give a local transformers model folder.") from error
-    if path.is_file() and told.get("model_type") not in _KINDS:
-        raise UserError(f"{folder} is a {told.get('model_type')} model: give one of {', '.join(_KINDS)}.")
-    kind, answer, normal = _KINDS.get(told.get("model_type"), next(iter(_KINDS.values())))
+    if model_type(folder) not in _KINDS:
+        raise UserError(f"{folder} is a {model_type(folder)} model: give one of {', '.join(_KINDS)}.")
+    kind, answer, normal = _KINDS[model_type(folder)]
     model = load_network(folder, kind, device)
-    mean, std, size = _preprocessing(folder, normal, model.config)
+    mean, std, size = preprocessing(folder, normal, model.config)
     mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (mean, std))
 
     @torch.no_grad()
@@ -57,7 +52,19 @@ def load_encoder(folder: str | Path, device: str | torch.device = "cpu") -> Enco
     return encode
 
 
-def _preprocessing(folder: Path, normal: tuple, config) -> tuple[tuple, tuple, int]:
+def model_type(folder: Path) -> str:
+    """What config.json calls the model's kind; UserError where there is none to be read."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise UserError(f"{folder} holds no config.json: give a local transformers model folder.")
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8")).get("model_type"))
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{path} is damaged: give a local transformers model folder.") from error
+
+
+def preprocessing(folder: Path, normal: tuple, config) -> tuple[tuple, tuple, int]:
+    """Mean, std and side of the pictures: as preprocessor_config.json says, else `normal` and the model's own side."""
     path = folder / "preprocessor_config.json"
     told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     size = told.get("crop_size", getattr(config, "image_size", 224))

@@ -54,7 +54,7 @@ class ObjectAlignment:
                 for instance in ids[(counts >= self.min_pixels) & (ids != 0)].tolist():
                     mask = (instances[t] == instance) & wanted
                     views.append((t, name))
-                    crops += [_crop(clip[t], mask.to(clip.device)) for clip in (source, output)]
+                    crops += [crop(clip[t], mask.to(clip.device)) for clip in (source, output)]
         per_frame: list[list[float]] = [[] for _ in range(len(output))]
         if crops:
             with torch.no_grad():
@@ -75,7 +75,7 @@ class ObjectAlignment:
         }
 
 
-def _crop(frame: Tensor, mask: Tensor) -> Tensor:
+def crop(frame: Tensor, mask: Tensor) -> Tensor:
     """(H, W, 3) cut to the mask's box and a tenth more, grey outside the mask, as (CROP, CROP, 3)."""
     bounds = []
     for axis, size in ((1, mask.shape[0]), (0, mask.shape[1])):

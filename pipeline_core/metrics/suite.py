@@ -4,45 +4,64 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from ..conditions.buffers import Buffers
 from ..conditions.estimators import Estimators
 from ..conditions.segmentation import CARLA_TAGS, TAG, VEHICLE_TAGS
+from ..errors import UserError
 from .agreement import DepthRMSE, MaskIoU
 from .base import Figure
 from .blur import BlurSSIM
+from .detected import Detect, DetectedObjects, objects_of
 from .distribution import RealDistance, real_frames
 from .features import Encode, FrameConsistency, ObjectAlignment
 from .fidelity import PSNR, SSIM, LowFrequencyError
 from .frequency import SpatialFrequency
+from .judge import Ask, Preference
 from .lpips import LPIPS
 from .objects import BASIC_COLOURS, LampColours, ObjectColours, decision_table
 from .presence import ObjectsPresent
+from .prompts import ClipQuality, PickScore, without_prompts
 from .realism import Critic, Realism
 from .report import collect, environment
 from .seams import Drift, SeamError
 from .statistics import ColourAndGradient
 from .structure import EdgeF1
 from .temporal import FlowError, FrameDifferenceError
+from .text_image import TextImage
+from .windows import VideoDistance, VideoEncode, VideoQuality
 
+GROUPS = ("fidelity", "structure", "colour", "objects", "time", "realism")
+SOURCE, REFERENCE = "to the source", "to the reference"
 _NO_BUFFERS, _NO_TWIN = "no such buffers were given", "no reference was given"
 _OBJECT_TAGS = (*VEHICLE_TAGS, TAG["pedestrian"], TAG["rider"], TAG["traffic light"], TAG["traffic sign"])
+_NAMES = {tag: name for tag, (name, _) in CARLA_TAGS.items()}
+Flow = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Extras:
     """What some figures need beyond the clips; without it they are undefined and say so.
 
-    lpips: local weights file (see `lpips`); blur: measure blur SSIM, which is slow; estimators: depth and
-    segmentation models, run on source and output alike; encoder: a feature network (`encoder.load_encoder`, or any of
-    that form), for object alignment and frame consistency; real: a clip, or a folder of pictures and clips, of real
-    frames, for the distances to them (needs the encoder); output_buffers: masks that a detector found in the output,
-    for objects lost or invented; seams: frame numbers at which windows begin.
+    only: the groups of figures to measure, of `GROUPS`; empty is all. lpips: local weights file (see `lpips`); blur:
+    measure blur SSIM, which is slow; estimators: depth and segmentation models, run on source and output alike;
+    encoder: a feature network (`encoder.load_encoder`, or any of that form), for object alignment, frame consistency
+    and distances to real frames; real: a clip, or a folder of pictures and clips, of real frames; output_buffers:
+    masks that a detector found in the output, for objects lost or invented; detect: a detector to run on both clips,
+    for the same without buffers (else the segmentation model's connected parts are taken); seams: frame numbers at
+    which windows begin; flow: frames (N, H, W, 3) and their successors -> forward flow (N, H, W, 2) in pixels, NaN
+    where unknown, run on the source where its buffers have none; video_encoder: what `windows.load_video_encoder`
+    gives, for FVD; text_image: a CLIP for CLIP-IQA; pick: PickScore's network, with prompt; quality: hooks {name:
+    window -> score}, such as DOVER's; judge: see `judge`, asked to choose between output and reference, or source.
     """
 
+    only: tuple[str, ...] = ()
     lpips: str | os.PathLike | None = None
     blur: bool = False
     estimators: Estimators = field(default_factory=Estimators)
@@ -50,146 +69,298 @@ class Extras:
     real: str | os.PathLike | None = None
     output_buffers: Buffers | None = None
     seams: tuple[int, ...] = ()
+    detect: Detect | None = None
+    flow: Flow | None = None
+    video_encoder: tuple[VideoEncode, int, tuple[int, int]] | None = None
+    text_image: TextImage | None = None
+    pick: TextImage | None = None
+    prompt: str = ""
+    quality: Mapping[str, Callable[[Tensor], float]] = field(default_factory=dict)
+    judge: Ask | None = None
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.only if name not in GROUPS]
+        if unknown:
+            raise UserError(f"There is no group of figures {', '.join(unknown)}: choose from {', '.join(GROUPS)}.")
+
+
+@dataclass
+class _Chunk:
+    """The next frames of all clips, and what several metrics want to know of them, found out once."""
+
+    given: Tensor
+    made: Tensor
+    twin: Tensor | None
+    start: int
+    suite: Suite
+
+    @property
+    def span(self) -> tuple[int, int]:
+        return self.start, self.start + len(self.made)
+
+    @cached_property
+    def classes(self) -> Tensor:
+        return self.suite.buffers.classes(*self.span)
+
+    @cached_property
+    def instances(self) -> Tensor:
+        return self.suite.buffers.instances(*self.span)
+
+    @cached_property
+    def labels(self) -> tuple[Tensor, Tensor]:
+        """Classes of the output and of the source as the segmentation model sees them."""
+        segment = self.suite.extras.estimators.segmentation
+        return segment(self.made), segment(self.given)
+
+    @cached_property
+    def found(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Classes and instances of the output and of the source as the detector sees them."""
+        if self.suite.extras.detect is not None:
+            return self.suite.extras.detect(self.made), self.suite.extras.detect(self.given)
+        return tuple((classes, objects_of(classes, _OBJECT_TAGS)) for classes in self.labels)
+
+    @cached_property
+    def motion(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Output, flow and ids of the frames whose flow is known by now: see `Suite._followed`."""
+        return self.suite._followed(self)
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A metric, the section its figures stand in, and how it is fed; or why it is not."""
+
+    section: str
+    metric: object
+    feed: Callable[[_Chunk], None]
+    missing: str | None = None
+    remark: str = ""
+    suffix: str = ""
 
 
 class Suite:
     """Every metric of `compare`: `update` with the clips' next chunks in step, then `report`."""
 
     def __init__(self, buffers: Buffers | None, has_reference: bool, critic: Critic | None, extras: Extras) -> None:
-        self._buffers, self._extras, self._has_reference = buffers, extras, has_reference
-        held = () if buffers is None else buffers.channels
-        self._has_objects = {"semantic", "instance"} <= set(held)
-        self._has_flow, self._has_classes = "flow" in held, "semantic" in held
-        made = () if extras.output_buffers is None else extras.output_buffers.channels
-        self._has_made = self._has_objects and {"semantic", "instance"} <= set(made)
-        self._done = 0
-        self._to_source = [PSNR(), SSIM(), LowFrequencyError(), SpatialFrequency(), EdgeF1(), Drift()]
-        self._to_reference = [
-            PSNR(), SSIM(), LowFrequencyError(), SpatialFrequency(), FrameDifferenceError()
-        ]  # fmt: skip
-        if extras.lpips is not None:
-            self._to_source.append(LPIPS(extras.lpips))
-            self._to_reference.append(LPIPS(extras.lpips))
-        self._colours = [ColourAndGradient(), ColourAndGradient()]  # to the source, to the reference
-        self._blur, self._depth, self._masks, self._true_masks = BlurSSIM(), DepthRMSE(), MaskIoU(), MaskIoU()
-        self._motion, self._seams = FlowError(), SeamError(extras.seams)
-        self._aligned, self._consistent = ObjectAlignment(extras.encoder), FrameConsistency(extras.encoder)
-        self._has_real = extras.encoder is not None and extras.real is not None
-        self._real = RealDistance(extras.encoder)
-        for chunk in real_frames(extras.real) if self._has_real else ():
-            self._real.update_real(chunk)
-        self._realism = Realism(critic) if critic else None
-        self._lamps = LampColours(buffers.lights if buffers else [])
-        self._vehicles = ObjectColours("vehicles", VEHICLE_TAGS, names=_colour_names(buffers))
-        self._signs = ObjectColours("signs", [TAG["traffic sign"]], min_pixels=12)
-        self._present = ObjectsPresent(_OBJECT_TAGS, {tag: name for tag, (name, _) in CARLA_TAGS.items()})
+        self.buffers, self.extras, self._has_reference, self._done = buffers, extras, has_reference, 0
+        self._entries: list[_Entry] = []
+        self._last: tuple[Tensor, Tensor, Tensor | None] | None = None  # a frame whose flow is not yet known
+        self.held = frozenset(() if buffers is None else buffers.channels)
+        self._has_objects = {"semantic", "instance"} <= self.held
+        groups = {
+            "fidelity": self._fidelity, "structure": self._structure, "colour": self._colour,
+            "objects": self._objects, "time": self._time, "realism": lambda: self._realism(critic),
+        }  # fmt: skip
+        for name, add in groups.items():
+            if not extras.only or name in extras.only:
+                add()
+
+    def _add(
+        self, section: str, metric, feed: Callable, missing: str | None = None, remark: str = "", suffix=""
+    ) -> None:
+        self._entries.append(_Entry(section, metric, feed, missing, remark, suffix))
+
+    def _to_source(self, metric) -> None:
+        self._add(SOURCE, metric, lambda c: metric.update(c.made, c.given))
+
+    def _to_reference(self, metric) -> None:
+        missing = None if self._has_reference else _NO_TWIN
+        self._add(REFERENCE, metric, lambda c: metric.update(c.made, c.twin), missing)
+
+    def _fidelity(self) -> None:
+        for add in (self._to_source, self._to_reference):
+            for metric in (PSNR(), SSIM(), LowFrequencyError(), SpatialFrequency()):
+                add(metric)
+            if self.extras.lpips is not None:
+                add(LPIPS(self.extras.lpips))
+        if self.extras.lpips is None:
+            absent = _Absent({"lpips": Figure(None, "", "lower", "no LPIPS weights were given")})
+            for section in (SOURCE, REFERENCE):
+                self._add(section, absent, lambda c: None)
+
+    def _structure(self) -> None:
+        estimators = self.extras.estimators
+        self._to_source(EdgeF1())
+        blur, depth, masks, true_masks = BlurSSIM(), DepthRMSE(), MaskIoU(), MaskIoU()
+        asked = None if self.extras.blur else "not measured unless asked for: it is slow"
+        self._add(SOURCE, blur, lambda c: blur.update(c.made, c.given), asked)
+        unseen = None if estimators.depth else "no depth model was given"
+        self._add(
+            SOURCE, depth, lambda c: depth.update(1 / estimators.depth(c.made), 1 / estimators.depth(c.given)), unseen
+        )
+        unsegmented = None if estimators.segmentation else "no segmentation model was given"
+        self._add(SOURCE, masks, lambda c: masks.update(*c.labels), unsegmented)
+        untrue = unsegmented or (None if "semantic" in self.held else _NO_BUFFERS)
+        self._add(
+            SOURCE, true_masks, lambda c: true_masks.update(c.labels[0].cpu(), c.classes), untrue,
+            "against the simulator's classes", "_to_buffers",
+        )  # fmt: skip
+
+    def _colour(self) -> None:
+        for section, other in ((SOURCE, "given"), (REFERENCE, "twin")):
+            metric = ColourAndGradient()
+
+            def feed(chunk: _Chunk, metric=metric, other=other) -> None:
+                metric.update(chunk.made)
+                metric.update_reference(getattr(chunk, other))
+
+            self._add(section, metric, feed, _NO_TWIN if other == "twin" and not self._has_reference else None)
+
+    def _objects(self) -> None:
+        missing = None if self._has_objects else _NO_BUFFERS
+        lamps = LampColours(self.buffers.lights if self.buffers else [])
+        self._add("objects", lamps, lambda c: lamps.update(c.made), None if self.buffers is not None else _NO_BUFFERS)
+        against = "" if self._has_reference else "against the source, so the change of style counts as well"
+        vehicles = ObjectColours("vehicles", VEHICLE_TAGS, names=_colour_names(self.buffers))
+        signs = ObjectColours("signs", [TAG["traffic sign"]], min_pixels=12)
+        for metric in (vehicles, signs):
+
+            def feed(chunk: _Chunk, metric=metric) -> None:
+                colours = chunk.given if chunk.twin is None else chunk.twin
+                metric.update(chunk.made, colours, chunk.classes, chunk.instances)
+
+            self._add("objects", metric, feed, missing, against)
+        aligned, present = ObjectAlignment(self.extras.encoder), ObjectsPresent(_OBJECT_TAGS, _NAMES)
+        unseen = None if self.extras.encoder is not None else "no feature network was given"
+        self._add(
+            "objects", aligned, lambda c: aligned.update(c.made, c.given, c.classes, c.instances), unseen or missing
+        )
+        made = self.extras.output_buffers
+        known = made is not None and self._has_objects and {"semantic", "instance"} <= set(made.channels)
+
+        def compare_masks(chunk: _Chunk) -> None:
+            found = made.classes(*chunk.span), made.instances(*chunk.span)
+            present.update(found, (chunk.classes, chunk.instances))
+
+        self._add("objects", present, compare_masks, None if known else "no masks of the output were given")
+        detected = DetectedObjects(_OBJECT_TAGS, self.extras.encoder, names=_NAMES)
+        can = self.extras.detect is not None or self.extras.estimators.segmentation is not None
+        undetected = None if can else "no detector and no segmentation model was given"
+        self._add("objects", detected, lambda c: detected.update(c.made, c.given, *c.found), undetected)
+
+    def _time(self) -> None:
+        flow = "flow" in self.held or self.extras.flow is not None
+        missing = None if flow else "no flow: no such buffers and no flow estimator were given"
+        remark = "" if "flow" in self.held else "flow estimated on the source"
+        for metric in (FlowError(), SeamError(self.extras.seams)):
+            self._add("time", metric, lambda c, metric=metric: metric.update(*c.motion), missing, remark)
+        consistent = FrameConsistency(self.extras.encoder)
+        unseen = None if self.extras.encoder is not None else "no feature network was given"
+        self._add("time", consistent, lambda c: consistent.update(c.made), unseen)
+        self._to_source(Drift())
+        self._to_reference(FrameDifferenceError())
+
+    def _realism(self, critic: Critic | None) -> None:
+        extras = self.extras
+        if critic is None:
+            self._add("realism", _Absent({"critic": Figure(None, note="no critic was given")}), lambda c: None)
+        else:
+            judged = Realism(critic)
+
+            def feed(chunk: _Chunk) -> None:
+                judged.update(chunk.made)
+                if chunk.twin is not None:
+                    judged.update_reference(chunk.twin)
+
+            self._add("realism", judged, feed)
+        no_real = None if extras.real is not None else "no real frames were given"
+        distance = RealDistance(extras.encoder)
+        unseen = None if extras.encoder is not None else "no feature network was given"
+        self._add("realism", distance, lambda c: distance.update(c.made), unseen or no_real)
+        video = VideoDistance(*(extras.video_encoder or (None,)))
+        unwatched = None if extras.video_encoder is not None else "no video network was given"
+        self._add("realism", video, lambda c: video.update(c.made), unwatched or no_real)
+        for chunk in real_frames(extras.real) if extras.real is not None else ():
+            if extras.encoder is not None:
+                distance.update_real(chunk)
+            if extras.video_encoder is not None:
+                video.update_real(chunk)
+        if extras.text_image is not None:
+            quality = ClipQuality(extras.text_image)
+            self._add("realism", quality, lambda c: quality.update(c.made))
+        if extras.pick is not None:
+            pick = PickScore(extras.pick, extras.prompt)
+            self._add("realism", pick, lambda c: pick.update(c.made))
+        for name, figure in without_prompts("no CLIP with texts was given", "no PickScore was given").items():
+            if extras.pick is None if name == "pickscore" else extras.text_image is None:
+                self._add("realism", _Absent({name: figure}), lambda c: None)
+        for name, score in extras.quality.items():
+            hook = VideoQuality(name, score)
+            self._add("realism", hook, lambda c, hook=hook: hook.update(c.made))
+        if "dover" not in extras.quality:
+            dover = Figure(None, "", "higher", "no quality hook of that name was given")
+            self._add("realism", _Absent({"dover": dover}), lambda c: None)
+        against = "reference" if self._has_reference else "source"
+        votes = Preference(extras.judge, against)
+        unasked = None if extras.judge is not None else "no judge was given"
+        self._add("realism", votes, lambda c: votes.update(c.made, c.given if c.twin is None else c.twin), unasked)
 
     def update(self, given: Tensor, made: Tensor, twin: Tensor | None) -> int:
         """The next chunk of source, output and reference, (T, H, W, 3) in [0, 1]; returns the frames done."""
-        start, stop = self._done, self._done + len(made)
-        for metric in self._to_source:
-            metric.update(made, given)
-        for metric in self._to_reference if twin is not None else ():
-            metric.update(made, twin)
-        for metric, other in zip(self._colours, (given, twin)):
-            if other is not None:
-                metric.update(made)
-                metric.update_reference(other)
-        if self._realism:
-            self._realism.update(made)
-            if twin is not None:
-                self._realism.update_reference(twin)
-        if self._extras.blur:
-            self._blur.update(made, given)
-        self._estimate(given, made, start, stop)
-        self._lamps.update(made)
-        if self._extras.encoder is not None:
-            self._consistent.update(made)
-            if self._has_real:
-                self._real.update(made)
-            if self._has_objects:
-                maps = self._buffers.classes(start, stop), self._buffers.instances(start, stop)
-                self._aligned.update(made, given, *maps)
-        self._follow(given if twin is None else twin, made, start, stop)
-        self._done = stop
-        return stop
+        chunk = _Chunk(given, made, twin, self._done, self)
+        for entry in self._entries:
+            if entry.missing is None:
+                entry.feed(chunk)
+        self._done += len(made)
+        return self._done
 
-    def _estimate(self, given: Tensor, made: Tensor, start: int, stop: int) -> None:
-        depth, segmentation = self._extras.estimators.depth, self._extras.estimators.segmentation
-        if depth is not None:
-            self._depth.update(1 / depth(made), 1 / depth(given))
-        if segmentation is not None:
-            found = segmentation(made)
-            self._masks.update(found, segmentation(given))
-            if self._has_classes:
-                self._true_masks.update(found.cpu(), self._buffers.classes(start, stop))
+    def _followed(self, chunk: _Chunk) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Output, flow and ids as `FlowError.update` takes them.
 
-    def _follow(self, colours: Tensor, made: Tensor, start: int, stop: int) -> None:
-        instances = self._buffers.instances(start, stop) if self._has_objects else None
-        if self._has_objects:
-            classes = self._buffers.classes(start, stop)
-            for metric in (self._vehicles, self._signs):
-                metric.update(made, colours, classes, instances)
-            if self._has_made:
-                found = self._extras.output_buffers
-                self._present.update((found.classes(start, stop), found.instances(start, stop)), (classes, instances))
-        if self._has_flow:
-            flow = self._buffers.flow(start, stop)
-            self._motion.update(made, flow, instances)
-            self._seams.update(made, flow, instances)
+        The buffers' flow is there with the frame; an estimated one only when the next frame of the source is, so the
+        chunk's last frame waits.
+        """
+        ids = chunk.instances if self._has_objects else None
+        if "flow" in self.held:
+            return chunk.made, self.buffers.flow(*chunk.span), ids
+        given, made = chunk.given, chunk.made
+        if self._last is not None:
+            given, made = torch.cat([self._last[0], given]), torch.cat([self._last[1], made])
+            ids = ids if ids is None else torch.cat([self._last[2], ids])
+        self._last = given[-1:], made[-1:], None if ids is None else ids[-1:]
+        if len(given) < 2:
+            return made[:0], made.new_zeros(0, *made.shape[1:3], 2), None if ids is None else ids[:0]
+        return made[:-1], self.extras.flow(given[:-1], given[1:]), None if ids is None else ids[:-1]
+
+    def _finish(self) -> None:
+        """Feed the frame that waited for a flow; there is none after the last one and none is used."""
+        if self._last is not None:
+            _, made, ids = self._last
+            for entry in self._entries:
+                if entry.missing is None and isinstance(entry.metric, (FlowError, SeamError)):
+                    entry.metric.update(made, made.new_full((1, *made.shape[1:3], 2), torch.nan), ids)
+            self._last = None
 
     def report(self, **about) -> dict:
         """The report (see `report.collect`) with "lost", the objects not kept, and "frames", every figure's value in
         every frame where it has one: {section: {name: [value or None]}}."""
-        against = "" if self._has_reference else "against the source, so the change of style counts as well"
-        estimators, objects = self._extras.estimators, None if self._has_objects else _NO_BUFFERS
-        flow = None if self._has_flow else _NO_BUFFERS
-        no_twin = None if self._has_reference else _NO_TWIN
-        unsegmented = None if estimators.segmentation else "no segmentation model was given"
-        unseen = None if self._extras.encoder is not None else "no feature network was given"
-        untrue = unsegmented or (None if self._has_classes else _NO_BUFFERS)
-        true_masks = _figures([self._true_masks], untrue, "against the simulator's classes")
-        sections = {
-            "to the source": {
-                **_figures([*self._to_source, self._colours[0]]),
-                **_figures([self._blur], None if self._extras.blur else "not measured unless asked for: it is slow"),
-                **_figures([self._depth], None if estimators.depth else "no depth model was given"),
-                **_figures([self._masks], unsegmented),
-                **{f"{name}_to_buffers": figure for name, figure in true_masks.items()},
-            },
-            "to the reference": _figures([*self._to_reference, self._colours[1]], no_twin),
-            "objects": {
-                **_figures([self._lamps], None if self._buffers is not None else _NO_BUFFERS),
-                **_figures([self._vehicles, self._signs], objects, against),
-                **_figures([self._aligned], unseen or objects),
-                **_figures([self._present], None if self._has_made else "no masks of the output were given"),
-            },
-            "time": {**_figures([self._motion, self._seams], flow), **_figures([self._consistent], unseen)},
-            "realism": {"critic": Figure(None, note="no critic was given")},
-        }
-        if self._realism:
-            sections["realism"] = self._realism.compute()
-        without = None if self._has_real else unseen or "no real frames were given"
-        sections["realism"] = {**sections["realism"], **_figures([self._real], without)}
-        if self._extras.lpips is None:
-            for section in ("to the source", "to the reference"):
-                sections[section]["lpips"] = Figure(None, "", "lower", "no LPIPS weights were given")
+        self._finish()
+        sections: dict[str, dict[str, Figure]] = {}
+        frames: dict[str, dict[str, list]] = {}
+        for section in (SOURCE, REFERENCE, "objects", "time", "realism"):
+            for entry in (entry for entry in self._entries if entry.section == section):
+                sections.setdefault(section, {}).update(_figures(entry))
+                held = frames.setdefault(section, {})
+                held.update(_series(entry.metric) if entry.missing is None else {})
         report = collect(sections, frames=self._done, environment=environment(), **about)
-        judges = (self._lamps, self._vehicles, self._signs, self._present)
+        judges = [m for entry in self._entries if hasattr(m := entry.metric, "decisions") and entry.missing is None]
         report["lost"] = decision_table(d for judge in judges for d in judge.decisions if not d.kept)
-        report["frames"] = {
-            "to the source": _series([*self._to_source, self._blur, self._depth]),
-            "to the reference": _series(self._to_reference),
-            "objects": _series([self._aligned, self._present]),
-            "time": _series([self._motion, self._seams, self._consistent]),
-            "realism": _series([self._realism] if self._realism else []),
-        }
+        report["frames"] = frames
         return report
 
 
-def _series(metrics: list) -> dict[str, list]:
-    """The per-frame values of several metrics, those that have any; what is not finite becomes None."""
-    series = {name: values for metric in metrics for name, values in metric.series.items() if values}
+@dataclass(frozen=True)
+class _Absent:
+    """Stands for a metric that could not even be made, with what its figures would be called."""
+
+    figures: dict[str, Figure]
+
+    def compute(self) -> dict[str, Figure]:
+        return self.figures
+
+
+def _series(metric) -> dict[str, list]:
+    """The per-frame values of a metric, if it has any; what is not finite becomes None."""
+    series = {name: values for name, values in getattr(metric, "series", {}).items() if values}
     return {
         name: [v if v is not None and math.isfinite(v) else None for v in values] for name, values in series.items()
     }
@@ -201,9 +372,9 @@ def _colour_names(buffers: Buffers | None) -> dict[int, str]:
     return {int(o["instance"]): o["colour"] for o in objects if o.get("colour") in BASIC_COLOURS}
 
 
-def _figures(metrics: list, missing: str | None = None, remark: str = "") -> dict[str, Figure]:
-    """The figures of several metrics, with a remark added; all undefined if there was nothing to measure on."""
-    figures = {name: figure for metric in metrics for name, figure in metric.compute().items()}
-    if missing is not None:
-        return {name: replace(figure, value=None, note=missing) for name, figure in figures.items()}
-    return {name: replace(f, note="; ".join(filter(None, [f.note, remark]))) for name, f in figures.items()}
+def _figures(entry: _Entry) -> dict[str, Figure]:
+    """The figures of an entry, with its remark; all undefined if there was nothing to measure on."""
+    figures = {f"{name}{entry.suffix}": figure for name, figure in entry.metric.compute().items()}
+    if entry.missing is not None:
+        return {name: replace(figure, value=None, note=entry.missing) for name, figure in figures.items()}
+    return {name: replace(f, note="; ".join(filter(None, [f.note, entry.remark]))) for name, f in figures.items()}
