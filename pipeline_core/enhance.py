@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .conditions.estimators import Estimators, estimated_limits
+from .conditions.flow import buffer_flow, estimated_flow, require_flow
 from .conditions.maps import available_controls, check_maps, clip_disparity_limits, given_maps, window_maps
 from .conditions.stack import normalise_weights
 from .diffusion import (
@@ -30,7 +31,6 @@ from .diffusion import (
     truncate,
 )
 from .diffusion.run import finest_state_dtype
-from .errors import UserError
 from .frames import as_floats, resize, working_size
 from .longvideo import (
     ChunkFolder,
@@ -138,9 +138,10 @@ def prepare(
     settings = resolve(settings, preset, description)
     notes = []
     if settings.handover == "motion" and (buffers is None or "flow" not in buffers.channels):
-        raise UserError(
-            "handover is motion but the clip came without optical flow: give its buffers or change handover."
-        )
+        if estimators.flow is None:
+            require_flow()
+            estimators = replace(estimators, flow=estimated_flow)
+        notes.append("No optical flow came with the clip: the hand-over's motion was estimated from its frames.")
     controls, missing = {}, []
     for name, weight in settings.controls.items():
         if name in maps or name in available_controls(buffers, estimators):
@@ -293,17 +294,21 @@ def _decoded_spans(job: Job, spans: list[range], finished: Finished) -> Iterator
 
 
 def window_inputs(job: Job, index: int, clip: Tensor) -> dict[str, Tensor]:
-    """What a window is made from, at the model's size: its source and its control maps, by name."""
+    """What a window is made from: its source and its control maps at the model's size, by name, and the source's flow
+    where a hand-over follows it."""
     window, source = job.windows[index], resize(clip, job.work_size)
     maps = given_maps(job.maps, job.weights, window.start, window.length, job.work_size)
     to_make = [name for name in job.weights if name not in maps]
     maps |= window_maps(to_make, source, window.start, job.buffers, job.estimators, job.limits)
+    if job.settings.handover == "motion" and index:
+        known = job.buffers is not None and "flow" in job.buffers.channels
+        maps["flow"] = buffer_flow(job.buffers, window.start, window.length) if known else job.estimators.flow(source)
     return {"source": source, **maps}
 
 
 def window_predictor(job: Job, made: dict[str, Tensor]) -> Predict:
     """The model with the job's prompts and a window's maps bound inside; made: as `window_inputs` gives it."""
-    hints = {name: job.model.encode_hint(values) for name, values in made.items() if name != "source"}
+    hints = {name: job.model.encode_hint(made[name]) for name in job.weights}
     return job.model.predictor(job.texts, hints, job.weights, job_interpolant(job.model.preset))
 
 
@@ -319,21 +324,11 @@ def _enhance_window(
     given, flow = None, None
     if before is not None:
         given = hand_over(before, job.windows[index - 1], window, model.preset.temporal_ratio)
-    if given is not None and settings.handover == "motion":
-        flow = latent_flow(_window_flow(job, window), model.preset.temporal_ratio, tuple(x0.shape[-2:]), given.shared)
+    if given is not None and "flow" in made:
+        flow = latent_flow(made["flow"], model.preset.temporal_ratio, tuple(x0.shape[-2:]), given.shared)
         flow = flow.to(x0.device)
     finished = enhance_handed(predict, x0, sigmas, settings, interpolant, settings.seed + index, step_done, given, flow)
     return replace(finished, entry={"start": window.start, "stop": window.stop, **finished.entry})
-
-
-def _window_flow(job: Job, window: Window) -> Tensor:
-    """The source's flow over a window, (T, H, W, 2) in pixels; nothing moves in the padding."""
-    known = job.buffers.flow(window.start, min(window.stop, job.buffers.frames))
-    if missing := window.length - len(known):
-        known = known.clone()
-        known[-1] = 0
-        known = torch.cat([known, known.new_zeros(missing, *known.shape[1:])])
-    return known
 
 
 def job_interpolant(preset: Preset) -> Interpolant:

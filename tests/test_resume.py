@@ -130,7 +130,33 @@ def test_the_hand_over_brings_neighbours_together(model, clip):
     assert not torch.equal(job["none"], job["mean"]) and not torch.equal(job["mean"], job["motion"])
 
 
-def test_motion_without_flow_is_refused(model, clip):
+def test_motion_without_buffers_is_estimated_or_refused(model, clip, monkeypatch):
+    from pipeline_core.conditions.estimators import Estimators
+
+    true = RenderedBuffers(clip).flow
+
+    def frames_of(estimators=Estimators()):
+        settings = replace(SETTINGS, controls={"edge": 1.0})
+        job = prepare(FRAMES, (32, 48), model, settings, None, estimators)
+        assert any("estimated from its frames" in note for note in job.report.notes)
+        return torch.stack(list(run(job, clip.rgb)))
+
+    windows = prepare(FRAMES, (32, 48), model, SETTINGS, RenderedBuffers(clip)).windows
+    told = iter(windows[1:])
+
+    def flow(frames):
+        window = next(told)
+        padding = torch.zeros(max(0, window.stop - FRAMES) + 1, 32, 48, 2)
+        return torch.cat([true(window.start, min(window.stop, FRAMES))[:-1], padding])[: window.length]
+
+    class OnlyFlow(RenderedBuffers):
+        channels = ("flow",)
+
+    job = prepare(FRAMES, (32, 48), model, replace(SETTINGS, controls={"edge": 1.0}), OnlyFlow(clip))
+    given = torch.stack(list(run(job, clip.rgb)))
+    assert torch.equal(frames_of(Estimators(flow=flow)), given), "an estimator that knows the truth is the buffers"
+    assert not torch.equal(frames_of(), given)
+    monkeypatch.setattr("pipeline_core.conditions.flow.find_spec", lambda name: None)
     with pytest.raises(UserError, match="optical flow"):
         prepare(FRAMES, (32, 48), model, SETTINGS)
 

@@ -41,6 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--buffers", type=Path, help="buffers folder; default: INPUT_buffers if it is there")
     parser.add_argument("--depth-model", type=Path, help="transformers folder, used where the buffers have no depth")
     parser.add_argument("--segmentation-model", type=Path, help="likewise for the classes")
+    parser.add_argument(
+        "--flow-model",
+        type=Path,
+        help="RAFT's weights as safetensors, for --handover motion where the buffers have no flow; default: TV-L1, "
+        "which needs no weights",
+    )
     parser.add_argument("--model", type=Path, help="model folder in diffusers format; default: the embedded model")
     parser.add_argument("--prompt", help="what the result should look like")
     parser.add_argument("--negative", help="what it should not look like")
@@ -100,7 +106,7 @@ def run(options: argparse.Namespace) -> None:
     if options.output.exists() and options.output.samefile(options.input):
         raise UserError(f"The output {options.output} is the input itself: change -o.")
     buffers = find_buffers(options.input, options.buffers)
-    estimators = load_estimators(options.depth_model, options.segmentation_model)
+    estimators = load_estimators(options.depth_model, options.segmentation_model, flow=options.flow_model)
     model = load_video_model(options.model)
     settings = told_settings(options, model.preset)
     keep = options.keep_windows

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from .depth import FAR_PLANE, DisparityLimits, disparity_limits
+from .flow import load_raft
 from .segmentation import TAG
 
 _CHUNK = 8
@@ -40,19 +41,26 @@ Estimate = Callable[[Tensor], Tensor]
 @dataclass(frozen=True)
 class Estimators:
     """depth: frames (T, H, W, 3) in [0, 1] -> (T, H, W) distance, of unknown unit unless the model is metric;
-    segmentation: frames -> (T, H, W) uint8 CARLA tags. None where no model was given."""
+    segmentation: frames -> (T, H, W) uint8 CARLA tags; flow: frames -> (T, H, W, 2) forward pixels. None where no
+    model was given; flow needs none (see flow.py)."""
 
     depth: Estimate | None = None
     segmentation: Estimate | None = None
+    flow: Estimate | None = None
 
 
 def load_estimators(
-    depth: str | Path | None = None, segmentation: str | Path | None = None, device: str = "cpu"
+    depth: str | Path | None = None,
+    segmentation: str | Path | None = None,
+    device: str = "cpu",
+    flow: str | Path | None = None,
 ) -> Estimators:
-    """Estimators of two local transformers folders, such as Depth Anything V2 and a Cityscapes SegFormer."""
+    """Estimators of two local transformers folders, such as Depth Anything V2 and a Cityscapes SegFormer, and of a
+    file of RAFT's weights."""
     return Estimators(
         depth=None if depth is None else _depth_estimate(Path(depth), device),
         segmentation=None if segmentation is None else _segmentation_estimate(Path(segmentation), device),
+        flow=None if flow is None else load_raft(flow, device),
     )
 
 
