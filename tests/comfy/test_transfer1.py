@@ -3,8 +3,6 @@
 The .pt files go through the shipped converter; the base runs in ComfyUI's own Cosmos class.
 """
 
-import json
-
 import pytest
 import torch
 from comfy_server import Graph, RunError
@@ -340,6 +338,10 @@ def test_context_windows_get_their_part_of_map_and_mask(server):
     newer = {"freenoise": False, "cond_retain_index_list": "", "latent_retain_index_list": ""}
     newer |= {"split_conds_to_windows": False, "causal_window_fix": False}
     known = server.object_info("ContextWindowsManual")["ContextWindowsManual"]["input"]["required"]
+    if "split_conds_to_windows" not in known:
+        pytest.skip(
+            "this ComfyUI leaves the condition mask of Cosmos image-to-video whole: no windows even without control"
+        )
     windows |= {name: value for name, value in newer.items() if name in known}
     scene.model = scene.add("ContextWindowsManual", model=scene.model, **windows)[0]
     hint_node = scene.add("VRTestSaveTensor", value=scene.add("VAEEncode", pixels=scene.tensor(map), vae=scene.vae))
