@@ -10,14 +10,14 @@ MODALITIES = ("edge", "depth", "segmentation")
 
 # in_channels counts the condition mask; the padding mask is added by the class, as in the released 2B model.
 TRANSFORMER = {
-    "num_attention_heads": 4,
+    "num_attention_heads": 6,
     "attention_head_dim": 32,
     "num_layers": 6,
     "mlp_ratio": 4.0,
     "text_embed_dim": 96,
     "adaln_lora_dim": 64,
     "max_size": (32, 64, 64),
-    "patch_size": (1, 1, 1),
+    "patch_size": (1, 2, 2),
     "rope_scale": (1.0, 1.0, 1.0),
     "concat_padding_mask": True,
     "extra_pos_embed_type": None,

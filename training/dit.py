@@ -155,8 +155,7 @@ def train(args: argparse.Namespace, architecture: Mapping[str, Mapping] = ARCHIT
         rate = learning_rate(progress(), step, args.lr, args.warmup)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        crop = args.crop if progress() < args.crop_share else None
-        batch = draw_batch(scenes, MODALITIES, args.batch, args.seed, step, crop=crop)
+        batch = draw_batch(scenes, MODALITIES, args.batch, args.seed, step)
         errors = prediction_errors(networks, batch, weights, not args.fp32)
         errors.mean().backward()
         norm = torch.nn.utils.clip_grad_norm_(networks.parameters(), args.clip)
@@ -204,8 +203,6 @@ def main() -> None:
     budget.add_argument("--minutes", type=float, help="training time, resumed runs included; sets the schedule")
     budget.add_argument("--steps", type=int, help="optimizer steps, resumed runs included; sets the schedule")
     parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--crop", type=int, nargs=2, default=(8, 12), help="latent height and width of a part")
-    parser.add_argument("--crop-share", type=float, default=0.75, help="share of the schedule on parts of the frame")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--warmup", type=int, default=200)
     parser.add_argument("--decay", type=float, default=0.01)

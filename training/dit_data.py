@@ -78,12 +78,10 @@ def draw_batch(
     step: int,
     synthetic: float = 0.35,
     no_text: float = 0.1,
-    crop: tuple[int, int] | None = None,
 ) -> Batch:
     """A training batch, the same for the same (scenes, seed, step): this is what makes resuming exact.
 
-    synthetic: share of synthetic renders. no_text: share of empty prompts (for classifier-free guidance). crop:
-    (height, width) of a random part of each latent and its hints; None takes the whole.
+    synthetic: share of synthetic renders. no_text: share of empty prompts (for classifier-free guidance).
     """
     generator = torch.Generator().manual_seed((seed << 32) + step)
 
@@ -98,11 +96,9 @@ def draw_batch(
         scene = choose(scenes)
         photoreal = sorted(k for k in scene.tokens if k != "synthetic")
         key = "synthetic" if not photoreal or uniform() < synthetic else choose(photoreal)
-        full = scene.latents[f"rgb.{key}"].shape[-2:]
-        window = _window(full, crop or full, uniform)
-        x0.append(scene.latents[f"rgb.{key}"][window])
+        x0.append(scene.latents[f"rgb.{key}"])
         for modality in modalities:
-            hints[modality].append(scene.latents[modality][window])
+            hints[modality].append(scene.latents[modality])
         caption = choose(scene.tokens[key]).long()
         ids.append(_empty_prompt(caption) if uniform() < no_text else caption)
         weights.append(_control_weights(len(modalities), uniform))
@@ -124,12 +120,6 @@ def draw_batch(
         sigma=sigma,
         noise=torch.randn(x0.shape, generator=generator),
     )
-
-
-def _window(full: Sequence[int], crop: Sequence[int], uniform) -> tuple:
-    """Where in a latent of `full` height and width a crop lies, as an index."""
-    corner = [int(uniform() * (size - part + 1)) for size, part in zip(full, crop, strict=True)]
-    return (..., *(slice(start, start + part) for start, part in zip(corner, crop, strict=True)))
 
 
 def _empty_prompt(caption: torch.Tensor) -> torch.Tensor:

@@ -59,7 +59,7 @@ def arguments(root, run, steps):
     return argparse.Namespace(
         latents=root / "latents", model=root / "model", run=root / run, minutes=None, steps=steps, batch=2, lr=1e-2,
         warmup=3, decay=0.01, clip=1.0, average=0.9, text_length=8, limit=None, seed=3, threads=1, save_minutes=60.0,
-        fp32=True, export=False, crop=(2, 3), crop_share=1.0,
+        fp32=True, export=False,
     )  # fmt: skip
 
 
@@ -118,23 +118,6 @@ def test_batches_depend_on_seed_and_step_only(data):
     assert torch.equal(one.x0, two.x0)
     assert torch.equal(one.ids, two.ids)
     assert not torch.equal(one.noise, other.noise)
-
-
-def test_a_crop_is_the_same_part_of_a_latent_and_of_its_hints(data):
-    root, tokenizer = data
-    scenes = load_scenes(root / "latents", tokenizer, 8)
-    height, width = scenes[0].latents["edge"].shape[-2:]
-    places = torch.arange(height * width, dtype=torch.float16).view(height, width)
-    for scene in scenes:  # every value says where it is
-        scene.latents.update({name: places.expand(4, 2, height, width) for name in scene.latents})
-    batch = draw_batch(scenes, ["edge", "depth"], 200, 1, 5, crop=(2, 3))
-    assert batch.x0.shape == batch.noise.shape == (200, 4, 2, 2, 3)
-    for hint in batch.hints.values():
-        assert torch.equal(hint, batch.x0)
-    corners = {int(x) for x in batch.x0[:, 0, 0, 0, 0]}
-    assert corners == {y * width + x for y in range(height - 1) for x in range(width - 2)}
-    parts = batch.x0[:, 0, 0] - batch.x0[:, 0, 0, :1, :1]
-    assert torch.equal(parts, (places[:2, :3]).float().expand(200, 2, 3))
 
 
 def test_control_dropout_and_weights(data):
