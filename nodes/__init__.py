@@ -1,7 +1,7 @@
 """The pack's nodes: one file per mechanism, schema and a thin call into pipeline_core.
 
 adapter.py touches ComfyUI's sampling, devices and progress; native/, native_control.py, context_controls.py and
-experts.py subclass or join its model and control objects.
+experts.py subclass or join its model and control objects; native_windows.py and windowed.py its windows and samplers.
 """
 
 
@@ -16,9 +16,11 @@ def all_nodes() -> list[type]:
     from .dual_prompt_guider import DualPromptCFGGuider
     from .dual_prompt_sampler import DualPromptCFGSampler
     from .enhance_realism import EnhanceRealism
+    from .enhance_video_file import EnhanceVideoFile
     from .load_control_branch import LoadControlBranch
     from .load_transfer1_control import LoadTransfer1Control
     from .load_video_model import LoadVideoModel
+    from .long_video_sampler import LongVideoSampler
     from .model_control import ModelControl
     from .model_preset import ModelPreset
     from .noise_calibrate import NoiseCalibrate
@@ -27,6 +29,7 @@ def all_nodes() -> list[type]:
     from .two_experts import TwoExperts
     from .video_metrics import VideoMetrics
     from .video_text_guider import VideoTextGuider
+    from .windowed_model import WindowedModel
 
     return [
         LoadVideoModel,
@@ -44,7 +47,10 @@ def all_nodes() -> list[type]:
         SimDropGuider,
         VideoTextGuider,
         DualPromptCFGSampler,
+        LongVideoSampler,
+        WindowedModel,
         EnhanceRealism,
+        EnhanceVideoFile,
         ChunkPlan,
         ChunkStitcher,
         VideoMetrics,

@@ -8,7 +8,7 @@ Latents inside are in model space, as the core wants them; outside they are Comf
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import comfy.model_management
 import comfy.sample
@@ -17,6 +17,7 @@ import comfy.samplers
 import comfy.utils
 import latent_preview
 import torch
+from server import PromptServer
 from torch import Tensor
 
 from ..pipeline_core.diffusion import FLOW, VE, Interpolant, end_above_zero, sample
@@ -25,6 +26,7 @@ from ..pipeline_core.diffusion.inversion.retrace import Retrace
 from ..pipeline_core.diffusion.run import finest_state_dtype
 from ..pipeline_core.errors import UserError
 
+PREVIEW_SIZE = 512  # pixels, the longer side of a picture beside a progress bar
 NEGATIVES = ("negative", "uncond")  # branches that a model may encode as negative prompts
 
 
@@ -140,6 +142,7 @@ class ReferenceGuider(BranchGuider):
         if "reference" in names:
             inner, options = self.reference_model.model, self.reference_model.model_options
             options = {**options, "transformer_options": dict(options.get("transformer_options", {}))}
+            options |= {key: model_options[key] for key in ("context_handler",) if key in model_options}
             found = comfy.samplers.calc_cond_batch(inner, [self.reference_conds], x, timestep, options)
             answers["reference"] = found[0]
         return [answers[name] for name in names]
@@ -210,19 +213,19 @@ def run_in_guider(guider, latent: Mapping, noise: Tensor | None, sigmas: Tensor,
 
     latent: ComfyUI's LATENT; noise: model space, None for zeros. The result is in ComfyUI's latent space.
     """
-    x0 = _samples(latent, guider.model_patcher)
+    x0 = fitting_samples(latent, guider.model_patcher)
+    if "noise_mask" in latent:
+        raise UserError("The latent carries a noise mask, which inversion cannot keep; remove Set Latent Noise Mask.")
     noise = torch.zeros_like(x0) if noise is None else noise
     result = guider.sample(noise, x0, _BodySampler(body), sigmas, disable_pbar=True, seed=seed)
     return result.to(comfy.model_management.intermediate_device())
 
 
-def _samples(latent: Mapping, model) -> Tensor:
+def fitting_samples(latent: Mapping, model) -> Tensor:
     """The latent's tensor, with a sentence for what ComfyUI would only fail on deep inside the network."""
     samples = latent["samples"]
     if getattr(samples, "is_nested", False):
         raise UserError("A latent of several parts (video with audio) came; give the video's latent alone.")
-    if "noise_mask" in latent:
-        raise UserError("The latent carries a noise mask, which inversion cannot keep; remove Set Latent Noise Mask.")
     form = model.model.latent_format
     dimensions = getattr(form, "latent_dimensions", 2) + 2
     if samples.ndim != dimensions:
@@ -287,6 +290,10 @@ class StructuredNoise:
                 f"This noise belongs to a latent of shape {tuple(self.noise.shape)}, but latent_image is {shape}; "
                 "connect the latent that was inverted or calibrated."
             )
+        return self.native()
+
+    def native(self) -> Tensor:
+        """The values ComfyUI's samplers are handed."""
         return (self.noise / self.weight).float()
 
 
@@ -330,6 +337,12 @@ class RetraceSampler(comfy.samplers.Sampler):
             model_dtype=torch.float32,
         )
 
+    def cut(self, part: Callable[[Tensor], Tensor]) -> RetraceSampler:
+        """The sampler of some of the frames; part takes them out of a tensor of the latent's shape."""
+        carried = self.solver.carried
+        solver = replace(self.solver, x0=part(self.solver.x0), carried=carried if carried is None else part(carried))
+        return RetraceSampler(solver, StructuredNoise(part(self.exact.noise), self.exact.seed, self.exact.weight))
+
     def _on(self, noise: Tensor) -> Retrace:
         if noise.shape != self.solver.x0.shape:
             raise UserError(
@@ -352,15 +365,16 @@ def random_noise(latent: Mapping, seed: int) -> Tensor:
 # -- jobs that bring their own networks -----------------------------------------------------------------------------
 
 
-def progress_bar() -> Callable[[int, int], None]:
-    """progress(done, total): moves the node's bar; raises ComfyUI's own exception when the user cancels."""
+def progress_bar() -> Callable[..., None]:
+    """progress(done, total, picture=None): moves the node's bar, shows a PIL picture; raises ComfyUI's own exception
+    when the user cancels."""
     bar = None
 
-    def progress(done: int, total: int) -> None:
+    def progress(done: int, total: int, picture=None) -> None:
         nonlocal bar
         comfy.model_management.throw_exception_if_processing_interrupted()
         bar = bar or comfy.utils.ProgressBar(total)
-        bar.update_absolute(done, total)
+        bar.update_absolute(done, total, picture and ("JPEG", picture, PREVIEW_SIZE))
 
     return progress
 
@@ -374,3 +388,8 @@ def make_room() -> None:
     """Unload ComfyUI's models from a GPU, for networks that are not in its books."""
     if compute_device().type != "cpu":
         comfy.model_management.unload_all_models()
+
+
+def announce(node_id: str, text: str) -> None:
+    """Show a text in the node at once, before it has run; web/js/report.js draws it where reports go."""
+    PromptServer.instance.send_sync("video_realism.report", {"node": str(node_id), "text": text})

@@ -7,6 +7,7 @@ from comfy_api.latest import io, ui
 from ..pipeline_core.longvideo.plan import plan_text, read_plan
 from ..pipeline_core.longvideo.stitch import window_clips
 from .clips import clip_input, same_length
+from .long_video import plan_lines
 from .schema import search_words
 
 MAPS = ("edge", "depth", "segmentation")
@@ -80,14 +81,8 @@ class ChunkPlan(io.ComfyNode):
 
 def plan_report(plan: str) -> str:
     """The plan in words: chunks, what they share, padding and cost."""
-    told, windows = json.loads(plan), read_plan(plan)
-    frames = told["frames"]
-    spans = ", ".join(f"{w.start} to {min(w.stop, frames) - 1}" for w in windows)
-    lines = [f"{frames} frames in {len(windows)} chunks of {windows[0].length}: {spans}"]
-    if len(windows) > 1:
-        shared = [before.stop - after.start for before, after in zip(windows, windows[1:])]
-        lines.append(f"overlaps: {', '.join(map(str, shared))} frames")
+    frames, windows = json.loads(plan)["frames"], read_plan(plan)
+    lines = plan_lines(frames, windows, "chunk")
     if padding := windows[-1].stop - frames:
         lines.append(f"the last frame is repeated {padding} times to fill the chunk and trimmed by Chunk Stitcher")
-    lines.append(f"cost: {told['compute_factor']:.2f} x the frames of the clip")
     return "\n".join(lines)

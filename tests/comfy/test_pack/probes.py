@@ -157,7 +157,47 @@ class ReadBatchSizes(io.ComfyNode):
         return io.NodeOutput(text, ui=ui.PreviewText(text))
 
 
+class SeenFrames(io.ComfyNode):
+    """Notes for every call of the network the window it is of, its length, and the mean of each frame of what the
+    control maps and the VACE context hold; read with ReadBatchSizes."""
+
+    @classmethod
+    def define_schema(cls):
+        outputs = [io.Model.Output(), BatchLog.Output()]
+        return schema("SeenFrames", "frames the network sees", [io.Model.Input("model")], outputs)
+
+    @classmethod
+    def fingerprint_inputs(cls, **inputs):
+        return float("nan")
+
+    @classmethod
+    def execute(cls, model):
+        seen = []
+
+        def note(executor, x, t, c_concat, c_crossattn, control, transformer_options, **kwargs):
+            window = transformer_options.get("context_window")
+            entry = {"window": window and list(window.index_list), "shape": list(x.shape)}
+            first = next((v for group in (control or {}).values() for v in group if v is not None), None)
+            if hasattr(first, "terms"):
+                entry["hints"] = [means(hint, 2) for _, hint, _ in first.terms]
+            elif first is not None:
+                entry["control"] = means(first, 0)
+            if "vace_context" in kwargs:
+                entry["vace"] = means(kwargs["vace_context"][:1, :, 16:32], 3)
+            seen.append(entry)
+            return executor(x, t, c_concat, c_crossattn, control, transformer_options, **kwargs)
+
+        model = model.clone()
+        model.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.APPLY_MODEL, "vr_test_seen", note)
+        return io.NodeOutput(model, seen)
+
+
+def means(values, dim):
+    return values.detach().float().movedim(dim, 0).flatten(1).mean(1).tolist()
+
+
 PROBES = [
+    SeenFrames,
     RandomConditioning,
     RandomLatent,
     RandomImages,

@@ -164,4 +164,40 @@ class MaskedControl(io.ComfyNode):
         return io.NodeOutput(control_net.copy().set_weight_mask(mask))
 
 
-TENSORS = [TensorFile, SaveTensor, AskAtSigmas, WatchedSampler, UniPCSampler, MaskFrames, MaskedControl]
+class CutLatent(io.ComfyNode):
+    """Latent frames start .. start + length - 1 of a video latent."""
+
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.Latent.Input("latent"), io.Int.Input("start", default=0), io.Int.Input("length", default=1)]
+        return schema("CutLatent", "some frames of a latent", inputs, [io.Latent.Output()])
+
+    @classmethod
+    def execute(cls, latent, start, length):
+        return io.NodeOutput({"samples": latent["samples"][:, :, start : start + length]})
+
+
+class CutNoise(io.ComfyNode):
+    """The same frames of the noise for the whole latent `of`."""
+
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.Noise.Input("noise"), io.Latent.Input("of"), io.Int.Input("start"), io.Int.Input("length")]
+        return schema("CutNoise", "some frames of a noise", inputs, [io.Noise.Output()])
+
+    @classmethod
+    def execute(cls, noise, of, start, length):
+        return io.NodeOutput(_Noise(noise.generate_noise(of)[:, :, start : start + length]))
+
+
+TENSORS = [
+    CutLatent,
+    CutNoise,
+    TensorFile,
+    SaveTensor,
+    AskAtSigmas,
+    WatchedSampler,
+    UniPCSampler,
+    MaskFrames,
+    MaskedControl,
+]

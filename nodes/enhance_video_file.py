@@ -1,0 +1,261 @@
+"""Enhance Video File: Enhance Realism from file to file, for clips that do not fit into memory."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import folder_paths
+import torch
+from comfy_api.latest import InputImpl, io, ui
+from PIL import Image
+from torch import Tensor
+
+from ..pipeline_core.dials import dials
+from ..pipeline_core.longvideo import ChunkFolder
+from ..pipeline_core.settings import HANDOVERS, EnhanceSettings
+from .adapter import announce, compute_device, make_room, progress_bar
+from .enhance_realism import report_text
+from .long_video import plan_lines
+from .model_folders import NONE, transformers_folders
+from .native.folders import EMBEDDED_NAME, model_folder, model_folders
+from .packages import require_packages
+from .schema import search_words
+from .structure_maps import DEPTH, SEGMENTATION
+
+PAIRS = 16  # the most pictures in the preview output
+
+
+class EnhanceVideoFile(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        folder = folder_paths.get_input_directory()
+        names = [name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name))]
+        return io.Schema(
+            node_id="VideoRealismEnhanceVideoFile",
+            display_name="Enhance Video File",
+            category="video realism/video",
+            description="Makes simulated driving video look filmed, from file to file. Works on a few frames at a time, "
+            "so a clip may be of any length. Stopped or killed, it goes on where it was when queued again.",
+            inputs=[
+                io.Combo.Input(
+                    "video",
+                    options=sorted(folder_paths.filter_files_content_types(names, ["video"])),
+                    upload=io.UploadType.video,
+                    tooltip="A clip in ComfyUI's input folder. Where a simulator's buffers lie beside it in a folder "
+                    "NAME_buffers, they are used. Its sound is not kept.",
+                ),
+                io.String.Input(
+                    "filename_prefix",
+                    default="video/enhanced",
+                    tooltip="Where in ComfyUI's output folder the result goes; the clip's name and a number follow.",
+                ),
+                io.Float.Input(
+                    "realism",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    round=0.001,
+                    tooltip="0: hardly changed, 0.5: the model's preset, 1: as photoreal as the model can.",
+                ),
+                io.Float.Input(
+                    "faithfulness",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    round=0.001,
+                    tooltip="0: free to differ from the source, 0.5: the model's preset, 1: held to the source.",
+                ),
+                io.String.Input(
+                    "prompt",
+                    default="",
+                    multiline=True,
+                    tooltip="How the result should look, weather and light included. Empty: the model's preset.",
+                ),
+                io.Combo.Input(
+                    "model",
+                    options=list(model_folders()),
+                    default=EMBEDDED_NAME,
+                    tooltip="embedded: the small model of this pack, or a folder under models/diffusers.",
+                ),
+                io.Combo.Input(
+                    "handover",
+                    options=list(HANDOVERS),
+                    default=EnhanceSettings.handover,
+                    tooltip="What a window gets from the one before. none: they are crossfaded. mean: the frames they "
+                    "share, the difference spread over its own. motion: the same along the clip's motion. fused: all "
+                    "windows predict the whole clip together; needs its whole latent in memory.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**53 - 1,
+                    control_after_generate=True,
+                    tooltip="Of the random noise; starts that invert the source use none.",
+                ),
+                io.Int.Input(
+                    "steps", default=0, min=0, max=1000, tooltip="Model steps of one pass. 0: the model's preset."
+                ),
+                io.Combo.Input(
+                    "depth_model",
+                    options=[NONE, *transformers_folders(DEPTH)],
+                    default=NONE,
+                    tooltip="A folder in models/depth_estimation, for clips whose buffers have no depth.",
+                ),
+                io.Combo.Input(
+                    "segmentation_model",
+                    options=[NONE, *transformers_folders(SEGMENTATION)],
+                    default=NONE,
+                    tooltip="A folder in models/semantic_segmentation, for clips whose buffers have no classes.",
+                ),
+            ],
+            outputs=[
+                io.Video.Output(display_name="video", tooltip="The enhanced clip: as many frames, same rate and size."),
+                io.String.Output(display_name="report", tooltip="Settings, windows and what was taken over, as JSON."),
+                io.Image.Output(display_name="preview", tooltip="Source and result side by side, a frame per window."),
+            ],
+            hidden=[io.Hidden.unique_id],
+            is_output_node=True,
+            **search_words("video file", "long video", "resume", "streaming", "sim2real", "batch", "carla"),
+        )
+
+    @classmethod
+    def validate_inputs(cls, video):
+        found = folder_paths.exists_annotated_filepath(video)
+        return True if found else f"The video {video} is not in ComfyUI's input folder."
+
+    @classmethod
+    def fingerprint_inputs(cls, video, **_):
+        return os.path.getmtime(folder_paths.get_annotated_filepath(video))
+
+    @classmethod
+    def execute(
+        cls, video, filename_prefix, realism, faithfulness, prompt, model, handover, seed, steps,
+        depth_model, segmentation_model,
+    ) -> io.NodeOutput:  # fmt: skip
+        require_packages("av", "kornia", "diffusers", "transformers")
+        from ..pipeline_core import media
+        from ..pipeline_core.conditions.buffers import open_buffers
+        from ..pipeline_core.conditions.estimators import load_estimators
+        from ..pipeline_core.enhance import prepare, run
+        from ..pipeline_core.models.loading import load_video_model
+
+        source = Path(folder_paths.get_annotated_filepath(video))
+        target, subfolder = target_of(source, filename_prefix)
+        beside = source.with_name(f"{source.stem}_buffers")
+        buffers = open_buffers(beside, source) if beside.is_dir() else None
+        info, device = media.probe(source), compute_device()
+        make_room()
+        network = load_video_model(model_folder(model), device)
+        estimators = load_estimators(
+            transformers_folders(DEPTH).get(depth_model),
+            transformers_folders(SEGMENTATION).get(segmentation_model),
+            str(device),
+        )
+        settings = dials(realism, faithfulness, network.preset)
+        settings = replace(settings, prompt=prompt.strip() or None, seed=seed, steps=steps or None, handover=handover)
+        size = (info.height, info.width)
+        job = prepare(info.frames, size, network, settings, buffers, estimators, lambda: media.read_frames(source))
+        chunks = KeptWindows(target.with_name(f"{target.name}.windows"), {"input": source.name})
+        media.remove_unfinished(target)
+        shown = Shown(cls.hidden.unique_id, job.windows, info.frames, chunks)
+        with media.VideoWriter(target, info.fps, size) as out:
+            for frame in run(job, shown.sources(media.read_frames(source)), shown.progress, chunks):
+                out.write(frame)
+                shown.result(frame)
+        chunks.remove()
+        report = {
+            "input": video,
+            "output": f"{subfolder}/{target.name}" if subfolder else target.name,
+            "frames": info.frames,
+            "fps": str(info.fps),
+            "size": list(size),
+            "windows_taken_over": chunks.taken,
+            **job.report.to_dict(),
+        }
+        lines = [report["output"], report_text(job.report)]
+        if chunks.taken:
+            lines.insert(1, f"{chunks.taken} windows were there from an earlier run")
+        saved = ui.PreviewVideo([ui.SavedResult(target.name, subfolder, io.FolderType.output)])
+        return io.NodeOutput(
+            InputImpl.VideoFromFile(str(target)),
+            json.dumps(report),
+            shown.pairs(),
+            ui={**saved.as_dict(), **ui.PreviewText("\n".join(lines)).as_dict()},
+        )
+
+
+def target_of(source: Path, prefix: str) -> tuple[Path, str]:
+    """(the result's path, its folder below the output folder): the first number that no finished file has.
+
+    An unfinished run leaves no file of that name, so that the same prompt finds its windows again.
+    """
+    folder, name, _, subfolder, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
+    number = 1
+    while (target := Path(folder) / f"{name}_{source.stem}_{number:05}.mp4").exists():
+        number += 1
+    return target, subfolder
+
+
+class KeptWindows(ChunkFolder):
+    """The windows on disk, counting those of an earlier run that were taken over."""
+
+    taken = 0
+
+    def load(self, index: int, key: str):
+        found = super().load(index, key)
+        self.taken += found is not None
+        return found
+
+
+class Shown:
+    """What the node shows while it works: the plan, the window at work, and a frame of every window that is done."""
+
+    def __init__(self, node: str, windows: list, frames: int, chunks: KeptWindows):
+        self.node, self.windows, self.chunks = node, windows, chunks
+        self.lines = plan_lines(frames, windows)
+        if chunks.found:
+            self.lines.append(f"{chunks.found} windows of an earlier run are there")
+        self._bar, self._at, self._steps = progress_bar(), -1, (0, 1)
+        self._wanted = {window.keep.start for window in windows}
+        self._sources: dict[int, Tensor] = {}
+        self._pairs: list[Tensor] = []
+        self._done = 0
+        self._tell(0)
+
+    def _tell(self, index: int) -> None:
+        if index != self._at and index < len(self.windows):
+            self._at = index
+            announce(self.node, "\n".join([*self.lines, f"window {index + 1} of {len(self.windows)}"]))
+
+    def progress(self, done: int, total: int) -> None:
+        self._steps = done, total
+        self._bar(done, total)
+        self._tell(done * len(self.windows) // total)
+
+    def sources(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
+        """The frames as they come, keeping one of every window."""
+        for index, frame in enumerate(frames):
+            if index in self._wanted:
+                self._sources[index] = frame.float() / 255 if frame.dtype == torch.uint8 else frame
+            yield frame
+
+    def result(self, frame: Tensor) -> None:
+        """A finished frame; Cancel is heard here too."""
+        if self._done in self._wanted:
+            pair = torch.cat([self._sources.pop(self._done).cpu(), frame.cpu()], 1)
+            self._pairs.append(pair)
+            if len(self._pairs) > 2 * PAIRS:
+                self._pairs = self._pairs[::2]
+            self._bar(*self._steps, picture=Image.fromarray((pair * 255).round().byte().numpy()))
+        else:
+            self._bar(*self._steps)
+        self._done += 1
+
+    def pairs(self) -> Tensor:
+        """IMAGE of at most PAIRS pairs."""
+        return torch.stack(self._pairs[:: -(-len(self._pairs) // PAIRS)])
