@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..conditions.estimators import load_network
 from ..errors import UserError
-from .encoder import load_encoder, model_type
+from .encoder import image_encoder, load_encoder_network, model_type
 from .features import Encode
 
 
@@ -34,8 +33,7 @@ def load_text_image(folder: str | Path, device: str | torch.device = "cpu") -> T
     folder = Path(folder)
     if model_type(folder) != "clip":
         raise UserError(f"{folder} is a {model_type(folder)} model: give a CLIP folder with its text half.")
-    image = load_encoder(folder, device)
-    model = load_network(folder, "CLIPModel", device)
+    model = load_encoder_network(folder, device)
     tokenizer = _tokenizer(folder)
 
     @torch.no_grad()
@@ -47,12 +45,15 @@ def load_text_image(folder: str | Path, device: str | torch.device = "cpu") -> T
         told = {name: told[name].to(device) for name in ("input_ids", "attention_mask")}
         return model.text_projection(model.text_model(**told).pooler_output).float().cpu()
 
-    return TextImage(image, texts, float(model.logit_scale.exp()), folder.name)
+    return TextImage(image_encoder(folder, model, device), texts, float(model.logit_scale.exp()), folder.name)
 
 
 def _tokenizer(folder: Path):
     from transformers import AutoTokenizer
 
+    # transformers 5 makes an empty tokenizer where there are no files.
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
+        raise UserError(f"{folder} holds no tokenizer.json and no vocab.json: give a whole CLIP folder.")
     try:
         return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (ValueError, OSError, KeyError, TypeError) as error:
