@@ -49,7 +49,10 @@ class Clip:
 
 @dataclass
 class Bench:
-    """Clips as one batch: latent (S, C, t, h, w), hints of the same, the model, the critic and a count of calls."""
+    """Clips as one batch: latent (S, C, t, h, w), hints of the same, the model, the critic and a count of calls.
+
+    one_by_one: every condition is a call of its own, instead of a part of the model's own batches.
+    """
 
     model: VideoModel
     critic: Callable
@@ -57,6 +60,7 @@ class Bench:
     latent: Tensor
     hints: dict[str, Tensor]
     calls: int = 0
+    one_by_one: bool = True
     inversions: dict = field(default_factory=dict)
 
     def take(self, indices: Sequence[int]) -> Bench:
@@ -78,8 +82,13 @@ class Bench:
         one = torch.randn(self.latent[:1].shape, generator=torch.Generator().manual_seed(0))
         return one.expand_as(self.latent).contiguous()
 
-    def predict(self, controls: dict[str, float] | None = None, **prompts: Sequence[str]) -> Callable:
-        """predict(x, sigma, branches) with the preset's three branches and more, or others, by name."""
+    def predict(
+        self, controls: dict[str, float] | None = None, cache: float = 0.0, **prompts: Sequence[str]
+    ) -> Callable:
+        """predict(x, sigma, branches) with the preset's three branches and more, or others, by name.
+
+        cache: threshold of the first-block cache.
+        """
         preset = self.model.preset
         told = {
             "positive": [f"{preset.prompt}, {clip.description}" for clip in self.clips],
@@ -88,10 +97,12 @@ class Bench:
         } | prompts
         texts = {name: self.model.encode_text(words) for name, words in told.items()}
         weights = normalise_weights(preset.control_weights if controls is None else controls)
-        batched = self.model.predictor(texts, self.hints, weights, VE)
+        batched = self.model.predictor(texts, self.hints, weights, VE, cache)
 
         def predict(x: Tensor, sigma: float, branches: Sequence[str]) -> list[Tensor]:
             self.calls += len(branches)
+            if not self.one_by_one:
+                return batched(x, sigma, branches)
             return [batched(x, sigma, [name])[0] for name in branches]
 
         return predict

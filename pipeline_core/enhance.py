@@ -23,6 +23,7 @@ from .diffusion import (
     Callback,
     ConflictDamping,
     Interpolant,
+    Interval,
     Predict,
     flow_from_ve,
     guided,
@@ -50,7 +51,7 @@ from .longvideo.stitch import window_clips
 from .longvideo.stream import hand_over
 from .resume import job_name, window_key
 from .settings import EnhanceSettings, resolve
-from .starts import make_start
+from .starts import inversion_levels, make_start
 
 if TYPE_CHECKING:
     from .conditions.buffers import Buffers
@@ -212,7 +213,9 @@ def run(
     windows are kept, and found again by a later run of the same job.
     """
     grid = job_sigmas(job.settings, job.model.preset, job_interpolant(job.model.preset))
-    steps = (len(grid) - 1) * (2 if job.settings.start == "inversion" else 1)
+    steps = len(grid) - 1
+    if job.settings.start == "inversion":
+        steps += len(inversion_levels(grid, job.settings.inversion_steps)) - 1
     total = len(job.windows) * steps
     done = 0
 
@@ -309,7 +312,8 @@ def window_inputs(job: Job, index: int, clip: Tensor) -> dict[str, Tensor]:
 def window_predictor(job: Job, made: dict[str, Tensor]) -> Predict:
     """The model with the job's prompts and a window's maps bound inside; made: as `window_inputs` gives it."""
     hints = {name: job.model.encode_hint(made[name]) for name in job.weights}
-    return job.model.predictor(job.texts, hints, job.weights, job_interpolant(job.model.preset))
+    settings = job.settings
+    return job.model.predictor(job.texts, hints, job.weights, job_interpolant(job.model.preset), settings.cache)
 
 
 def _enhance_window(
@@ -356,8 +360,8 @@ def enhance_latent(
     """From the source's latent x0 to the enhanced one, by the chosen start. Returns it and the report entries.
 
     predict: answers the branches inversion, positive and negative. sigmas: descending, of both passes. Of the
-    settings, start, cfg, guidance_reach, method, noise_blend, solver and the calibration's are read. seed: of the
-    fresh noise.
+    settings, start, cfg, cfg_range, guidance_reach, method, inversion_steps, noise_blend, solver and the calibration's
+    are read. seed: of the fresh noise.
     """
     finished = enhance_handed(predict, x0, sigmas, settings, interpolant, seed, step_done)
     return finished.latent, finished.entry
@@ -378,6 +382,8 @@ def enhance_handed(
     guidance = CFG(settings.cfg)
     if settings.guidance_reach is not None:
         guidance = ConflictDamping(guidance, reach=settings.guidance_reach)
+    if settings.cfg_range is not None:
+        guidance = Interval(guidance, *map(interpolant.from_ve_sigma, settings.cfg_range))
     denoise = guided(predict, guidance)
     state = {"state_dtype": finest_state_dtype(x0.device), "callback": step_done}
     start = make_start(predict, denoise, x0, sigmas, settings, interpolant, seed, state)

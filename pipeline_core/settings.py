@@ -33,6 +33,9 @@ class EnhanceSettings:
     handover_share: of the steps, from the first, in which a window is held to the one before. The paper's half leaves
     the shared frames free to part again; all steps gave a third of its change at hard cuts, as near to the twin.
     anchor: how much of what a window takes over is faded out by its end, so that it is not handed on, in [0, 1].
+    cfg_range: (lowest, highest) sigma, VE units, between which guidance acts; None is everywhere. inversion_steps: of
+    the inversion alone, some of the levels of the other pass; None is all of them, and the exact way back. cache:
+    threshold of the first-block cache of the sampling pass (see models/step_cache.py), 0 is off.
     """
 
     prompt: str | None = None
@@ -54,6 +57,9 @@ class EnhanceSettings:
     calibration_prompt: str = "positive"
     guidance_reach: float | None = None
     noise_blend: float = 0.0
+    cfg_range: tuple[float, float] | None = None
+    inversion_steps: int | None = None
+    cache: float = 0.0
 
     def to_dict(self) -> dict:
         """Plain values for a report."""
@@ -111,6 +117,13 @@ def _check(settings: EnhanceSettings, preset: Preset) -> None:
         )
     if not 1 <= settings.steps <= 1000:
         raise UserError(f"steps is {settings.steps} but must be from 1 to 1000: change steps.")
+    if settings.cfg_range is not None and not 0 <= settings.cfg_range[0] <= settings.cfg_range[1]:
+        low, high = settings.cfg_range
+        raise UserError(f"cfg_range is {low} to {high} but must be 0 <= lowest <= highest: change cfg_range.")
+    if settings.inversion_steps is not None and not 1 <= settings.inversion_steps <= 1000:
+        raise UserError(f"inversion_steps is {settings.inversion_steps} but must be from 1 to 1000: change it.")
+    if not 0 <= settings.cache <= 1:
+        raise UserError(f"cache is {settings.cache} but must be from 0 (off) to 1: change cache.")
     unknown = sorted(set(settings.controls) - set(preset.control_weights))
     if unknown:
         known = ", ".join(preset.control_weights)

@@ -40,9 +40,12 @@ def make_start(
     describe = guided(predict, Only("inversion"))
     fresh = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed)).to(x0)
     if settings.start == "inversion":
-        inversion = invert(describe, x0, sigmas, interpolant, settings.method, **state)
+        levels = inversion_levels(sigmas, settings.inversion_steps)
+        inversion = invert(describe, x0, levels, interpolant, settings.method, **state)
         noise = blend_noise(inversion.noise, fresh, settings.noise_blend)
-        return Start(noise, x0, inversion.solver, {"inversion": inversion.report.to_dict()})
+        # The retracing solver walks the levels of its inversion and no others.
+        solver = inversion.solver if len(levels) == len(sigmas) else settings.solver
+        return Start(noise, x0, solver, {"inversion": inversion.report.to_dict()})
     if settings.start == "noise":
         return Start(fresh, None, settings.solver, {})
     if settings.start == "sdedit":
@@ -58,3 +61,10 @@ def make_start(
         state_dtype=state["state_dtype"],
     )
     return Start(calibration.noise, x0, settings.solver, {"calibration": calibration.report.to_dict()})
+
+
+def inversion_levels(sigmas: Tensor, steps: int | None) -> Tensor:
+    """The levels an inversion of `steps` steps visits: evenly spread over those of the sampling, both ends included."""
+    if steps is None or steps >= len(sigmas) - 1:
+        return sigmas
+    return sigmas[torch.linspace(0, len(sigmas) - 1, steps + 1).round().long()]

@@ -32,6 +32,9 @@ OPTIONS = (
     "handover",
     "handover_share",
     "anchor",
+    "cfg_range",
+    "inversion_steps",
+    "cache",
 )
 
 
@@ -81,6 +84,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--steps", type=int, help="model steps of one pass")
     parser.add_argument("--controls", help='weights such as "edge=1,depth=1,seg=0.5", or "none"')
+    parser.add_argument(
+        "--cfg-range",
+        type=float,
+        nargs=2,
+        metavar=("LOWEST", "HIGHEST"),
+        help="guide only between these noise levels (sigma, 0 is clean); elsewhere the negative prompt costs nothing",
+    )
+    parser.add_argument(
+        "--inversion-steps", type=int, help="steps of the inversion alone: fewer are quicker, not exact"
+    )
+    parser.add_argument(
+        "--cache", type=float, help="threshold of the first-block cache of the sampling, 0 to 1; 0.1 saves some steps"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the random noise")
     parser.add_argument(
         "--handover",
