@@ -36,6 +36,7 @@ from workflow_parts import (
     shared_start,
     video_model,
 )
+from workflows_transfer1 import cosmos_transfer1
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -402,6 +403,7 @@ GRAPHS = [
     starts_compared,
     long_clip,
     wan21_vace,
+    cosmos_transfer1,
 ]
 
 

@@ -3,11 +3,15 @@
 The .pt files go through the shipped converter; the base runs in ComfyUI's own Cosmos class.
 """
 
+import json
+
 import pytest
 import torch
 from comfy_server import Graph, RunError
 from safetensors.torch import save_file
+from shipped_graphs import api_graph, missing_models, put_input_files
 from test_loader import SIGMAS, Scene, draw, values
+from test_shipped_graphs import node_of
 from transfer1_plain import (
     TEXT,
     base_weights,
@@ -236,6 +240,40 @@ def test_inversion_with_three_controls_comes_back(server):
     )
     error = scene.add("VRTestCompareLatents", latent=back, reference=latent)
     assert float(server.run(scene)[error]["text"][0]) < 1e-4
+
+
+def test_the_shipped_graph_on_tiny_files(server):
+    """Maps, stack, inversion, guider, sampler, decode: the shipped wires, with small files under the names in it."""
+    graph = api_graph("cosmos_transfer1", quick=True)
+    put_input_files(server, graph)
+    assert len(missing_models(server, graph)) == 6
+    text = {"dim": TEXT, "tokens": 8, "text": True}
+    source = node_of(graph, "VideoRealismStructureMaps")
+    for node_id, node in list(graph.items()):
+        kind, inputs = node["class_type"], node["inputs"]
+        if kind == "UNETLoader":
+            node.update(class_type="VRTestTinyTransfer1Base", inputs={"name": "tiny_base.safetensors", "dtype": "fp32"})
+        elif kind == "VAELoader":
+            node.update(class_type="VRTestTinyCosmosVAE", inputs={"seed": 3})
+        elif kind == "CLIPTextEncode":
+            node.update(class_type="VRTestRandomConditioning", inputs={**text, "seed": int(node_id)})
+        elif kind == "CLIPLoader":
+            del graph[node_id]
+        elif kind == "VideoRealismLoadTransfer1Control":
+            inputs["control_file"] = inputs["control_file"].removeprefix("cosmos_transfer1_")
+        elif kind == "VideoRealismControlNetStack":
+            inputs["map"] = [source, 0]  # there is no depth or segmentation model here
+        elif kind == "ImageScale":
+            inputs.update(width=96, height=64)
+        elif kind == "ImageFromBatch":
+            inputs["length"] = FRAMES
+    graph["result"] = {"class_type": "VRTestStatistics", "inputs": {"value": [node_of(graph, "VAEDecode"), 0]}}
+    outputs = server.run(graph, timeout=300)
+    found = json.loads(outputs["result"]["text"][0])
+    assert found["shape"] == [FRAMES, 64, 96, 3] and found["finite"] and found["std"] > 0
+    stacks = [outputs[i]["text"][0] for i, n in graph.items() if n["class_type"] == "VideoRealismControlNetStack"]
+    assert "3 controls" in max(stacks, key=len) and "weight 0.5 -> 0.333" in max(stacks, key=len)
+    assert "4 steps, sigma 70 to" in outputs[node_of(graph, "VideoRealismDDIMInvert")]["text"][0]
 
 
 # -- what is refused ------------------------------------------------------------------------------------------------
