@@ -80,7 +80,7 @@ def noise_levels(family: Family, strength: float) -> Tensor:
     if family.rho:
         ends = (FLOW.ve_sigma(sigma) for sigma in (family.sigma_min, family.sigma_max))
         return truncate(flow_from_ve(karras_sigmas(family.steps, *ends, family.rho)), strength, FLOW)
-    return truncate(flow_sigmas(family.steps, family.shift, LOWEST, family.sigma_max), strength, FLOW)
+    return truncate(flow_sigmas(family.steps, family.shift, LOWEST, family.sigma_max, power=2), strength, FLOW)
 
 
 def family_text(family: Family, grid: Tensor) -> str:

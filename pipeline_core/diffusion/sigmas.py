@@ -57,17 +57,22 @@ def log_sigmas(steps: int, sigma_min: float = 0.02, sigma_max: float = 80.0) -> 
     return _pin_ends(ramp.exp(), sigma_max, sigma_min)
 
 
-def flow_sigmas(steps: int, shift: float = 1.0, sigma_min: float = 0.02, sigma_max: float = 0.99) -> Tensor:
-    """sigma = shift u / (1 + (shift - 1) u) with u uniform (rectified flow, SD3 time shift).
+def flow_sigmas(
+    steps: int, shift: float = 1.0, sigma_min: float = 0.02, sigma_max: float = 0.99, power: float = 1.0
+) -> Tensor:
+    """sigma = shift u / (1 + (shift - 1) u) (rectified flow, SD3 time shift), u = v^power with v uniform.
 
     FLOW scale: 0 < sigma_min < sigma_max <= 1; the ends hold after the shift. Pure noise starts well at 1;
-    the default 0.99 keeps sigma / (1 - sigma) finite. Returns float64 (steps + 1,). Raises UserError.
+    the default 0.99 keeps sigma / (1 - sigma) finite. power 1 is the usual grid, whose lowest step grows with the
+    shift until the exact method cannot start from it; 2 makes the steps near sigma_min short. Returns float64
+    (steps + 1,). Raises UserError.
     """
     _check_range(steps, sigma_min, sigma_max, limit=1.0)
-    if not shift > 0:
-        raise UserError(f"shift is {shift}, but it has to be above 0; change shift (1 is none).")
-    high, low = (s / (shift - (shift - 1) * s) for s in (sigma_max, sigma_min))
-    u = torch.linspace(high, low, steps + 1, dtype=torch.float64)
+    for name, value in (("shift", shift), ("power", power)):
+        if not value > 0:
+            raise UserError(f"{name} is {value}, but it has to be above 0; change {name} (1 is none).")
+    high, low = ((s / (shift - (shift - 1) * s)) ** (1 / power) for s in (sigma_max, sigma_min))
+    u = torch.linspace(high, low, steps + 1, dtype=torch.float64) ** power
     return _pin_ends(shift * u / (1 + (shift - 1) * u), sigma_max, sigma_min)
 
 

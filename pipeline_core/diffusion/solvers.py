@@ -11,6 +11,7 @@ the slope.
 import math
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from .interpolants import Interpolant
@@ -20,7 +21,7 @@ from .run import Run
 def towards(x: Tensor, x0: Tensor, sigma: float, sigma_next: float) -> Tensor:
     """x' = (sigma'/sigma) x + (1 - sigma'/sigma) x0: the DDIM step towards a given x0, VE and FLOW."""
     q = sigma_next / sigma
-    return q * x + (1 - q) * x0
+    return torch.add(q * x, x0, alpha=1 - q)
 
 
 def ddim(run: Run, x: Tensor, grid: list[float], interpolant: Interpolant) -> Tensor:

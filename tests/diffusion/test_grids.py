@@ -76,6 +76,16 @@ def test_log_steps_have_one_ratio_and_flow_shift_scales_the_noise_to_signal_rati
     u = (shifted / (1 - shifted) / 3) / (1 + shifted / (1 - shifted) / 3)
     torch.testing.assert_close(u.diff(), u.diff().mean().expand(10))
     assert (shifted[0], shifted[-1]) == (0.9, 0.1)
+    squared = flow_sigmas(10, 3.0, 0.1, 0.9, power=2)
+    u = (squared / (1 - squared) / 3) / (1 + squared / (1 - squared) / 3)
+    torch.testing.assert_close(u.sqrt().diff(), u.sqrt().diff().mean().expand(10))
+    assert (squared[0], squared[-1]) == (0.9, 0.1) and squared[-2] < shifted[-2]
+
+
+@pytest.mark.parametrize("name", ["shift", "power"])
+def test_shift_and_power_are_above_zero(name):
+    with pytest.raises(UserError, match=f"{name} is 0"):
+        flow_sigmas(10, **{name: 0})
 
 
 @pytest.mark.parametrize("make", [karras_sigmas, log_sigmas, flow_sigmas])

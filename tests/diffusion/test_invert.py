@@ -60,7 +60,11 @@ def test_exact_is_exact_white_and_on_the_ode(mixture, counting, fine, interpolan
 
 
 @pytest.mark.parametrize("cfg", [1.0, 4.0])
-@pytest.mark.parametrize("grid", [flow_sigmas(20), flow_sigmas(20, 5.0), flow_from_ve(log_sigmas(20))])
+@pytest.mark.parametrize(
+    "grid",
+    [flow_sigmas(20), flow_sigmas(20, 5.0), flow_from_ve(log_sigmas(20))]
+    + [flow_sigmas(20, shift, power=2) for shift in (3.0, 8.0, 16.0)],
+)
 def test_exact_on_flow_grids(mixture, grid, cfg):
     """In VE form a flow grid round-trips as well, with a noise of std 2 to 20: only the ODE solution shows
     it."""
@@ -90,7 +94,9 @@ def test_exact_walks_each_grid_in_a_variable_where_it_is_stable():
 
 
 @pytest.mark.parametrize(
-    "grid", [flow_sigmas(20), flow_sigmas(35), flow_sigmas(35, 5.0), flow_from_ve(karras_sigmas(20))]
+    "grid",
+    [flow_sigmas(20), flow_sigmas(35), flow_sigmas(35, 5.0), flow_from_ve(karras_sigmas(20))]
+    + [flow_sigmas(20, shift, power=2) for shift in (3.0, 8.0, 16.0)],
 )
 def test_retracing_under_another_prompt_follows_its_ode(mixture, grid):
     """What the enhancement does: the noise comes from one density, the sampling goes to another."""

@@ -50,23 +50,28 @@ def noise_statistics(noise: Tensor) -> dict:
     """
     n = noise.detach()
     n = n if n.dtype == torch.float64 else n.float()
-    per_channel = n.transpose(0, 1).flatten(1)
-    mean = per_channel.mean(1, keepdim=True)
-    variance = (per_channel - mean).square().mean(1).clamp_min(torch.finfo(n.dtype).tiny)
-    kurtosis = (per_channel - mean).pow(4).mean(1) / variance.square() - 3
-    centred = n - mean.reshape(1, -1, *[1] * (n.ndim - 2))
-    correlation = {}
-    for name, axis in zip(("x", "y", "t"), range(n.ndim - 1, 1, -1)):
-        size = n.shape[axis]
-        if size > 1:
-            pairs = centred.narrow(axis, 0, size - 1) * centred.narrow(axis, 1, size - 1)
-            correlation[name] = float((pairs.transpose(0, 1).flatten(1).mean(1) / variance).mean())
+    means, variances, kurtosis = [], [], []
+    products: dict[str, list[Tensor]] = {}
+    for channel in n.unbind(1):  # one at a time: copies of a long clip's noise are large
+        mean = channel.mean()
+        centred = channel - mean
+        variance = centred.square().mean().clamp_min(torch.finfo(n.dtype).tiny)
+        means.append(mean)
+        variances.append(variance)
+        kurtosis.append(centred.pow(4).mean() / variance.square() - 3)
+        for name, axis in zip(("x", "y", "t"), range(centred.ndim - 1, 0, -1)):
+            size = centred.shape[axis]
+            if size > 1:
+                pairs = centred.narrow(axis, 0, size - 1) * centred.narrow(axis, 1, size - 1)
+                products.setdefault(name, []).append(pairs.mean() / variance)
+    mean, variance = torch.stack(means), torch.stack(variances)
+    spread = variance.mean() + (mean - mean.mean()).square().mean()  # within the channels and between them
     return {
-        "mean": mean.flatten().tolist(),
+        "mean": mean.tolist(),
         "std": variance.sqrt().tolist(),
-        "excess_kurtosis": kurtosis.tolist(),
-        "correlation": correlation,
-        "std_all": float(n.std(correction=0)),
+        "excess_kurtosis": torch.stack(kurtosis).tolist(),
+        "correlation": {name: float(torch.stack(values).mean()) for name, values in products.items()},
+        "std_all": float(spread.sqrt()),
     }
 
 

@@ -1,8 +1,10 @@
 """Tiny models with control inputs of their own, a VAE whose latents can be read, and what a network saw."""
 
 import json
+from unittest import mock
 
 import comfy.patcher_extension
+import comfy.sd
 import comfy.supported_models
 import torch
 from comfy_api.latest import io, ui
@@ -212,6 +214,64 @@ class ModelFacts(io.ComfyNode):
         return io.NodeOutput(text, ui=ui.PreviewText(text))
 
 
+class _NoNetwork(torch.nn.Module):
+    """In the place of an autoencoder of full size: what is asked here is what ComfyUI says around it."""
+
+    def __init__(self, **_):
+        super().__init__()
+        self.parameter = torch.nn.Parameter(torch.zeros(1))
+
+
+# By family: what ComfyUI's detection looks at in the file, and the class it would build.
+VAES = {
+    "wan": (
+        {
+            "decoder.middle.0.residual.0.gamma": (1,),
+            "decoder.head.0.gamma": (96,),
+            "encoder.conv1.weight": (96, 3, 1, 1, 1),
+            "decoder.head.2.weight": (3, 96, 1, 1, 1),
+        },
+        "comfy.ldm.wan.vae.WanVAE",
+    ),
+    "wan_5b": (
+        {"decoder.middle.0.residual.0.gamma": (1,), "decoder.upsamples.0.upsamples.0.residual.2.weight": (1,)},
+        "comfy.ldm.wan.vae2_2.WanVAE",
+    ),
+    "ltxv": (
+        {"decoder.up_blocks.0.res_blocks.0.conv1.conv.weight": (1024, 1)},
+        "comfy.ldm.lightricks.vae.causal_video_autoencoder.VideoVAE",
+    ),
+    "cosmos_transfer1": (
+        {"decoder.unpatcher3d.wavelets": (2,)},
+        "comfy.ldm.cosmos.vae.CausalContinuousVideoTokenizer",
+    ),
+    "sd15": ({"taesd_decoder.1.weight": (64, 4, 3, 3)}, "comfy.taesd.taesd.TAESD"),
+}
+
+
+class VAEFacts(io.ComfyNode):
+    """JSON of the ratios ComfyUI's own VAE object has for a file of a family."""
+
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.Combo.Input("family", options=list(VAES))]
+        return schema("VAEFacts", "facts of ComfyUI's VAEs", inputs, [io.String.Output()], is_output_node=True)
+
+    @classmethod
+    def execute(cls, family):
+        shapes, network = VAES[family]
+        with mock.patch(network, _NoNetwork):
+            vae = comfy.sd.VAE(sd={key: torch.zeros(shape) for key, shape in shapes.items()})
+        found = {
+            "temporal": vae.temporal_compression_decode(),
+            "spatial": vae.spacial_compression_encode(),
+            "channels": vae.latent_channels,
+            "pixel_frames": [vae.upscale_ratio[0](n) for n in (1, 2, 5)] if family != "sd15" else [],
+        }
+        text = json.dumps(found)
+        return io.NodeOutput(text, ui=ui.PreviewText(text))
+
+
 FAMILIES = [
     TinyWanFun,
     TinyLTXV,
@@ -221,4 +281,5 @@ FAMILIES = [
     WatchNetwork,
     ReadSeen,
     ModelFacts,
+    VAEFacts,
 ]
