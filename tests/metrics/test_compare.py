@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from pipeline_core.conditions.segmentation import TAG
 from pipeline_core.errors import UserError
 from pipeline_core.media import read_clip, write_clip
 from pipeline_core.metrics.base import Figure
-from pipeline_core.metrics.compare import compare, compare_frames
+from pipeline_core.metrics.compare import compare, compare_frames, read_ahead
 from pipeline_core.metrics.fidelity import PSNR, SSIM
 from pipeline_core.metrics.report import collect, format_table, write_json
 
@@ -140,3 +141,27 @@ def test_reports_are_strict_json(tmp_path):
     with pytest.raises(ValueError):
         write_json(tmp_path / "r.json", {"value": math.nan})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_read_ahead_is_the_same_and_stops_with_its_reader():
+    made = []
+
+    def chunks():
+        for i in range(50):
+            made.append(i)
+            yield torch.full((1,), float(i))
+
+    assert [int(chunk) for chunk in read_ahead(chunks())] == list(range(50))
+    made.clear()
+    stream = read_ahead(chunks())
+    assert int(next(stream)) == 0
+    stream.close()
+    assert len(made) <= 4 and not [t for t in threading.enumerate() if t.name == "read ahead"]
+
+    def broken():
+        yield torch.zeros(1)
+        raise UserError("the file breaks off")
+
+    with pytest.raises(UserError, match="breaks off"):
+        list(read_ahead(broken()))
+    assert not [t for t in threading.enumerate() if t.name == "read ahead"]

@@ -9,7 +9,7 @@ from scipy.linalg import sqrtm
 from pipeline_core.errors import UserError
 from pipeline_core.media import write_clip
 from pipeline_core.metrics import distribution
-from pipeline_core.metrics.distribution import RealDistance, kernel_distance, real_frames
+from pipeline_core.metrics.distribution import RealDistance, cmmd, kernel_distance, real_frames
 
 
 def encode(frames):
@@ -32,6 +32,18 @@ def test_kid_by_loops():
     assert kernel_distance(x, y) == pytest.approx(own + theirs - 2 * cross, rel=1e-9)
 
 
+def test_cmmd_by_loops():
+    x, y = noise(6, 4).double() - 0.2, noise(8, 4, seed=1).double()
+    u, v = (v / v.norm(dim=1, keepdim=True) for v in (x, y))
+
+    def k(a, b):
+        return np.exp(-float((a - b).square().sum()) / (2 * 10**2))
+
+    own, theirs, cross = (np.mean([k(a, b) for a in p for b in q]) for p, q in ((u, u), (v, v), (u, v)))
+    assert cmmd(x, y) == pytest.approx(1000 * (own + theirs - 2 * cross), rel=1e-9)
+    assert cmmd(3 * x, x) == pytest.approx(0, abs=1e-9) and cmmd(x, y) > 0.01
+
+
 def test_kid_is_zero_in_the_mean_for_one_distribution():
     values = [kernel_distance(noise(20, 4, seed=s), noise(20, 4, seed=100 + s)) for s in range(60)]
     error = np.std(values) / 60**0.5
@@ -52,6 +64,7 @@ def test_both_distances_of_frames_in_chunks():
     figures = metric.compute()
     assert figures["real_frechet"].value == pytest.approx(expected, rel=1e-4)
     assert figures["real_kid"].value == pytest.approx(kernel_distance(torch.tensor(a), torch.tensor(b)), rel=1e-4)
+    assert figures["real_cmmd"].value == pytest.approx(cmmd(torch.tensor(a), torch.tensor(b)), rel=1e-4)
     assert "30 and 26 frames" in figures["real_kid"].note
 
 

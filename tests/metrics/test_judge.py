@@ -71,8 +71,8 @@ def folder(tmp_path_factory):
     )
     pictures = CLIPImageProcessorPil(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28})
     template = (
-        "{% for part in messages[0].content %}{% if part.type == 'image' %} <image> {% else %}{{ part.text }}{% endif %}"
-        "{% endfor %} USER"
+        "{% for part in messages[0].content %}{% if part.type == 'image' %} <image> {% else %}{{ part.text }}"
+        "{% endif %}{% endfor %} USER"
     )
     processor = LlavaProcessor(
         pictures, tokenizer, patch_size=14, vision_feature_select_strategy="default", chat_template=template,

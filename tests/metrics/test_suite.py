@@ -17,6 +17,7 @@ from pipeline_core.metrics.frequency import SpatialFrequency
 from pipeline_core.metrics.seams import Drift, SeamError
 from pipeline_core.metrics.statistics import ColourAndGradient
 from pipeline_core.metrics.suite import Extras
+from pipeline_core.metrics.temporal import FlowError
 from pipeline_core.world import RenderedBuffers, make_scene, render_styles
 
 T = 18  # more frames than a chunk
@@ -136,6 +137,45 @@ def test_a_feature_network_is_asked_about_objects_and_frames(drive, tmp_path):
     assert near["real_kid"]["value"] < 0.1 * far["real_kid"]["value"]
     assert without["objects"]["alignment"]["value"] is None and "buffers" in without["objects"]["alignment"]["note"]
     assert without["time"]["frame_consistency"]["value"] > 0.9
+
+
+def test_an_estimated_flow_serves_where_there_is_none(drive):
+    """An estimator that is right gives the buffers' own figures, in chunks and to the last frame."""
+    source = drive["synthetic"]
+    output = (0.9 * source.rgb + 0.02 * torch.rand(source.rgb.shape, generator=torch.Generator().manual_seed(0))).clamp(
+        0, 1
+    )
+    asked = []
+
+    def flow(before, after):
+        at = [int((source.rgb == frame).flatten(1).all(1).nonzero()[0]) for frame in before]
+        assert [int((source.rgb == frame).flatten(1).all(1).nonzero()[0]) for frame in after] == [t + 1 for t in at]
+        asked.extend(at)
+        return source.flow[at]
+
+    true, estimated = FlowError(), compare_frames(source.rgb, output, extras=Extras(("time",), flow=flow, seams=(9,)))
+    true.update(output, source.flow)
+    assert asked == list(range(T - 1))
+    for name, figure in true.compute().items():
+        assert values(estimated, "time")[name] == pytest.approx(figure.value, rel=1e-6)
+        assert "estimated" in estimated["figures"]["time"][name]["note"]
+        assert len(estimated["frames"]["time"][name]) == T
+    assert values(estimated, "time")["seam_ratio"] is not None
+    nothing = compare_frames(source.rgb, output, extras=Extras(("time",)))["figures"]["time"]["warped_error"]
+    assert nothing["value"] is None and "estimator" in nothing["note"]
+    one = compare_frames(source.rgb[:1], output[:1], extras=Extras(("time",), flow=flow))["figures"]["time"]
+    assert one["warped_error"]["value"] is None and "two frames" in one["warped_error"]["note"]
+
+
+def test_groups_can_be_measured_alone(drive):
+    clip = drive["synthetic"].rgb[:2]
+    report = compare_frames(clip, clip, extras=Extras(("fidelity",)))
+    assert set(report["figures"]) == {"to the source", "to the reference"}
+    assert set(report["figures"]["to the source"]) == {
+        "psnr", "ssim", "ms_ssim", "mse_l", "spatial_frequency", "d_sf", "lpips"
+    }  # fmt: skip
+    with pytest.raises(UserError, match="speed"):
+        Extras(("fidelity", "speed"))
 
 
 def test_what_needs_more_says_what(drive):
