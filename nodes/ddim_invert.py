@@ -15,6 +15,7 @@ from .adapter import (
     sampling_grid,
     step_callback,
 )
+from .families import family_remarks
 from .latents import require_content
 from .reports import inversion_text
 from .schema import search_words
@@ -89,5 +90,6 @@ class DDIMInvert(io.ComfyNode):
         found = kept["found"]
         noise = StructuredNoise(found.noise.cpu(), weight=kept["weight"])
         text, report = inversion_text(found.report)
+        text = "\n".join([text, *family_remarks(model, latent["samples"], grid)])
         outputs = noise, RetraceSampler(found.solver.to("cpu"), noise), grid.float(), report
         return io.NodeOutput(*outputs, ui=ui.PreviewText(text))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from ..pipeline_core.models.families import Family, family_of_preset, find_family
 from ..pipeline_core.models.preset import Preset
+from .experts import is_joined
 
 
 def model_family(model) -> Family | None:
@@ -17,3 +20,19 @@ def model_family(model) -> Family | None:
 def vae_ratios(vae) -> tuple[int, int]:
     """(pixel frames per latent frame, pixels per latent cell side) of a VAE; (1, ...) for an image VAE."""
     return vae.temporal_compression_decode() or 1, vae.spacial_compression_encode()
+
+
+def family_remarks(model, samples: Tensor, sigmas: Tensor) -> list[str]:
+    """What a pass of a MODEL over a whole latent at these levels should know; nothing for models not in the table."""
+    family = model_family(model)
+    if family is None:
+        return []
+    said = [f"{family.title}: {family.windows()}"]
+    frames = family.pixel_frames(samples.shape[2]) if samples.ndim == 5 else len(samples)
+    if frames > family.window and "context_handler" not in model.model_options:
+        said.append(f"These {frames} frames are more: cut the clip with Chunk Plan, or sample in windows.")
+    if family.boundary and not is_joined(model) and float(sigmas[0]) >= family.boundary:
+        said.append(
+            f"Levels from sigma {family.boundary:g} on belong to the high noise model: join both in Two-Expert Model."
+        )
+    return said

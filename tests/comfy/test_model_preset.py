@@ -108,6 +108,26 @@ def test_levels_walk_the_shift_that_was_asked_for_and_invert_exactly(server):
     assert json.loads(server.run(graph)[report]["text"][0])["round_trip"] < 1e-4
 
 
+def test_inversion_tells_the_legal_windows_and_the_other_expert(server):
+    graph = Graph()
+    model = graph.add("VRTestTinyWanFun", seed=1, text_dim=32, version="2.2")
+    prompt = graph.add("VRTestRandomConditioning", dim=32, tokens=8, seed=1, text=True)
+    size = dict(channels=16, height=4, width=4, batch=1, seed=7, scale=1.0)
+    joined = graph.add("VideoRealismTwoExperts", high_noise=model, low_noise=model, boundary=0.875)
+    told = {}
+    for name, network, frames in (("alone", model, 3), ("joined", joined, 3), ("long", joined, 22)):
+        latent = graph.add("VRTestRandomLatent", frames=frames, **size)
+        levels = graph.add("VideoRealismModelPreset", model=network, steps=8, strength=1.0, shift=0.0)
+        wires = dict(model=network, inversion=prompt, latent=latent, sigmas=levels)
+        told[name] = graph.add("VideoRealismDDIMInvert", **wires, method="exact", measure_round_trip=False)
+        graph.add("PreviewAny", source=told[name][3])
+    outputs = server.run(graph)
+    text = {name: outputs[node]["text"][0] for name, node in told.items()}
+    assert all("Wan 2.2 Fun-Control: 1 + a multiple of 4 frames, up to 81" in said for said in text.values())
+    assert "join both in Two-Expert Model" in text["alone"] and "Expert" not in text["joined"]
+    assert "These 85 frames are more" in text["long"] and "are more" not in text["joined"]
+
+
 def test_a_model_that_is_not_in_the_table_is_named(server):
     with pytest.raises(RunError, match=r"This model \(BaseModel\) is not in the table: take a scheduler's sigmas"):
         preset(server, "VRTestTinySD15", prediction="eps")
