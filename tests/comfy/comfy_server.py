@@ -93,7 +93,7 @@ def environment():
 
 
 class Server:
-    """One ComfyUI process on the CPU with an own, empty base folder, this pack and the test pack."""
+    """One ComfyUI process on the CPU with this pack, the test pack and an own base folder, empty unless it was used."""
 
     def __init__(self, folder, python, base):
         self.base, self.port = Path(base), free_port()
@@ -101,9 +101,11 @@ class Server:
         self.client = Client(self.address)
         self._log_path = self.base / "server.log"
         for name in ("user", "input", "output", "temp", "models", "custom_nodes"):
-            (self.base / name).mkdir(parents=True)
+            (self.base / name).mkdir(parents=True, exist_ok=True)
         for name, target in ((PACK_NAME, ROOT), ("video_realism_test_pack", TEST_PACK)):
-            (self.base / "custom_nodes" / name).symlink_to(target, target_is_directory=True)
+            link = self.base / "custom_nodes" / name
+            if not link.is_symlink():
+                link.symlink_to(target, target_is_directory=True)
         flags = ["--cpu", "--listen", "127.0.0.1", "--port", str(self.port), "--base-directory", str(self.base)]
         flags += ["--database-url", f"sqlite:///{self.base}/user/comfyui.db", "--disable-auto-launch"]
         with self._log_path.open("wb") as log:
