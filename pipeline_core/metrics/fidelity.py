@@ -62,8 +62,8 @@ def ssim_means(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     for row in range(0, H - _WINDOW + 1, rows):
         strip = slice(row, min(row + rows + _WINDOW - 1, H))
         a, b, squares, product = (part[:, : strip.stop - row, :W] for part in held.split(P))
-        # Variances are differences of squares; measured from a mean they lose fewer digits.
-        centre = (x[:, strip].mean((1, 2), keepdim=True) + y[:, strip].mean((1, 2), keepdim=True)) / 2
+        # Variances are differences of squares; measured from a value near the means they lose fewer digits.
+        centre = (x[:, row].mean(1) + y[:, row].mean(1))[:, None, None] / 2
         torch.sub(x[:, strip], centre, out=a)
         torch.sub(y[:, strip], centre, out=b)
         torch.mul(a, b, out=product)
@@ -93,7 +93,7 @@ def _ssim_sums(ma: Tensor, mb: Tensor, squares: Tensor, ab: Tensor, centre: Tens
     # With m = centre + m': 2 mx my = 2 m'a m'b + s, mx^2 + my^2 = m'a^2 + m'b^2 + s, s = 2 c (m'a + m'b + c).
     shift = (ma + mb).add_(centre).mul_(2 * centre)
     whole = both.mul_(2).add_(shift).add_(c1).div_(own.add_(shift).add_(c1)).mul_(structure)
-    return torch.stack([part.sum(2).sum(0, dtype=torch.float64) for part in (whole, structure)])
+    return torch.stack([part.sum(0).sum(1, dtype=torch.float64) for part in (whole, structure)])
 
 
 class SSIM:
@@ -141,7 +141,7 @@ class SSIM:
 def halved(planes: Tensor) -> Tensor:
     """(P, H, W) to half the size, mean over 2 x 2 pixels; an odd last row or column is left out."""
     rows, columns = planes.shape[1] // 2, planes.shape[2] // 2
-    pairs = planes[:, : 2 * rows].unflatten(1, (rows, 2)).sum(2)[..., : 2 * columns]
+    pairs = planes[:, : 2 * rows : 2, : 2 * columns] + planes[:, 1 : 2 * rows : 2, : 2 * columns]
     return (pairs[..., ::2] + pairs[..., 1::2]).mul_(0.25)
 
 
