@@ -35,6 +35,8 @@ _OTHER_NAMES = {
     "van": "car",
 }
 
+_MASK_MODELS = ("mask2former", "maskformer")
+
 Estimate = Callable[[Tensor], Tensor]
 
 
@@ -96,12 +98,19 @@ def _depth_estimate(folder: Path, device: str) -> Estimate:
 
 
 def _segmentation_estimate(folder: Path, device: str) -> Estimate:
-    model, prepare = _load(folder, "AutoModelForSemanticSegmentation", device)
+    queries = model_type(folder) in _MASK_MODELS
+    kind = "AutoModelForUniversalSegmentation" if queries else "AutoModelForSemanticSegmentation"
+    model, prepare = _load(folder, kind, device)
     tags = _tags_of_labels(model.config.id2label, folder)
 
     @torch.no_grad()
     def estimate(frames: Tensor) -> Tensor:
-        logits = model(pixel_values=prepare(frames)).logits.float()
+        answer = model(pixel_values=prepare(frames))
+        if queries:  # a class and a mask for each query: the classes' votes, weighed by the masks
+            classes = answer.class_queries_logits.float().softmax(-1)[..., :-1]  # the last is "nothing"
+            logits = torch.einsum("bqc,bqhw->bchw", classes, answer.masks_queries_logits.float().sigmoid())
+        else:
+            logits = answer.logits.float()
         labels = F.interpolate(logits, size=frames.shape[1:3], mode="bilinear").argmax(1).cpu()
         return tags[labels]
 
@@ -123,6 +132,15 @@ def _tags_of_labels(id2label: dict, folder: Path) -> Tensor:
             "Cityscapes, ADE20K or the like."
         )
     return tags
+
+
+def model_type(folder: Path) -> str | None:
+    """What config.json says the model is; None where there is none, which `load_network` says better."""
+    path = folder / "config.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("model_type") if path.is_file() else None
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{path} is damaged: give a local transformers model folder.") from error
 
 
 def load_network(folder: Path, kind: str, device: str | torch.device):

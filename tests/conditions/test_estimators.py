@@ -7,6 +7,7 @@ from pipeline_core.conditions.estimators import Estimators, _tags_of_labels, est
 from pipeline_core.conditions.maps import available_controls, window_maps
 from pipeline_core.conditions.segmentation import TAG
 from pipeline_core.errors import UserError
+from tests.tiny_perception import save_mask2former
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,26 @@ def test_classes_are_the_argmax_of_the_networks_own_answer(segmentation_folder, 
     named = [TAG["pedestrian" if name == "person" else name] for name in network.config.id2label.values()]
     classes = load_estimators(segmentation=segmentation_folder).segmentation(frames)
     assert classes.dtype == torch.uint8 and torch.equal(classes.long(), torch.tensor(named)[labels])
+
+
+def test_a_mask2former_votes_for_the_class_of_every_pixel(tmp_path, frames):
+    """Its queries' classes and masks, combined pixel by pixel in a loop."""
+    from transformers import Mask2FormerForUniversalSegmentation
+
+    names = ["road", "car", "person", "sky", "cat"]
+    save_mask2former(tmp_path, names)
+    network = Mask2FormerForUniversalSegmentation.from_pretrained(tmp_path).eval()
+    planes = torch.nn.functional.interpolate(frames.permute(0, 3, 1, 2), (64, 96), mode="bicubic", antialias=True)
+    with torch.no_grad():
+        answer = network(pixel_values=(planes - 0.5) / 0.25)
+    votes = 0
+    for query in range(7):
+        shares = answer.class_queries_logits[:, query].softmax(-1)[:, :5]
+        votes = votes + shares[..., None, None] * answer.masks_queries_logits[:, query, None].sigmoid()
+    labels = torch.nn.functional.interpolate(votes, (32, 48), mode="bilinear").argmax(1)
+    tags = torch.tensor([TAG["road"], TAG["car"], TAG["pedestrian"], TAG["sky"], 0])
+    classes = load_estimators(segmentation=tmp_path).segmentation(frames)
+    assert float((classes.long() == tags[labels]).float().mean()) > 0.999 and len(classes.unique()) > 1
 
 
 def test_a_relative_depth_model_gives_the_inverse_of_its_disparity(depth_folder, frames):
