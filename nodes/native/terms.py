@@ -9,8 +9,8 @@ from ...pipeline_core.errors import UserError
 
 Term = tuple[torch.nn.Module, Tensor, "float | Tensor"]
 MISFIT = (
-    "A Load Control Branch control met a control network or model of another kind; use its branches alone, and only "
-    "with the MODEL of Load Video Model."
+    "A control branch met a control network or model of another kind; chain only branches of one model, and use them "
+    "with the MODEL they belong to."
 )
 
 

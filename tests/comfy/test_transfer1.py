@@ -4,6 +4,7 @@ The .pt files go through the shipped converter; the base runs in ComfyUI's own C
 """
 
 import json
+import math
 
 import pytest
 import torch
@@ -240,6 +241,47 @@ def test_inversion_with_three_controls_comes_back(server):
     )
     error = scene.add("VRTestCompareLatents", latent=back, reference=latent)
     assert float(server.run(scene)[error]["text"][0]) < 1e-4
+
+
+def two_ab(predict, x, sigmas):
+    """The release's solver on falling sigmas, and its last call at the last of them."""
+    before = step_before = None
+    for sigma, target in zip(sigmas, sigmas[1:]):
+        clean, h = predict(x, sigma), math.log(sigma / target)
+        phi1 = (math.exp(-h) - 1) / -h
+        b2 = 0.0 if before is None else (phi1 - 1) / -h / (-step_before / h)
+        x = math.exp(-h) * x + h * ((phi1 - b2) * clean + (0 if before is None else b2 * before))
+        before, step_before = clean, h
+    return predict(x, sigmas[-1])
+
+
+def test_sampling_as_released_from_noise_to_latent(server):
+    """EDM levels, RES 2ab, guidance and three controls through native nodes, against the whole release in float64."""
+    scene, steps, cfg = Transfer1(server), 6, 3.0
+    for name, strength in STRENGTHS.items():
+        scene.apply(name, strength)
+    hints = {name: scene.hint(name) for name in STRENGTHS}
+    levels = scene.add("KarrasScheduler", steps=steps + 1, sigma_max=70.0, sigma_min=0.002, rho=7.0)
+    sampler = scene.add("KSamplerSelect", sampler_name="res_multistep")
+    noise = draw(2, 1, 16, *CELLS)
+    empty = scene.tensor(torch.zeros(1, 16, *CELLS))[1]
+    saved = scene.add("VRTestSaveTensor", value=scene.custom(empty, scene.tensor(noise)[2], levels, sampler, cfg))
+    outputs = scene.run(scene)
+    texts = [values(outputs, node).double() for node in scene.texts]
+    weights = normalised([torch.tensor(value, dtype=torch.float64) for value in STRENGTHS.values()])
+    base = wide(base_weights(BASE))
+    controls = [
+        (wide(control_weights(SEEDS[name])), values(outputs, hints[name]).double(), weight)
+        for name, weight in zip(STRENGTHS, weights)
+    ]
+
+    def predict(x, sigma):
+        conditioned, unconditioned = (denoised(base, controls, x, sigma, text) for text in texts)
+        return unconditioned + cfg * (conditioned - unconditioned)
+
+    ends = 70.0 ** (1 / 7), 0.002 ** (1 / 7)
+    sigmas = [(ends[0] + i / steps * (ends[1] - ends[0])) ** 7 for i in range(steps + 1)]
+    assert worst([values(outputs, saved)], [two_ab(predict, 70 * noise.double(), sigmas)]) < 1e-4
 
 
 def test_the_shipped_graph_on_tiny_files(server):
