@@ -20,14 +20,14 @@ class Experts:
     def __init__(self, high, low, boundary: float):
         self.high, self.boundary = high, boundary
         self._before = low.model_options  # what is patched after joining is meant for both
-        self._high_at_work = False
+        self._high_at_work, self._low = False, low
 
     def __call__(self, args: dict) -> list:
         """In the form of ComfyUI's sampler_calc_cond_batch_function."""
         x, sigma, options = args["input"], args["sigma"], args["model_options"]
         high = float(sigma.flatten()[0]) >= self.boundary
         if high != self._high_at_work:
-            self._load(self.high if high else args["model"].current_patcher, x, options)
+            self._load(self.high if high else self._low, x, options)
             self._high_at_work = high
         if high:
             options = comfy.patcher_extension.merge_nested_dicts(
@@ -44,10 +44,11 @@ class Experts:
             shape[windows.dim] = min(shape[windows.dim], windows.context_length)
         needed = expert.model.memory_required([2 * shape[0], *shape[1:]])  # two branches, as ComfyUI reckons
         comfy.model_management.load_models_gpu([expert], memory_required=needed)
+        expert.model.current_patcher = expert  # older ComfyUI forgets it
 
     def around(self, executor, *args, **kwargs):
         """A wrapper of outer_sample: the second network is set up and put away with the first."""
-        self._high_at_work = False
+        self._high_at_work, self._low = False, executor.class_obj.model_patcher
         self.high.pre_run()
         try:
             return executor(*args, **kwargs)

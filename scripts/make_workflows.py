@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from comfy_client import Client, ClientError
-from workflow_canvas import Canvas, Node
+from workflow_canvas import Canvas
 from workflow_parts import (
     ALL,
     HEIGHT,
@@ -36,6 +36,7 @@ from workflow_parts import (
     shared_start,
     video_model,
 )
+from workflows_families import GRAPHS as FAMILIES
 from workflows_transfer1 import cosmos_transfer1
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -319,82 +320,6 @@ chunks agree where they overlap.
     saved_video(canvas, shown["side by side"], source["fps"], "long_clip")
 
 
-def wan21_vace(canvas: Canvas) -> None:
-    canvas.note(
-        """# Wan 2.1 VACE
-
-The same method on ComfyUI's own Wan 2.1 VACE, which takes its maps through *WanVaceToVideo* instead of ControlNets.
-
-**Files** (from Comfy-Org's repackaged Wan 2.1)
-- `models/diffusion_models/wan2.1_vace_1.3B_fp16.safetensors`
-- `models/text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors`
-- `models/vae/wan_2.1_vae.safetensors`
-
-**First** choose your clip in *Load Video*, and write what it shows into the two prompts. The clip's first 49 frames \
-are used at 832x480; for a shorter clip set *length* to 1 plus a multiple of 4.
-
-**Change then**
-- *denoise* in Noise levels: 1 changes most; 0.8 stays nearer to the clip.
-- *strength* in both WanVaceToVideo nodes (the same in both): how firmly the edges hold.
-- *cfg*: 1 is off; high values undo what the inversion kept.
-- *depth_model* in Structure Maps, and its *depth* output as *control_video*: depth holds less detail than edges \
-and leaves textures freer.
-
-Both WanVaceToVideo nodes need the same map, one for the prompt that describes the clip and one for the prompts of \
-the result. Leave *reference_image* empty: it would make the latent longer than the clip that is inverted.
-
-**Time** a graphics card is needed; two passes of 20 steps, the second with two prompts.""",
-        (420, 560),
-    )
-    canvas.group("Clip", 300)
-    video = canvas.node("LoadVideo", "Load Video", tall=300, file="drive.mp4")
-    parts = canvas.node("GetVideoComponents", "Get Video Components", tall=110, video=video)
-    size = {"width": 832, "height": 480, "upscale_method": "area", "crop": "center"}
-    scaled = canvas.node("ImageScale", "Upscale Image", image=parts["images"], **size)
-    frames = canvas.node("ImageFromBatch", "Take 49 frames", image=scaled, batch_index=0, length=49)
-    measure = canvas.node("GetImageSize", "Get Image Size", image=frames)
-    maps = canvas.node("VideoRealismStructureMaps", "Structure Maps", report=4, frames=frames)
-    canvas.group("Model", 370)
-    network = canvas.node("UNETLoader", "Load Diffusion Model", unet_name="wan2.1_vace_1.3B_fp16.safetensors")
-    model = canvas.node("ModelSamplingSD3", "ModelSamplingSD3", model=network, shift=8.0)
-    clip = canvas.node("CLIPLoader", "Load CLIP", clip_name="umt5_xxl_fp8_e4m3fn_scaled.safetensors", type="wan")
-    vae = canvas.node("VAELoader", "Load VAE", vae_name="wan_2.1_vae.safetensors")
-    canvas.group("Prompts", 370, below="Model")
-    texts = {
-        "inversion": "a driving simulator, computer graphics, flat shading, a city street",
-        "positive": "a photorealistic dashcam video of a city street on a clear sunny day, natural light, fine detail",
-        "negative": "computer graphics, video game, cartoon, flat shading, oversaturated, blurry",
-    }
-    told = {
-        name: canvas.node("CLIPTextEncode", f"Prompt: {name}", tall=170, clip=clip, text=text)
-        for name, text in texts.items()
-    }
-    canvas.group("Control", 310)
-
-    def vace(title: str, positive: Node, negative: Node) -> Node:
-        shape = {"width": measure["width"], "height": measure["height"], "length": measure["batch_size"]}
-        wires = {"positive": positive, "negative": negative, "vae": vae, "control_video": maps["edge"]}
-        return canvas.node("WanVaceToVideo", title, **wires, **shape)
-
-    before = vace("WanVaceToVideo: inversion", told["inversion"], told["negative"])
-    after = vace("WanVaceToVideo: result", told["positive"], told["negative"])
-    canvas.group("Inversion", 300)
-    latent = canvas.node("VAEEncode", "VAE Encode", pixels=frames, vae=vae)
-    levels = canvas.node("BasicScheduler", "Noise levels", model=model, scheduler="beta", steps=20)
-    found = inverted(canvas, model, {"inversion": before["positive"]}, latent, levels)
-    canvas.group("Sampling", 300, below="Inversion")
-    wires = {"positive": after["positive"], "negative": after["negative"]}
-    guide = guider(canvas, model, wires, cfg=3.0)
-    result = sample(canvas, "SamplerCustomAdvanced", found["noise"], guide, found["sampler"], found["sigmas"], latent)
-    trimmed = canvas.node("TrimVideoLatent", "TrimVideoLatent", samples=result, trim_amount=after["trim_latent"])
-    enhanced = canvas.node("VAEDecode", "VAE Decode", samples=trimmed, vae=vae)
-    canvas.group("Result", 640)
-    compared(canvas, "wan21_vace", {"source": frames, "enhanced": enhanced, "edges": maps["edge"]})
-    canvas.column(430)
-    measured(canvas, "Video Metrics", frames, enhanced, critic=False)
-    saved_video(canvas, enhanced, parts["fps"], "wan21_vace", parts["audio"], tall=400)
-
-
 GRAPHS = [
     realism_demo,
     enhance_one_node,
@@ -402,7 +327,7 @@ GRAPHS = [
     calibrated_sdedit,
     starts_compared,
     long_clip,
-    wan21_vace,
+    *FAMILIES,
     cosmos_transfer1,
 ]
 

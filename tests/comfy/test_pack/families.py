@@ -93,6 +93,11 @@ class FrameVAE:
         gain = torch.linspace(1, 2, self.latent_channels).view(1, -1, 1, 1, 1)
         return cells * gain
 
+    def decode(self, latent):
+        grey = torch.sigmoid(latent.float().mean(1))[..., None]
+        frames = grey.repeat_interleave(self.temporal, 1)[:, self.temporal - 1 :]
+        return frames.repeat_interleave(self.spatial, 2).repeat_interleave(self.spatial, 3).expand(-1, -1, -1, -1, 3)
+
 
 class TinyFrameVAE(io.ComfyNode):
     @classmethod
