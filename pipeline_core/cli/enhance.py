@@ -13,10 +13,14 @@ from ..enhance import prepare
 from ..enhance import run as run_job
 from ..errors import UserError
 from ..longvideo import ChunkFolder
+from ..metrics.compare import compare
 from ..metrics.report import environment, write_json
+from ..metrics.seams import plan_seams
+from ..metrics.suite import Extras
 from ..models.loading import load_video_model
+from ..models.memory import WEIGHTS
 from ..models.preset import Preset
-from ..settings import CALIBRATION_PROMPTS, HANDOVERS, STARTS, EnhanceSettings
+from ..settings import CALIBRATION_PROMPTS, HANDOVERS, STARTS, STITCHES, EnhanceSettings
 from .files import writable
 
 # Options that are called like the setting they give.
@@ -51,6 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "which needs no weights",
     )
     parser.add_argument("--model", type=Path, help="model folder in diffusers format; default: the embedded model")
+    parser.add_argument("--device", default="cpu", help="where the model runs: cpu (default) or cuda")
+    parser.add_argument(
+        "--weights",
+        choices=WEIGHTS,
+        default="auto",
+        help="of the model in memory; fp8 halves bf16. A memory plan is printed before --model is loaded",
+    )
     parser.add_argument("--prompt", help="what the result should look like")
     parser.add_argument("--negative", help="what it should not look like")
     parser.add_argument("--inversion-prompt", help="what the source looks like")
@@ -110,6 +121,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--anchor", type=float, help="with mean and motion: how much of it fades out by the window's end, 0 to 1"
     )
+    parser.add_argument(
+        "--stitch",
+        choices=STITCHES,
+        help="how frames that two windows share become one; flow aligns the two before the crossfade (slower)",
+    )
     parser.add_argument("--keep-windows", action="store_true", help="keep OUTPUT.windows once the output is whole")
     parser.add_argument("--report", type=Path, help="write what was done as JSON")
 
@@ -123,11 +139,17 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(f"The output {options.output} is the input itself: change -o.")
     buffers = find_buffers(options.input, options.buffers)
     estimators = load_estimators(options.depth_model, options.segmentation_model, flow=options.flow_model)
-    model = load_video_model(options.model)
+    tell = print if options.model is not None else None
+    model = load_video_model(options.model, options.device, weights=options.weights, tell=tell)
     settings = told_settings(options, model.preset)
     keep = options.keep_windows
     report = enhance_file(options.input, options.output, info, model, settings, buffers, estimators, keep)
     if options.report:
+        seams = plan_seams(report["plan"]["windows"])
+        if seams:
+            extras = Extras(only=("time",), seams=seams, estimators=estimators)
+            measured = compare(options.input, options.output, buffers, extras=extras)
+            report["seams"] = measured["figures"]["time"]
         write_json(options.report, report)
 
 

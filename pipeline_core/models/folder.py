@@ -82,6 +82,14 @@ def branch_parts(folder: str | Path) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def part_folder(folder: str | Path, name: str) -> Path:
+    """The folder of a part that model_index.json names. UserError when it is not there."""
+    path = Path(folder) / name
+    if name not in read_index(folder) or not (path / "config.json").is_file():
+        raise UserError(f"{folder} has no {name}/ with a config.json; restore that part of the model folder.")
+    return path
+
+
 def read_headers(part: Path) -> dict[str, Stored]:
     """Every tensor in a part's .safetensors files, by name. UserError for a file that is none, or that was cut off."""
     files = sorted(part.glob("*.safetensors"))

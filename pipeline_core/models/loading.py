@@ -3,57 +3,91 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
 from ..errors import UserError
-from .folder import CLASSES, branch_parts, check_kind, is_branch, read_headers, read_index
+from .folder import CLASSES, branch_parts, check_kind, is_branch, part_folder, read_headers, read_index
+from .memory import Plan, plan_memory
+from .placement import Turns, in_one_byte, streamed
 from .preset import read_preset
 from .text import language_part
 from .video_model import VideoModel
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "models" / "embedded"
 PRECISIONS = ("auto", "bf16", "fp32")
+TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp8": torch.bfloat16}  # what weights are computed from
 
 
 def load_video_model(
     folder: str | Path | None = None,
     device: str | torch.device = "cpu",
-    dtype: torch.dtype | None = None,
     precision: str = "auto",
+    weights: str = "auto",
+    tell: Callable[[str], None] | None = None,
 ) -> VideoModel:
     """VideoModel of a diffusers folder; nothing but safetensors is read and nothing is downloaded.
 
-    folder: None is the embedded model in models/embedded. dtype: of the weights in memory, None = float32.
+    folder: None is the embedded model in models/embedded.
     precision: "auto" runs the networks under bfloat16 autocast where the hardware has it (CPUs with AVX-512
     BF16, GPUs from Ampere on) and in the weights' dtype elsewhere; "bf16" and "fp32" force one. Pictures differ
     in the last digits between the two, so give it where runs on different machines are compared.
-    Raises UserError for a missing folder or part, a part of another kind, and weights that are missing, do not
-    belong or hold NaN, naming the first one.
+    weights: in memory, "fp32", "bf16", "fp8" (matrices in one byte, computed in bf16) or "auto": fp32 for a small
+    model, else bf16; the VAE's always fp32. tell: gets the memory plan, line by line, before anything is loaded.
+    On a GPU the networks stay there, take turns or are brought layer by layer, as that plan says.
+    Raises UserError for a missing folder or part, a part of another kind, weights that are missing, do not belong or
+    hold NaN, naming the first one, and a GPU too small for one window.
     """
     folder = Path(folder) if folder is not None else EMBEDDED
     device = torch.device(device)
     bf16 = runs_bf16(precision, device)
-    kind = dtype or torch.float32
-    transformer = load_part(folder, "transformer", kind)
-    branches = {name: load_part(folder, part, kind) for name, part in branch_parts(folder).items()}
-    model = VideoModel(
-        transformer=transformer.to(device),
-        branches={name: branch.to(device) for name, branch in branches.items()},
-        vae=load_part(folder, "vae", kind).to(device),
-        text_encoder=load_part(folder, "text_encoder", kind).to(device),
-        tokenizer=load_tokenizer(folder),
-        preset=read_preset(folder),
-        device=device,
-        bf16=bf16,
-    )
-    unknown = sorted(set(model.preset.control_weights) - set(branches))
+    names, preset = branch_parts(folder), read_preset(folder)
+    unknown = sorted(set(preset.control_weights) - set(names))
     if unknown:
         raise UserError(f"{folder}/preset.json weighs the control {unknown[0]!r}, which the folder does not have.")
-    return model
+    plan = plan_memory(folder, preset, weights, free_memory(device), str(device))
+    if tell is not None:
+        for line in plan.lines():
+            tell(line)
+    if plan.placement == "none":
+        raise UserError(plan.sentence())
+    transformer, text_encoder, *branches = (
+        _placed(load_part(folder, part, TYPES[plan.weights]), plan, device)
+        for part in ("transformer", "text_encoder", *names.values())
+    )
+    vae = load_part(folder, "vae")
+    groups = {"frames": [vae]}
+    if plan.placement == "parts":
+        groups |= {"text": [text_encoder], "steps": [transformer, *branches]}
+    return VideoModel(
+        transformer=transformer,
+        branches=dict(zip(names, branches)),
+        vae=vae.to(device) if plan.placement == "whole" else vae,
+        text_encoder=text_encoder,
+        tokenizer=load_tokenizer(folder),
+        preset=preset,
+        device=device,
+        bf16=bf16,
+        together=plan.together,
+        turns=None if plan.placement == "whole" else Turns(groups, device),
+    )
+
+
+def _placed(network: torch.nn.Module, plan: Plan, device: torch.device) -> torch.nn.Module:
+    """A network as the plan holds it; one that takes turns stays where it is."""
+    if plan.weights == "fp8":
+        network = in_one_byte(network, TYPES["fp8"])
+    if plan.placement == "stream":
+        return streamed(network, device)
+    return network.to(device) if plan.placement == "whole" else network
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes a GPU has free; None for main memory."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
 
 
 def runs_bf16(precision: str, device: torch.device) -> bool:
@@ -90,9 +124,7 @@ def load_part(folder: str | Path, name: str, dtype: torch.dtype = torch.float32)
     folder = Path(folder)
     index = read_index(folder)
     expected = CLASSES["controlnet" if is_branch(name) else name]
-    path = folder / name
-    if name not in index or not (path / "config.json").is_file():
-        raise UserError(f"{folder} has no {name}/ with a config.json; restore that part of the model folder.")
+    path = part_folder(folder, name)
     library, class_name = index[name]
     allowed = class_name in expected if expected else class_name.startswith("Autoencoder")
     module = {"diffusers": diffusers, "transformers": transformers}.get(library)

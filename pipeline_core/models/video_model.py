@@ -12,6 +12,7 @@ from ..diffusion import FLOW, VE, Interpolant
 from ..errors import UserError
 from .cosmos import cosmos_forward
 from .grid import check_frames, token_grid_weights
+from .placement import Turns
 from .prediction import clean_prediction, flow_state, network_input
 from .preset import Preset
 from .step_cache import FirstBlockCache
@@ -28,7 +29,8 @@ class VideoModel:
     branches: modality -> CosmosControlNetModel. device: where the networks are and latents come out.
     bf16: whether the networks run under bfloat16 autocast; results differ slightly from float32, so two runs
     are comparable only with the same value. preset: the model's own defaults. together: the most conditions that go
-    through the network in one batch, 0 is all; fewer need less memory and the same work.
+    through the network in one batch, 0 is all; fewer need less memory and the same work. turns: moves the networks
+    to the device where they do not fit there together; None leaves them where they are.
     """
 
     transformer: torch.nn.Module
@@ -40,6 +42,7 @@ class VideoModel:
     device: torch.device
     bf16: bool
     together: int = 0
+    turns: Turns | None = None
 
     def encode(self, frames: Tensor) -> Tensor:
         """Latent (1, C, t, h, w), float32, normalised, of frames (T, H, W, 3) in [0, 1]; t = 1 + (T - 1) / ratio.
@@ -47,6 +50,7 @@ class VideoModel:
         UserError when T, H or W do not fit the model's latent grid or the frames are not RGB.
         """
         self._check_frames(frames, "frames")
+        self._enter("frames")
         with self._autocast():
             return encode_clips(self.vae, frames[None].to(self.device)).float()
 
@@ -54,6 +58,7 @@ class VideoModel:
         """Frames (T, H, W, 3) in [0, 1], float32, of a normalised latent (1, C, t, h, w)."""
         if latent.ndim != 5 or latent.shape[0] != 1:
             raise UserError(f"A latent of shape {tuple(latent.shape)} came; decode one (1, C, t, h, w) at a time.")
+        self._enter("frames")
         with self._autocast():
             return decode_latents(self.vae, latent)[0].float()
 
@@ -62,6 +67,7 @@ class VideoModel:
         """Embeddings (B, tokens, D) of prompts; any text, "" included. See text.py for what stands in the padding."""
         chat = is_chat(type(self.text_encoder).__name__)
         ids, mask = tokenise(self.tokenizer, prompts, self.preset.max_text_tokens, chat)
+        self._enter("text")
         with self._autocast():
             return embed_tokens(self.text_encoder, ids.to(self.device), mask.to(self.device)).float()
 
@@ -145,6 +151,7 @@ class VideoModel:
             for m, w in weights.items()
         ]
         timestep = t.flatten().to(self.device).expand(batch)
+        self._enter("steps")
         with self._autocast():
             return cosmos_forward(
                 self.transformer, controls, state.to(dtype), timestep, text.to(self.device, dtype), cache=cache
@@ -159,6 +166,10 @@ class VideoModel:
 
     def _check_frames(self, frames: Tensor, what: str) -> None:
         check_frames(frames, what, self.preset, self.transformer.config.patch_size)
+
+    def _enter(self, stage: str) -> None:
+        if self.turns is not None:
+            self.turns.enter(stage)
 
     def _autocast(self):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
