@@ -12,6 +12,7 @@ from .adapter import compute_device, make_room, progress_bar
 from .clips import clip_input
 from .native.folders import EMBEDDED_NAME, model_folder, model_folders
 from .packages import require_packages
+from .previews import WatchedModel
 from .schema import search_words
 
 
@@ -102,11 +103,17 @@ class EnhanceRealism(io.ComfyNode):
         given = {"edge": edge, "depth": depth, "segmentation": segmentation}
         maps = {name: clip_input(values, name) for name, values in given.items() if values is not None}
         make_room()
-        network = load_video_model(model_folder(model), compute_device())
+        folder, bar = model_folder(model), progress_bar()
+        network = WatchedModel(load_video_model(folder, compute_device()), folder)
         settings = dials(realism, faithfulness, network.preset)
         settings = replace(settings, prompt=prompt.strip() or None, seed=seed, steps=steps or None)
         result, report = enhance(
-            frames, network, settings, progress=progress_bar(), maps=maps, description=description or ""
+            frames,
+            network,
+            settings,
+            progress=lambda done, total: bar(done, total, network.picture),
+            maps=maps,
+            description=description or "",
         )
         return io.NodeOutput(result, json.dumps(report.to_dict()), ui=ui.PreviewText(report_text(report)))
 

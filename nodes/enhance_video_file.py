@@ -13,14 +13,18 @@ from PIL import Image
 from torch import Tensor
 
 from ..pipeline_core.dials import dials
+from ..pipeline_core.enhance import Job, prepare, run
+from ..pipeline_core.frames import as_floats, resize
 from ..pipeline_core.longvideo import ChunkFolder
+from ..pipeline_core.models.loading import load_video_model
 from ..pipeline_core.settings import HANDOVERS, EnhanceSettings
-from .adapter import announce, compute_device, make_room, progress_bar
+from .adapter import PREVIEW_SIZE, announce, compute_device, make_room, progress_bar
 from .enhance_realism import report_text
 from .long_video import plan_lines
 from .model_folders import NONE, transformers_folders
 from .native.folders import EMBEDDED_NAME, model_folder, model_folders
 from .packages import require_packages
+from .previews import WatchedModel
 from .schema import search_words
 from .structure_maps import DEPTH, SEGMENTATION
 
@@ -36,8 +40,8 @@ class EnhanceVideoFile(io.ComfyNode):
             node_id="VideoRealismEnhanceVideoFile",
             display_name="Enhance Video File",
             category="video realism/video",
-            description="Makes simulated driving video look filmed, from file to file. Works on a few frames at a time, "
-            "so a clip may be of any length. Stopped or killed, it goes on where it was when queued again.",
+            description="Makes simulated driving video look filmed, from file to file. Works on a few frames at a "
+            "time, so a clip may be of any length. Stopped or killed, it goes on where it was when queued again.",
             inputs=[
                 io.Combo.Input(
                     "video",
@@ -141,8 +145,6 @@ class EnhanceVideoFile(io.ComfyNode):
         from ..pipeline_core import media
         from ..pipeline_core.conditions.buffers import open_buffers
         from ..pipeline_core.conditions.estimators import load_estimators
-        from ..pipeline_core.enhance import prepare, run
-        from ..pipeline_core.models.loading import load_video_model
 
         source = Path(folder_paths.get_annotated_filepath(video))
         target, subfolder = target_of(source, filename_prefix)
@@ -150,7 +152,8 @@ class EnhanceVideoFile(io.ComfyNode):
         buffers = open_buffers(beside, source) if beside.is_dir() else None
         info, device = media.probe(source), compute_device()
         make_room()
-        network = load_video_model(model_folder(model), device)
+        folder = model_folder(model)
+        network = WatchedModel(load_video_model(folder, device), folder)
         estimators = load_estimators(
             transformers_folders(DEPTH).get(depth_model),
             transformers_folders(SEGMENTATION).get(segmentation_model),
@@ -162,7 +165,7 @@ class EnhanceVideoFile(io.ComfyNode):
         job = prepare(info.frames, size, network, settings, buffers, estimators, lambda: media.read_frames(source))
         chunks = KeptWindows(target.with_name(f"{target.name}.windows"), {"input": source.name})
         media.remove_unfinished(target)
-        shown = Shown(cls.hidden.unique_id, job.windows, info.frames, chunks)
+        shown = Shown(cls.hidden.unique_id, job, network, chunks)
         with media.VideoWriter(target, info.fps, size) as out:
             for frame in run(job, shown.sources(media.read_frames(source)), shown.progress, chunks):
                 out.write(frame)
@@ -215,13 +218,15 @@ class KeptWindows(ChunkFolder):
 class Shown:
     """What the node shows while it works: the plan, the window at work, and a frame of every window that is done."""
 
-    def __init__(self, node: str, windows: list, frames: int, chunks: KeptWindows):
-        self.node, self.windows, self.chunks = node, windows, chunks
-        self.lines = plan_lines(frames, windows)
+    def __init__(self, node: str, job: Job, network: WatchedModel, chunks: KeptWindows):
+        self.node, self.windows, self.network = node, job.windows, network
+        self.lines = plan_lines(job.report.plan["frames"], job.windows)
         if chunks.found:
             self.lines.append(f"{chunks.found} windows of an earlier run are there")
         self._bar, self._at, self._steps = progress_bar(), -1, (0, 1)
-        self._wanted = {window.keep.start for window in windows}
+        self._wanted = {window.keep.start for window in job.windows}
+        scale = min(1.0, PREVIEW_SIZE / max(job.size))
+        self._size = tuple(max(1, round(side * scale)) for side in job.size)
         self._sources: dict[int, Tensor] = {}
         self._pairs: list[Tensor] = []
         self._done = 0
@@ -234,20 +239,23 @@ class Shown:
 
     def progress(self, done: int, total: int) -> None:
         self._steps = done, total
-        self._bar(done, total)
+        self._bar(done, total, self.network.picture)
         self._tell(done * len(self.windows) // total)
 
     def sources(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
         """The frames as they come, keeping one of every window."""
         for index, frame in enumerate(frames):
             if index in self._wanted:
-                self._sources[index] = frame.float() / 255 if frame.dtype == torch.uint8 else frame
+                self._sources[index] = self._small(frame)
             yield frame
+
+    def _small(self, frame: Tensor) -> Tensor:
+        return resize(as_floats(frame)[None], self._size)[0].clamp(0, 1).cpu()
 
     def result(self, frame: Tensor) -> None:
         """A finished frame; Cancel is heard here too."""
         if self._done in self._wanted:
-            pair = torch.cat([self._sources.pop(self._done).cpu(), frame.cpu()], 1)
+            pair = torch.cat([self._sources.pop(self._done), self._small(frame)], 1)
             self._pairs.append(pair)
             if len(self._pairs) > 2 * PAIRS:
                 self._pairs = self._pairs[::2]

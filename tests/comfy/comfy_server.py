@@ -95,7 +95,7 @@ def environment():
 class Server:
     """One ComfyUI process on the CPU with this pack, the test pack and an own base folder, empty unless it was used."""
 
-    def __init__(self, folder, python, base):
+    def __init__(self, folder, python, base, *flags):
         self.base, self.port = Path(base), free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.client = Client(self.address)
@@ -106,7 +106,7 @@ class Server:
             link = self.base / "custom_nodes" / name
             if not link.is_symlink():
                 link.symlink_to(target, target_is_directory=True)
-        flags = ["--cpu", "--listen", "127.0.0.1", "--port", str(self.port), "--base-directory", str(self.base)]
+        flags = [*flags, "--cpu", "--listen", "127.0.0.1", "--port", str(self.port), "--base-directory", str(self.base)]
         flags += ["--database-url", f"sqlite:///{self.base}/user/comfyui.db", "--disable-auto-launch"]
         with self._log_path.open("wb") as log:
             self.process = subprocess.Popen(
