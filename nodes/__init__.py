@@ -7,9 +7,11 @@ experts.py subclass or join its model and control objects; native_windows.py and
 
 def all_nodes() -> list[type]:
     """Every node class, in the order of the menu."""
+    from .caption_video import CaptionVideo
     from .chunk_plan import ChunkPlan
     from .chunk_stitcher import ChunkStitcher
     from .compare import Compare
+    from .control_detector import ControlDetector
     from .control_stack import ControlNetStack
     from .ddim_invert import DDIMInvert
     from .demo_drive import DemoDrive
@@ -25,7 +27,9 @@ def all_nodes() -> list[type]:
     from .model_preset import ModelPreset
     from .noise_calibrate import NoiseCalibrate
     from .simdrop_guider import SimDropGuider
+    from .simulator_buffers import SimulatorBuffers
     from .structure_maps import StructureMaps
+    from .track_objects import TrackObjects
     from .two_experts import TwoExperts
     from .video_metrics import VideoMetrics
     from .video_text_guider import VideoTextGuider
@@ -39,7 +43,11 @@ def all_nodes() -> list[type]:
         TwoExperts,
         ModelPreset,
         DemoDrive,
+        SimulatorBuffers,
         StructureMaps,
+        TrackObjects,
+        ControlDetector,
+        CaptionVideo,
         ControlNetStack,
         DDIMInvert,
         NoiseCalibrate,

@@ -23,3 +23,8 @@ def same_length(clips: dict[str, Tensor]) -> None:
             raise UserError(
                 f"{name} has {len(other)} frames and {first} has {len(clip)}: connect a clip of {len(clip)} to {name}."
             )
+
+
+def grey(planes: Tensor) -> Tensor:
+    """(F, H, W) as an IMAGE."""
+    return planes[..., None].repeat(1, 1, 1, 3)

@@ -1,20 +1,23 @@
-"""Structure Maps: edges, depth and classes estimated from a clip, on one scale for the whole of it."""
+"""Structure Maps: edges, depth, classes and blur of a clip, on one scale for the whole of it."""
 
 import torch
 from comfy_api.latest import io, ui
 
+from ..pipeline_core.conditions.blur import BLUR_PRESETS, blur_map
 from ..pipeline_core.conditions.depth import disparity_limits, disparity_map
-from ..pipeline_core.conditions.edges import edge_map
+from ..pipeline_core.conditions.edges import CANNY_PRESETS, edge_map
 from ..pipeline_core.conditions.estimators import load_estimators
 from ..pipeline_core.conditions.segmentation import TAG, segmentation_map
+from ..pipeline_core.conditions.smoothing import smooth_depth
 from .adapter import compute_device, progress_bar
-from .clips import clip_input
+from .clips import clip_input, grey
 from .model_folders import NONE, transformers_folders
 from .packages import require_packages
 from .schema import search_words
 
 DEPTH, SEGMENTATION = "depth_estimation", "semantic_segmentation"
 CHUNK = 8  # frames per pass of an estimator
+CUSTOM = "custom"
 
 
 class StructureMaps(io.ComfyNode):
@@ -25,7 +28,8 @@ class StructureMaps(io.ComfyNode):
             display_name="Structure Maps",
             category="video realism/conditions",
             description="Makes the maps that hold a clip's structure while its look changes: edges always, depth and "
-            "segmentation with a local model each. Brightness means the same in every frame, so nothing flickers.",
+            "segmentation with a local model each, and a blurred copy. Brightness means the same in every frame, so "
+            "nothing flickers.",
             inputs=[
                 io.Image.Input("frames", tooltip="The whole clip."),
                 io.Float.Input(
@@ -57,7 +61,33 @@ class StructureMaps(io.ComfyNode):
                     "segmentation_model",
                     options=[NONE, *transformers_folders(SEGMENTATION)],
                     default=NONE,
-                    tooltip="A transformers folder in models/semantic_segmentation, such as a Cityscapes SegFormer.",
+                    tooltip="A transformers folder in models/semantic_segmentation, such as a Cityscapes SegFormer or "
+                    "Mask2Former.",
+                ),
+                io.Combo.Input(
+                    "edge_preset",
+                    options=[CUSTOM, *CANNY_PRESETS],
+                    default=CUSTOM,
+                    optional=True,
+                    tooltip="Canny thresholds of Cosmos-Transfer1, from very_low (most edges) to very_high (fewest). "
+                    "custom: edge_low and edge_high.",
+                ),
+                io.Int.Input(
+                    "temporal_smoothing",
+                    default=0,
+                    min=0,
+                    max=32,
+                    optional=True,
+                    tooltip="Steadies depth: every frame is brought to the scale of the one before, and averaged with "
+                    "this many frames before and after where nothing moves. 0: off; 2 to 4 is usual.",
+                ),
+                io.Combo.Input(
+                    "blur",
+                    options=[NONE, *BLUR_PRESETS],
+                    default=NONE,
+                    optional=True,
+                    tooltip="A blurred copy of the clip, the vis control of Cosmos-Transfer1: it keeps colours and "
+                    "light and drops detail. medium is its default; high is slow without a graphics card.",
                 ),
             ],
             outputs=[
@@ -70,49 +100,57 @@ class StructureMaps(io.ComfyNode):
                     display_name="segmentation",
                     tooltip="Classes in CARLA's colours. Empty without a segmentation model.",
                 ),
+                io.Image.Output(display_name="blur", tooltip="The blurred clip. Empty while blur is none."),
             ],
-            **search_words("canny", "depth", "segmentation", "controlnet", "preprocessor", "edge"),
+            **search_words("canny", "depth", "segmentation", "controlnet", "preprocessor", "edge", "blur", "vis"),
         )
 
     @classmethod
-    def execute(cls, frames, edge_low, edge_high, depth_model, segmentation_model) -> io.NodeOutput:
+    def execute(
+        cls, frames, edge_low, edge_high, depth_model, segmentation_model, edge_preset=CUSTOM, temporal_smoothing=0,
+        blur=NONE,
+    ) -> io.NodeOutput:  # fmt: skip
         require_packages("kornia", *(["transformers"] if {depth_model, segmentation_model} != {NONE} else []))
         frames = clip_input(frames, "frames")
         device = str(compute_device())
+        low, high = CANNY_PRESETS.get(edge_preset, (edge_low / 255, edge_high / 255))
         estimators = load_estimators(
             transformers_folders(DEPTH).get(depth_model),
             transformers_folders(SEGMENTATION).get(segmentation_model),
             device,
         )
         progress, done = progress_bar(), 0
-        edges, distances, painted = [], [], []
+        edges, distances, painted, blurred = [], [], [], []
         for chunk in frames.split(CHUNK):
             progress(done, len(frames))
             classes = estimators.segmentation(chunk) if estimators.segmentation else None
             ignore = None if classes is None else classes == TAG["traffic light"]
-            edges.append(edge_map(chunk, edge_low / 255, edge_high / 255, ignore))
+            edges.append(edge_map(chunk, low, high, ignore))
             if estimators.depth:
                 distances.append(estimators.depth(chunk))
             if classes is not None:
                 painted.append(segmentation_map(classes))
+            if blur != NONE:
+                blurred.append(blur_map(chunk.to(device), blur).cpu())
             done += len(chunk)
         progress(done, done)
         edge = torch.cat(edges)
         said = [f"edge: {float(edge.mean()):.1%} of the pixels"]
         depth = segmentation = None
         if distances:
+            distances = list(smooth_depth(distances, temporal_smoothing))
             limits = disparity_limits(distances)
             depth = grey(torch.cat([disparity_map(distance, limits) for distance in distances]))
             said.append(f"depth: {depth_model}, disparity {limits.low:.3g} (black) to {limits.high:.3g} (white)")
+            if temporal_smoothing:
+                said[-1] += f", steadied over {2 * temporal_smoothing + 1} frames"
         if painted:
             segmentation = torch.cat(painted)
             said.append(f"segmentation: {segmentation_model}")
         for name, values in (("depth", depth), ("segmentation", segmentation)):
             if values is None:
                 said.append(f"no {name}: {name}_model is none")
-        return io.NodeOutput(grey(edge), depth, segmentation, ui=ui.PreviewText("\n".join(said)))
-
-
-def grey(planes: torch.Tensor) -> torch.Tensor:
-    """(F, H, W) as an IMAGE."""
-    return planes[..., None].repeat(1, 1, 1, 3)
+        if blurred:
+            said.append(f"blur: {blur}")
+        softened = torch.cat(blurred) if blurred else None
+        return io.NodeOutput(grey(edge), depth, segmentation, softened, ui=ui.PreviewText("\n".join(said)))

@@ -1,0 +1,94 @@
+"""Track Objects: objects found by words in the first frame and followed through the clip."""
+
+import json
+
+import torch
+from comfy_api.latest import io, ui
+
+from ..pipeline_core.conditions.instances import instance_map
+from ..pipeline_core.conditions.tracking import load_detector, load_tracker
+from ..pipeline_core.errors import UserError
+from .adapter import compute_device, make_room, progress_bar
+from .clips import clip_input
+from .model_folders import NONE, transformers_folders
+from .packages import require_packages
+from .schema import search_words
+
+DETECTION, TRACKING = "object_detection", "video_segmentation"
+
+
+class TrackObjects(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="VideoRealismTrackObjects",
+            display_name="Track Objects",
+            category="video realism/conditions",
+            description="Finds the objects you name in the first frame and follows them through the clip: a colour of "
+            "its own for each, as the segmentation control of Cosmos-Transfer has it, and a mask of all.",
+            inputs=[
+                io.Image.Input("frames", tooltip="The whole clip."),
+                io.String.Input(
+                    "words",
+                    default="car. truck. bus. person. traffic light. traffic sign. road. building. tree. sky.",
+                    multiline=True,
+                    tooltip="What to look for, with full stops or commas between.",
+                ),
+                io.Combo.Input(
+                    "detection_model",
+                    options=[NONE, *transformers_folders(DETECTION)],
+                    default=NONE,
+                    tooltip="A transformers folder of Grounding DINO in models/object_detection.",
+                ),
+                io.Combo.Input(
+                    "tracking_model",
+                    options=[NONE, *transformers_folders(TRACKING)],
+                    default=NONE,
+                    tooltip="A transformers folder of SAM 2 for video in models/video_segmentation.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="segmentation", tooltip="Every object in a colour of its own, black else."
+                ),
+                io.Mask.Output(display_name="mask", tooltip="1 on every object, 0 elsewhere."),
+                io.String.Output(display_name="report", tooltip="What was found, and where in the first frame; JSON."),
+            ],
+            **search_words("grounding dino", "sam2", "segment anything", "segmentation", "instances", "controlnet"),
+        )
+
+    @classmethod
+    def execute(cls, frames, words, detection_model, tracking_model) -> io.NodeOutput:
+        require_packages("transformers")
+        frames = clip_input(frames, "frames")
+        chosen = {"detection_model": (DETECTION, detection_model), "tracking_model": (TRACKING, tracking_model)}
+        for name, (kind, model) in chosen.items():
+            if model == NONE:
+                raise UserError(f"{name} is none: put a transformers folder into models/{kind} and choose it.")
+        folders = [transformers_folders(kind)[model] for kind, model in chosen.values()]
+        device, progress = str(compute_device()), progress_bar()
+        progress(0, len(frames))
+        make_room()
+        boxes = load_detector(folders[0], device)(frames[0], words)
+        track, ids = load_tracker(folders[1], device), []
+        for found in track(iter(frames), boxes):
+            ids.append(found)
+            progress(len(ids), len(frames))
+        instances = torch.stack(ids)
+        seen = [int((instances == number).flatten(1).any(1).sum()) for number in range(1, len(boxes) + 1)]
+        objects = [
+            {
+                "words": box.words,
+                "score": round(box.score, 4),
+                "box": [round(value, 1) for value in (box.x0, box.y0, box.x1, box.y1)],
+                "frames": count,
+            }
+            for box, count in zip(boxes, seen)
+        ]
+        lines = [f"{len(boxes)} objects in the first frame, followed through {len(frames)} frames"]
+        lines += [f"{entry['words']} ({entry['score']:.2f}): {entry['frames']} frames" for entry in objects[:12]]
+        if not boxes:
+            lines = ["The segmentation is empty: nothing of these words is in the first frame."]
+        report = json.dumps({"objects": objects})
+        mask = (instances > 0).float()
+        return io.NodeOutput(instance_map(instances), mask, report, ui=ui.PreviewText("\n".join(lines)))
