@@ -47,7 +47,7 @@ from .longvideo.fused import check_fused, join_latents, window_weights
 from .longvideo.handover import handed_solver, last_corrected, share_noise, with_handover
 from .longvideo.motion import latent_flow
 from .longvideo.plan import compute_factor, latent_frames
-from .longvideo.stitch import window_clips
+from .longvideo.stitch import Mix, crossfade, flow_aligned, window_clips
 from .longvideo.stream import hand_over
 from .resume import job_name, window_key
 from .settings import EnhanceSettings, resolve
@@ -138,11 +138,12 @@ def prepare(
         description = description or buffers.scene.get("description", "")
     settings = resolve(settings, preset, description)
     notes = []
-    if settings.handover == "motion" and (buffers is None or "flow" not in buffers.channels):
-        if estimators.flow is None:
-            require_flow()
-            estimators = replace(estimators, flow=estimated_flow)
+    no_flow = settings.handover == "motion" and (buffers is None or "flow" not in buffers.channels)
+    if no_flow:
         notes.append("No optical flow came with the clip: the hand-over's motion was estimated from its frames.")
+    if estimators.flow is None and (no_flow or settings.stitch == "flow"):
+        require_flow()
+        estimators = replace(estimators, flow=estimated_flow)
     controls, missing = {}, []
     for name, weight in settings.controls.items():
         if name in maps or name in available_controls(buffers, estimators):
@@ -225,10 +226,12 @@ def run(
         if progress is not None:
             progress(min(done, total), total)
 
-    told = [job.report.settings, job.size, job.work_size, job.weights]
+    mix = flow_aligned(job.estimators.flow) if job.settings.stitch == "flow" else crossfade
+    # Not the stitch: it is made from finished windows.
+    told = [{**job.report.settings, "stitch": None}, job.size, job.work_size, job.weights]
     name = job_name(told, job.model) if chunks is not None else ""
     if job.settings.handover == "fused":
-        yield from _run_fused(job, frames, lambda *_: steps_done(len(job.windows)), name, chunks)
+        yield from _run_fused(job, frames, lambda *_: steps_done(len(job.windows)), name, chunks, mix)
         return
 
     def enhance_window(index: int, clip: Tensor, before: Finished | None) -> Finished:
@@ -241,7 +244,7 @@ def run(
         job.report.windows.append(finished.entry)
         return finished
 
-    yield from enhance_stream(frames, job.windows, enhance_window, lambda finished: _decode(job, finished.latent))
+    yield from enhance_stream(frames, job.windows, enhance_window, lambda done: _decode(job, done.latent), mix)
 
 
 def _kept(chunks: ChunkFolder | None, index: int, key: str, make: Callable[[], Finished]) -> Finished:
@@ -260,7 +263,7 @@ def _decode(job: Job, latent: Tensor) -> Tensor:
 
 
 def _run_fused(
-    job: Job, frames: Iterable[Tensor], step_done: Callback, name: str, chunks: ChunkFolder | None
+    job: Job, frames: Iterable[Tensor], step_done: Callback, name: str, chunks: ChunkFolder | None, mix: Mix
 ) -> Iterator[Tensor]:
     """`run` with every step predicted by all windows over one long latent: holds the clip's latents, not its frames."""
     ratio = job.model.preset.temporal_ratio
@@ -283,7 +286,7 @@ def _run_fused(
     finished = _kept(chunks, 0, key, make)
     job.report.windows.append(finished.entry)
     clips = (clip[w.start - start :] for w, (start, clip) in zip(job.windows, _decoded_spans(job, spans, finished)))
-    yield from blend_windows(clips, job.windows)
+    yield from blend_windows(clips, job.windows, mix)
 
 
 def _decoded_spans(job: Job, spans: list[range], finished: Finished) -> Iterator[tuple[int, Tensor]]:

@@ -65,8 +65,8 @@ def require_flow() -> None:
     """UserError where nothing can estimate flow."""
     if find_spec("skimage") is None:
         raise UserError(
-            "handover is motion, the clip came without optical flow and scikit-image, which estimates it, is not "
-            "installed: run pip install scikit-image, give the clip's buffers or a RAFT file, or change handover."
+            "Handover motion without the clip's buffers and stitch flow estimate optical flow, and scikit-image, which "
+            "does, is not installed: run pip install scikit-image, give a RAFT file, or change handover and stitch."
         )
 
 

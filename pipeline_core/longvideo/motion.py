@@ -23,7 +23,7 @@ def tracks(forward: Tensor, first: int) -> Iterator[Tensor]:
     followed from frame to frame, bilinear in between.
     """
     H, W = forward.shape[1:3]
-    start = _grid(H, W, forward.device)
+    start = pixel_grid(H, W, forward.device)
     position = start
     for motion in (*forward[first:].float(), None):
         yield torch.where(_inside(position, H, W)[..., None], position - start, torch.nan)
@@ -62,7 +62,7 @@ def carry_along(residual: Tensor, flow: Tensor) -> Tensor:
     """
     B, C, R, h, w = residual.shape
     t = len(flow)
-    where = _grid(h, w, flow.device) + flow
+    where = pixel_grid(h, w, flow.device) + flow
     stacked = residual.movedim(2, 0).flatten(1, 2)  # (R, B C, h, w)
     planes = torch.cat([stacked, torch.ones_like(stacked[:, :1])], 1)
     total = sum(_fetch(planes[r].expand(t, -1, -1, -1), where[:, r].to(residual), 0.0) for r in range(R))
@@ -80,7 +80,7 @@ def check_flow(flow: Tensor, z_ref: Tensor) -> None:
         )
 
 
-def _grid(H: int, W: int, device: torch.device) -> Tensor:
+def pixel_grid(H: int, W: int, device: torch.device) -> Tensor:
     """(H, W, 2) of pixel positions (x, y)."""
     y, x = torch.meshgrid(torch.arange(H, device=device), torch.arange(W, device=device), indexing="ij")
     return torch.stack([x, y], -1).float()
@@ -105,7 +105,7 @@ def _turned(moved: Tensor) -> Tensor:
     """The displacement back, at the pixels where tracks end: (H, W, 2), NaN where none ends."""
     H, W = moved.shape[:2]
     seen = ~moved.isnan().any(-1)
-    points, shift = _grid(H, W, moved.device)[seen], moved[seen]
+    points, shift = pixel_grid(H, W, moved.device)[seen], moved[seen]
     x, y = (points + shift).round().long().unbind(-1)
     cell = y * W + x
     length = shift.norm(dim=-1)

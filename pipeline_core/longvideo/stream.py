@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .handover import HandOver
 from .plan import Window, shared_latent_frames
-from .stitch import blend_windows, window_clips
+from .stitch import Mix, blend_windows, crossfade, window_clips
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,13 +32,17 @@ DecodeWindow = Callable[[Finished], Tensor]
 
 
 def enhance_stream(
-    frames: Iterable[Tensor], windows: list[Window], enhance_window: EnhanceWindow, decode_window: DecodeWindow
+    frames: Iterable[Tensor],
+    windows: list[Window],
+    enhance_window: EnhanceWindow,
+    decode_window: DecodeWindow,
+    mix: Mix = crossfade,
 ) -> Iterator[Tensor]:
     """Enhance a stream of frames (H, W, 3) window by window; yields as many finished frames in order.
 
     windows: as `plan_windows` gives them for the number of frames. Memory does not grow with the clip: held are one
     window of the source, one of the result, and the latent of the one before, which is handed on as it is, never
-    through the VAE.
+    through the VAE. mix: how the frames of an overlap become one, see `blend_windows`.
     """
 
     def clips() -> Iterator[Tensor]:
@@ -47,7 +51,7 @@ def enhance_stream(
             before = enhance_window(index, clip, before)
             yield decode_window(before)
 
-    yield from blend_windows(clips(), windows)
+    yield from blend_windows(clips(), windows, mix)
 
 
 def hand_over(before: Finished, earlier: Window, later: Window, temporal_ratio: int) -> HandOver | None:

@@ -1,0 +1,42 @@
+"""Flow-aligned blending against a moved picture whose half-way place is known."""
+
+import torch
+
+from pipeline_core.longvideo import blend_windows, plan_windows
+from pipeline_core.longvideo.stitch import crossfade, flow_aligned
+
+
+def picture(shift):
+    """A smooth bright spot, `shift` pixels to the right of the middle."""
+    y, x = torch.meshgrid(torch.arange(24.0), torch.arange(40.0), indexing="ij")
+    return torch.exp(-((x - 20 - shift) ** 2 + (y - 12) ** 2) / 8)[..., None].expand(-1, -1, 3)
+
+
+def known_flow(pair):
+    """Everything moves by the way between the two spots' middles."""
+    x = torch.arange(40.0)[None, :, None]
+    middles = [(frame * x).sum() / frame.sum() for frame in pair]
+    shift = torch.stack([middles[1] - middles[0], torch.tensor(0.0)])
+    return torch.stack([shift.expand(24, 40, 2), torch.zeros(24, 40, 2)])
+
+
+def test_an_edge_in_two_places_comes_out_between_them_and_not_twice():
+    """A crossfade of two spots six pixels apart is two spots; aligned, it is one, where the weight says."""
+    weight = torch.tensor([0.25, 0.5, 0.75])
+    earlier, later = (picture(shift).expand(3, -1, -1, -1) for shift in (-3.0, 3.0))
+    mixed = flow_aligned(known_flow)(earlier, later, weight)
+    for frame, w in zip(mixed, weight.tolist()):
+        assert torch.allclose(frame, picture(-3 + 6 * w), atol=0.03)
+    assert float(crossfade(earlier, later, weight)[1].max()) < 0.6 < 0.95 < float(mixed[1].max())
+
+
+def test_windows_that_agree_are_left_as_they_are_and_flow_is_asked_for_overlaps_only():
+    clip = torch.rand(29, 24, 40, 3, generator=torch.Generator().manual_seed(0))
+    windows, asked = plan_windows(29, 17, 5, 4), []
+
+    def still(pair):
+        asked.append(pair)
+        return torch.zeros(2, 24, 40, 2)
+
+    joined = torch.stack(list(blend_windows([clip[w.start : w.stop] for w in windows], windows, flow_aligned(still))))
+    assert torch.allclose(joined, clip, atol=1e-5) and len(asked) == 2 * 5
