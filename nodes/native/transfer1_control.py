@@ -37,12 +37,13 @@ class Transfer1Control(comfy.controlnet.ControlBase):
         # Class colours must not mix; other maps shrink to the mean of their pixels.
         self.upscale_algorithm = "nearest-exact" if modality == "segmentation" else "area"
         self.weight_mask: Tensor | None = None
+        self._weight: float | Tensor = 1.0  # the mask on the tokens of the whole clip, as long as cond_hint is there
 
     def set_weight_mask(self, mask: Tensor | None) -> Transfer1Control:
         """Multiply the strength by `mask` (T, H, W): pixels of the map's frames, or 1 frame for all of them."""
         if mask is not None and mask.ndim != 3:
             raise UserError(f"A weight mask of shape {tuple(mask.shape)} came; give (frames, height, width).")
-        self.weight_mask = mask
+        self.weight_mask, self.cond_hint = mask, None
         return self
 
     def copy(self) -> Transfer1Control:
@@ -95,9 +96,9 @@ class Transfer1Control(comfy.controlnet.ControlBase):
         window = window if getattr(window, "dim", None) == 2 else None  # 2: time, the one a clip is windowed in
         if self.cond_hint is None or self.cond_hint.shape[-2:] != x_noisy.shape[-2:]:
             self.cond_hint = self._encode(x_noisy, window).to(x_noisy.device)
-        hint, weight = self.cond_hint, 1.0
-        if self.weight_mask is not None:
-            weight = token_weights(self.weight_mask.cpu(), hint.shape[2:])
+            mask = self.weight_mask
+            self._weight = 1.0 if mask is None else token_weights(mask.cpu(), self.cond_hint.shape[2:])
+        hint, weight = self.cond_hint, self._weight
         if window is not None:
             if max(window.index_list) >= hint.shape[2]:
                 self._refuse_length(max(window.index_list) + 1)

@@ -224,23 +224,23 @@ def test_smaller_weights_stay_near_the_exact_ones(server, dtype, weight_dtype, l
 
 def test_inversion_with_three_controls_comes_back(server):
     scene = Transfer1(server)
+    bare = scene.prompts[0]
     for name, strength in STRENGTHS.items():
         scene.stack(name, strength, soft_mask(30) if name == "depth" else None)
     sigmas = scene.add("KarrasScheduler", steps=21, sigma_max=70.0, sigma_min=0.002, rho=7.0)
     latent = scene.tensor(0.5 * draw(9, 1, 16, *CELLS))[1]
     wires = {"model": scene.model, "inversion": scene.prompts[0], "latent": latent, "sigmas": sigmas}
     made = scene.add("VideoRealismDDIMInvert", method="exact", measure_round_trip=True, **wires)
-    guider = scene.add("BasicGuider", model=scene.model, conditioning=scene.prompts[0])
-    back = scene.add(
-        "SamplerCustomAdvanced",
-        noise=made[0],
-        guider=guider,
-        sampler=made[1],
-        sigmas=made[2],
-        latent_image=latent,
-    )
-    error = scene.add("VRTestCompareLatents", latent=back, reference=latent)
-    assert float(server.run(scene)[error]["text"][0]) < 1e-4
+    errors = []
+    for text in (scene.prompts[0], bare):
+        guider = scene.add("BasicGuider", model=scene.model, conditioning=text)
+        wires = {"noise": made[0], "guider": guider, "sampler": made[1], "sigmas": made[2], "latent_image": latent}
+        back = scene.add("SamplerCustomAdvanced", **wires)
+        errors.append(scene.add("VRTestCompareLatents", latent=back, reference=latent))
+    outputs = server.run(scene)
+    controlled, uncontrolled = (float(outputs[node]["text"][0]) for node in errors)
+    assert controlled < 1e-4
+    assert uncontrolled > 1e-2  # the controls were on, both ways
 
 
 def two_ab(predict, x, sigmas):
