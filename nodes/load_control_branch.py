@@ -2,6 +2,7 @@
 
 from comfy_api.latest import io
 
+from .load_video_model import weights_input
 from .native.control import load_control
 from .native.folders import EMBEDDED_NAME, modalities, model_folder, model_folders, stamp
 from .packages import require_packages
@@ -30,17 +31,18 @@ class LoadControlBranch(io.ComfyNode):
                     default=EMBEDDED_NAME,
                     tooltip="The folder that Load Video Model loads too; a branch fits only its own model.",
                 ),
+                weights_input(),
             ],
             outputs=[io.ControlNet.Output(display_name="control_net", tooltip="For Apply ControlNet; no VAE needed.")],
             **search_words("controlnet", "cosmos", "transfer", "edge", "depth", "segmentation"),
         )
 
     @classmethod
-    def fingerprint_inputs(cls, modality, model):
+    def fingerprint_inputs(cls, modality, model, weights="auto"):
         folder = model_folders().get(model)
         return stamp(folder) if folder else model
 
     @classmethod
-    def execute(cls, modality, model):
+    def execute(cls, modality, model, weights="auto"):
         require_packages("diffusers", "transformers", "accelerate")
-        return io.NodeOutput(load_control(model_folder(model), modality))
+        return io.NodeOutput(load_control(model_folder(model), modality, weights))

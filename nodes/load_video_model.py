@@ -3,8 +3,10 @@
 from comfy_api.latest import io, ui
 
 from ..pipeline_core.models.loading import PRECISIONS, branch_names, runs_bf16
+from ..pipeline_core.models.memory import WEIGHTS
 from ..pipeline_core.models.preset import read_preset
 from .adapter import compute_device
+from .native.casts import folder_plan, log_plan
 from .native.folders import EMBEDDED_NAME, model_folder, model_folders, stamp
 from .native.model import load_model
 from .native.text import load_clip
@@ -34,8 +36,9 @@ class LoadVideoModel(io.ComfyNode):
                     options=list(PRECISIONS),
                     default="auto",
                     tooltip="auto: bfloat16 where the hardware has it. fp32: equal numbers on every machine, slower. "
-                    "bf16: always bfloat16. Weights stay in 32 bits.",
+                    "bf16: always bfloat16.",
                 ),
+                weights_input(),
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="For KSampler, the guiders and DDIM Invert."),
@@ -46,22 +49,39 @@ class LoadVideoModel(io.ComfyNode):
         )
 
     @classmethod
-    def fingerprint_inputs(cls, model, precision):
+    def fingerprint_inputs(cls, model, precision, weights="auto"):
         folder = model_folders().get(model)
         return stamp(folder) if folder else model
 
     @classmethod
-    def execute(cls, model, precision):
+    def execute(cls, model, precision, weights="auto"):
         require_packages("diffusers", "transformers", "accelerate")
         folder = model_folder(model)
+        plan = folder_plan(folder, weights)
+        log_plan(plan)
         vae = vae_patcher(folder)
         bf16 = runs_bf16(precision, vae.load_device)
         preset, device = read_preset(folder), compute_device()
+        half = plan.weights != "fp32" or runs_bf16(precision, device)
         text = (
             f"{preset.name}: clips of {preset.window} frames, about {preset.size[1]}x{preset.size[0]} pixels\n"
             f"controls: {', '.join(branch_names(folder)) or 'none'}\n"
-            f"on {device} in {'bfloat16' if runs_bf16(precision, device) else '32-bit floats'}\n"
-            f"try: euler, karras, {preset.steps} steps, cfg {preset.cfg:g}"
+            f"on {device} in {'bfloat16' if half else '32-bit floats'}\n"
+            f"try: euler, karras, {preset.steps} steps, cfg {preset.cfg:g}\n"
+            + "\n".join(plan.lines() if plan.weights != "fp32" else [plan.sentence()])
         )
-        outputs = load_model(folder, precision), load_clip(folder, precision), VideoVAE(vae, bf16)
+        outputs = load_model(folder, precision, plan.weights), load_clip(folder, precision, plan.weights)
+        outputs = *outputs, VideoVAE(vae, bf16)
         return io.NodeOutput(*outputs, ui=ui.PreviewText(text))
+
+
+def weights_input() -> io.Combo.Input:
+    """The weights widget of the nodes that load from model folders."""
+    return io.Combo.Input(
+        "weights",
+        options=list(WEIGHTS),
+        default="auto",
+        optional=True,
+        tooltip="How weights rest in memory. auto: 32 bits for a small model, bf16 for a full-size one. fp8: half of "
+        "bf16, a little less exact. The same in Load Video Model and Load Control Branch.",
+    )

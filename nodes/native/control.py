@@ -12,9 +12,10 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...pipeline_core.errors import UserError
-from ...pipeline_core.models.folder import branch_parts
+from ...pipeline_core.models.folder import branch_parts, part_folder, read_headers
 from ...pipeline_core.models.grid import token_grid_weights
-from ...pipeline_core.models.loading import load_part
+from ...pipeline_core.models.memory import chosen_weights
+from .casts import load_castable
 from .model import VideoDiT
 from .parts import Part, shared_patcher
 from .terms import MISFIT, ControlTerms
@@ -61,6 +62,11 @@ class BranchControl(comfy.controlnet.ControlBase):
             raise UserError(
                 f"The {self.modality} control branch belongs to another model; load the branch and the MODEL from the "
                 "same folder."
+            )
+        if branch.patch_embed.proj.weight.dtype != network.dtype:
+            raise UserError(
+                f"The {self.modality} control branch and the MODEL have different weights; set weights to the same in "
+                "Load Control Branch and Load Video Model."
             )
         self._bf16 = network.bf16
 
@@ -125,17 +131,19 @@ class BranchControl(comfy.controlnet.ControlBase):
         )
 
 
-def load_control(folder: Path, modality: str) -> BranchControl:
-    """The CONTROL_NET of one modality. UserError when the folder has no such branch."""
+def load_control(folder: Path, modality: str, weights: str = "auto") -> BranchControl:
+    """The CONTROL_NET of one modality, in weights as the MODEL's. UserError when the folder has no such branch."""
     parts = branch_parts(folder)
     if modality not in parts:
         raise UserError(
             f"The model {folder.name} has no {modality} branch; set modality to {' or '.join(parts) or 'none'}."
         )
+    weights = chosen_weights(weights, read_headers(part_folder(folder, "transformer")))
     branch = shared_patcher(
         folder,
         parts[modality],
-        lambda: Part(load_part(folder, parts[modality])),
+        weights,
+        lambda: Part(load_castable(folder, parts[modality], weights)),
         comfy.model_management.get_torch_device(),
         comfy.model_management.unet_offload_device(),
     )

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from ...pipeline_core.errors import UserError
 from ...pipeline_core.models.cosmos import cosmos_forward
-from ...pipeline_core.models.loading import load_part, runs_bf16
+from ...pipeline_core.models.loading import runs_bf16
 from ...pipeline_core.models.prediction import clean_prediction, flow_state, network_input
 from ...pipeline_core.models.preset import Preset, read_latent_rgb, read_preset
+from .casts import load_castable
 from .parts import Part
 from .terms import MISFIT, terms_of
 
@@ -151,10 +152,14 @@ def given_frames(mask: Tensor) -> Tensor:
     return given
 
 
-def load_model(folder: Path, precision: str) -> ModelPatcher:
-    """The MODEL of a model folder. precision: auto, bf16 or fp32, as on the command line."""
+def load_model(folder: Path, precision: str, weights: str) -> ModelPatcher:
+    """The MODEL of a model folder. precision: auto, bf16 or fp32, as on the command line.
+
+    weights: fp32, bf16 or fp8, see load_castable; the network computes in bf16 with the last two.
+    """
     preset, device = read_preset(folder), comfy.model_management.get_torch_device()
-    network = VideoDiT(load_part(folder, "transformer"), runs_bf16(precision, device), preset.given_time)
+    bf16 = weights == "fp32" and runs_bf16(precision, device)
+    network = VideoDiT(load_castable(folder, "transformer", weights), bf16, preset.given_time)
     settings = network.transformer.config
     config = comfy.supported_models_base.BASE({"image_model": "cosmos_transfer", "disable_unet_model_creation": True})
     config.latent_format = VideoLatent(preset, settings.out_channels, read_latent_rgb(folder))

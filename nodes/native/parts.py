@@ -10,7 +10,7 @@ from comfy.model_patcher import ModelPatcher
 from .folders import stamp
 
 # Weak: a part lives as long as a node's output holds it, and ComfyUI's own cache decides how long that is.
-_alive: WeakValueDictionary[tuple[str, str, str], ModelPatcher] = WeakValueDictionary()
+_alive: WeakValueDictionary[tuple[str, ...], ModelPatcher] = WeakValueDictionary()
 
 
 class Part(torch.nn.Module):
@@ -22,13 +22,13 @@ class Part(torch.nn.Module):
 
 
 def shared_patcher(
-    folder: Path, name: str, make: Callable[[], torch.nn.Module], load_device, offload_device
+    folder: Path, name: str, weights: str, make: Callable[[], torch.nn.Module], load_device, offload_device
 ) -> ModelPatcher:
-    """The patcher of `make()`'s module for this part of this folder, made once while it is in use.
+    """The patcher of `make()`'s module for this part of this folder in these weights, made once while it is in use.
 
     Always the plain patcher: the dynamic one of newer cores needs ComfyUI's own layers.
     """
-    key = str(folder), name, stamp(folder)
+    key = str(folder), name, weights, stamp(folder)
     patcher = _alive.get(key)
     if patcher is None:
         patcher = ModelPatcher(make().to(offload_device), load_device=load_device, offload_device=offload_device)

@@ -9,9 +9,10 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ...pipeline_core.models.loading import load_part, load_tokenizer, runs_bf16
+from ...pipeline_core.models.loading import load_tokenizer, runs_bf16
 from ...pipeline_core.models.preset import read_preset
 from ...pipeline_core.models.text import embed_tokens, is_chat, tokenise
+from .casts import load_castable
 
 
 class Tokenizer:
@@ -69,11 +70,15 @@ class TextEncoder(torch.nn.Module):
         return embeddings.to(comfy.model_management.intermediate_device()), None
 
 
-def load_clip(folder: Path, precision: str) -> comfy.sd.CLIP:
-    """The CLIP of a model folder, filled as CLIP.clone does: CLIP.__init__ builds ComfyUI's own encoders only."""
+def load_clip(folder: Path, precision: str, weights: str) -> comfy.sd.CLIP:
+    """The CLIP of a model folder, filled as CLIP.clone does: CLIP.__init__ builds ComfyUI's own encoders only.
+
+    weights: fp32, bf16 or fp8, see load_castable.
+    """
     length = read_preset(folder).max_text_tokens
     device = comfy.model_management.text_encoder_device()
-    encoder = TextEncoder(load_part(folder, "text_encoder"), length, runs_bf16(precision, device))
+    bf16 = weights == "fp32" and runs_bf16(precision, device)
+    encoder = TextEncoder(load_castable(folder, "text_encoder", weights), length, bf16)
     clip = comfy.sd.CLIP(no_init=True)
     offload = comfy.model_management.text_encoder_offload_device()
     clip.patcher = ModelPatcher(encoder.to(offload), load_device=device, offload_device=offload)

@@ -16,6 +16,7 @@ from ...pipeline_core.models.vae import decode_latents, encode_clips, latent_sta
 from .parts import shared_patcher
 
 PATCH = (1, 2, 2)  # of every Cosmos transformer; a clip has to divide into it
+WAN_FRAMES = 8  # the four that a Wan VAE codes at a time, and what it remembers of those before
 
 
 class VAENetwork(torch.nn.Module):
@@ -66,9 +67,14 @@ class VideoVAE(comfy.sd.VAE):
         # Frames and sizes that do not fit are refused with a sentence, not cropped.
         self.crop_input = False
         self.process_input = self.process_output = lambda image: image
-        # Activations of one full-size stage, a few of which are alive at once: (frames x height x width) x width.
-        self.memory_used_encode = lambda shape, dtype: 400 * shape[-3] * shape[-2] * shape[-1] * 4
-        self.memory_used_decode = lambda shape, dtype: 400 * shape[-3] * shape[-2] * shape[-1] * time * space**2 * 4
+        # A Wan VAE codes four frames at a time, others the whole clip: activations of one full-size stage, a few of
+        # which are alive at once, (frames x height x width) x width.
+        most = WAN_FRAMES if type(network.vae).__name__ == "AutoencoderKLWan" else 1 << 30
+        frames = lambda count: min(count, most)  # noqa: E731
+        self.memory_used_encode = lambda shape, dtype: 400 * frames(shape[-3]) * shape[-2] * shape[-1] * 4
+        self.memory_used_decode = lambda shape, dtype: (
+            400 * frames(shape[-3] * time) * shape[-2] * shape[-1] * space**2 * 4
+        )
         self.disable_offload = self.not_video = self.handles_tiling = False
         self.extra_1d_channel = self.pad_channel_value = self.format_encoded = self.size = None
         self.audio_sample_rate = 44100
@@ -100,6 +106,7 @@ def vae_patcher(folder: Path) -> ModelPatcher:
     return shared_patcher(
         folder,
         "vae",
+        "fp32",
         lambda: VAENetwork(load_part(folder, "vae"), read_preset(folder)),
         comfy.model_management.vae_device(),
         comfy.model_management.vae_offload_device(),
