@@ -7,7 +7,7 @@ the saved video, at a round trip that is measured in the same run.
 import json
 
 import pytest
-from comfy_server import RunError
+from comfy_server import Graph, RunError
 from shipped_graphs import api_graph, missing_models, put_input_files
 from test_shipped_graphs import node_of
 
@@ -109,3 +109,38 @@ def test_graph_on_tiny_models(server, name):
     report = json.loads(outputs["report"]["text"][0])
     assert report["round_trip"] < 1e-4 and report["steps"] in (20, 30)
     assert outputs[node_of(graph, "SaveVideo")]["images"]
+
+
+@pytest.mark.parametrize(
+    "kind, channels, told",
+    [
+        ("vace", 16, "Wan VACE: 1 + a multiple of 4"),
+        ("fun-2.1", 16, "Wan 2.1 Fun-Control: 1 + a multiple of 4"),
+        ("fun-2.2", 16, "Wan 2.2 Fun-Control: 1 + a multiple of 4"),
+        ("ltxv", 128, "LTX-Video: 1 + a multiple of 8"),
+    ],
+)
+def test_a_file_in_the_released_key_layout_is_loaded_recognised_and_inverted(server, kind, channels, told):
+    """ComfyUI's own Load Diffusion Model reads it; what is told of it comes from what was detected."""
+    made = Graph()
+    made.add("VRTestWriteModel", kind=kind, seed=1, name=kind)
+    server.run(made)
+    graph = Graph()
+    model = graph.add("UNETLoader", unet_name=f"{kind}.safetensors", weight_dtype="default")
+    text = graph.add("VRTestRandomConditioning", dim=4096, tokens=8, seed=1, text=True)
+    text = graph.add("VRTestPaddedText", conditioning=text) if kind == "ltxv" else text
+    ratios = dict(temporal=8, spatial=32) if kind == "ltxv" else dict(temporal=4, spatial=8)
+    vae = graph.add("VRTestFrameVAE", channels=channels, **ratios)
+    map = graph.add("VRTestFrameNumbers", frames=2 * ratios["temporal"] + 1, size=4 * ratios["spatial"], offset=0.1)
+    control = graph.add("VideoRealismModelControl", model=model)
+    wires = dict(positive=text, negative=text, control_net=control, map=map, vae=vae)
+    stack = graph.add("VideoRealismControlNetStack", weight=1.0, start_percent=0.0, end_percent=1.0, **wires)
+    size = dict(channels=channels, frames=3, height=4, width=4, batch=1)
+    latent = graph.add("VRTestRandomLatent", **size, seed=7, scale=1.0)
+    levels = graph.add("VideoRealismModelPreset", model=model, steps=0, strength=1.0, shift=0.0)
+    wires = dict(model=model, inversion=stack[0], latent=latent, sigmas=levels)
+    found = graph.add("VideoRealismDDIMInvert", **wires, method="exact", measure_round_trip=True)
+    shown = graph.add("PreviewAny", source=found[3])
+    outputs = server.run(graph)
+    assert told in outputs[levels]["text"][0] and told in outputs[found]["text"][0]
+    assert json.loads(outputs[shown]["text"][0])["round_trip"] < 1e-4

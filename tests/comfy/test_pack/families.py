@@ -1,13 +1,16 @@
 """Tiny models with control inputs of their own, a VAE whose latents can be read, and what a network saw."""
 
 import json
+import os
 from unittest import mock
 
 import comfy.patcher_extension
 import comfy.sd
 import comfy.supported_models
+import folder_paths
 import torch
 from comfy_api.latest import io, ui
+from safetensors.torch import save_file
 
 from .models import SEED, TEXT_DIM, WAN, model_patcher
 from .probes import schema
@@ -50,6 +53,37 @@ class TinyLTXV(io.ComfyNode):
     def execute(cls, seed, text_dim):
         config = comfy.supported_models.LTXV({**LTXV, "caption_channels": text_dim})
         return io.NodeOutput(model_patcher(config, seed))
+
+
+# The smallest sizes that ComfyUI's detection can read back from a file: heads of 128, text of 4096 channels.
+FILE_WAN = dict(WAN, dim=128, num_heads=1, ffn_dim=64, freq_dim=256, text_dim=4096)
+FILES = {
+    "vace": ("WAN21_Vace", dict(FILE_WAN, model_type="vace", vace_layers=1, vace_in_dim=96)),
+    "fun-2.1": ("WAN21_FunControl2V", dict(FILE_WAN, model_type="i2v", in_dim=48)),
+    "fun-2.2": ("WAN21_T2V", dict(FILE_WAN, model_type="t2v", in_dim=52)),
+    "ltxv": (
+        "LTXV",
+        dict(LTXV, attention_head_dim=6, num_attention_heads=32, cross_attention_dim=192, caption_channels=4096),
+    ),
+}
+
+
+class WriteModel(io.ComfyNode):
+    """A file for Load Diffusion Model: every key of the class, as in the released file."""
+
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.Combo.Input("kind", options=list(FILES)), SEED, io.String.Input("name", default="tiny")]
+        return schema("WriteModel", "a tiny model file", inputs, [io.String.Output()], is_output_node=True)
+
+    @classmethod
+    def execute(cls, kind, seed, name):
+        family, size = FILES[kind]
+        model = model_patcher(getattr(comfy.supported_models, family)(size), seed).model.diffusion_model
+        folder = folder_paths.get_folder_paths("diffusion_models")[0]
+        os.makedirs(folder, exist_ok=True)
+        save_file(model.state_dict(), os.path.join(folder, f"{name}.safetensors"))
+        return io.NodeOutput(name, ui=ui.PreviewText(", ".join(sorted(model.state_dict())[:3])))
 
 
 class PaddedText(io.ComfyNode):
@@ -280,6 +314,7 @@ class VAEFacts(io.ComfyNode):
 FAMILIES = [
     TinyWanFun,
     TinyLTXV,
+    WriteModel,
     PaddedText,
     TinyFrameVAE,
     FrameNumbers,
