@@ -1,18 +1,33 @@
 """Measure an enhanced clip against its source: SOURCE.mp4 OUTPUT.mp4, its buffers and its twin where there are any."""
 
 import argparse
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from ..conditions.buffers import open_buffers
 from ..conditions.estimators import load_estimators
+from ..conditions.flow import estimated_flow
 from ..errors import UserError
 from ..metrics.compare import compare
 from ..metrics.encoder import load_encoder
+from ..metrics.judge import load_judge
 from ..metrics.pictures import write_report
-from ..metrics.report import format_table, write_csv, write_frames_csv, write_json
-from ..metrics.suite import Extras
+from ..metrics.report import file_hashes, format_table, write_csv, write_frames_csv, write_json
+from ..metrics.seams import plan_seams
+from ..metrics.suite import GROUPS, Extras
+from ..metrics.text_image import load_text_image
+from ..metrics.windows import load_video_encoder
 from .enhance import find_buffers
 from .files import writable
+
+# Options that name a model's file or folder: their hashes go into the report.
+MODELS = (
+    "lpips", "depth_model", "segmentation_model", "flow_model", "vision_model", "video_model", "clip_model",
+    "pickscore", "judge",
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,13 +36,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--buffers", type=Path, help="buffers folder of the source; default: SOURCE_buffers")
     parser.add_argument("--output-buffers", type=Path, help="masks a detector found in the output, as a buffers folder")
     parser.add_argument("--reference", type=Path, help="the photoreal twin, or a clip the output should look like")
+    parser.add_argument("--made-by", type=Path, help="the JSON of enhance --report: its settings and seams are used")
     parser.add_argument("--seams", default="", help="frames at which windows begin, such as 48,96")
+    parser.add_argument(
+        "--only", default="", help=f"groups of figures, such as fidelity,time; default: all of {', '.join(GROUPS)}"
+    )
     parser.add_argument("--lpips", type=Path, help="LPIPS weights: the lpips package's state as safetensors")
     parser.add_argument("--depth-model", type=Path, help="transformers folder; compares the depth of both clips")
-    parser.add_argument("--segmentation-model", type=Path, help="transformers folder; compares the masks of both clips")
+    parser.add_argument(
+        "--segmentation-model", type=Path, help="transformers folder; compares masks and detected objects of both clips"
+    )
+    parser.add_argument("--flow-model", type=Path, help="RAFT's weights, for motion where the buffers have none")
+    parser.add_argument(
+        "--estimate-flow", action="store_true", help="the same by TV-L1 (scikit-image), seconds per frame at 1080p"
+    )
     parser.add_argument("--vision-model", type=Path, help="DINOv2 or CLIP folder; compares what objects look like")
+    parser.add_argument("--video-model", type=Path, help="VideoMAE folder; FVD to the real clips of --real")
+    parser.add_argument("--clip-model", type=Path, help="CLIP folder with texts; CLIP-IQA")
+    parser.add_argument("--pickscore", type=Path, help="PickScore folder; needs --prompt, or a --made-by that has one")
+    parser.add_argument("--prompt", help="what the output should show, for PickScore")
+    parser.add_argument("--judge", type=Path, help="vision-language model folder: does it prefer output or source")
+    parser.add_argument(
+        "--quality", action="append", default=[], metavar="NAME=MODULE:FUNCTION",
+        help="a function of your own that scores windows of frames (T, H, W, 3) in [0, 1], such as dover=my:score",
+    )  # fmt: skip
     parser.add_argument("--real", type=Path, help="folder of real pictures or clips to measure the distance to")
     parser.add_argument("--blur", action="store_true", help="measure blur SSIM too; minutes per frame at 1080p")
+    parser.add_argument("--no-critic", action="store_true", help="leave out the embedded critic, slow on large frames")
     parser.add_argument("--json", type=Path, help="write the figures as JSON, and as CSV beside it, also per frame")
     parser.add_argument("--report", type=Path, help="folder for JSON, CSV, plots, worst frames, side-by-side pictures")
 
@@ -37,18 +72,15 @@ def run(options: argparse.Namespace) -> None:
         writable(options.json, "the figures")
     if options.report and not options.report.parent.is_dir():
         raise UserError(f"The folder {options.report.parent} for the report does not exist: change --report.")
-    if options.real and not options.vision_model:
-        raise UserError("Real frames came without a feature network: add --vision-model.")
-    extras = Extras(
-        lpips=options.lpips,
-        blur=options.blur,
-        estimators=load_estimators(options.depth_model, options.segmentation_model),
-        encoder=load_encoder(options.vision_model) if options.vision_model else None,
-        real=options.real,
-        output_buffers=open_buffers(options.output_buffers, options.output) if options.output_buffers else None,
-        seams=parse_seams(options.seams),
+    if options.real and not (options.vision_model or options.video_model):
+        raise UserError("Real frames came without a feature network: add --vision-model or --video-model.")
+    made_by = read_made_by(options.made_by) if options.made_by else {}
+    extras = told_extras(options, made_by)
+    models = file_hashes({name: getattr(options, name) for name in MODELS})
+    about = {**({"models": models} if models else {}), **({"made_by": made_by} if made_by else {})}
+    report = measure(
+        options.source, options.output, options.buffers, options.reference, extras, about, not options.no_critic
     )
-    report = measure(options.source, options.output, options.buffers, options.reference, extras)
     print(format_table(report))
     if options.json:
         write_json(options.json, report)
@@ -57,6 +89,56 @@ def run(options: argparse.Namespace) -> None:
     if options.report:
         write_report(options.report, report, options.source, options.output, options.reference, seams=extras.seams)
         print(f"The report is in {options.report}.")
+
+
+def told_extras(options: argparse.Namespace, made_by: dict) -> Extras:
+    """What the options say, with every model loaded."""
+    estimators = load_estimators(options.depth_model, options.segmentation_model, flow=options.flow_model)
+    if options.estimate_flow and estimators.flow is None:
+        estimators = replace(estimators, flow=estimated_flow)
+    seams = parse_seams(options.seams) or plan_seams(made_by.get("plan", {}).get("windows", []))
+    pick = load_text_image(options.pickscore) if options.pickscore else None
+    prompt = options.prompt or made_by.get("settings", {}).get("prompt") or ""
+    if pick and not prompt:
+        raise UserError("PickScore came without a prompt: add --prompt.")
+    return Extras(
+        only=tuple(name.strip() for name in options.only.split(",") if name.strip()),
+        lpips=options.lpips,
+        blur=options.blur,
+        estimators=estimators,
+        encoder=load_encoder(options.vision_model) if options.vision_model else None,
+        real=options.real,
+        output_buffers=open_buffers(options.output_buffers, options.output) if options.output_buffers else None,
+        seams=seams,
+        video_encoder=load_video_encoder(options.video_model) if options.video_model else None,
+        text_image=load_text_image(options.clip_model) if options.clip_model else None,
+        pick=pick,
+        prompt=prompt,
+        quality=dict(quality_hook(text) for text in options.quality),
+        judge=load_judge(options.judge) if options.judge else None,
+    )
+
+
+def read_made_by(path: Path) -> dict:
+    """The report of the enhance command; UserError for anything else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: give the JSON file of enhance --report to --made-by.") from error
+    if not isinstance(content, dict) or not isinstance(content.get("plan"), dict):
+        raise UserError(f"{path} holds no plan of windows: give the JSON file of enhance --report to --made-by.")
+    return content
+
+
+def quality_hook(text: str) -> tuple[str, Callable]:
+    """ "dover=my_module:score" to its name and the function."""
+    name, _, place = text.partition("=")
+    module, _, function = place.partition(":")
+    try:
+        score = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"--quality {text} cannot be found ({error}): write NAME=MODULE:FUNCTION.") from error
+    return name, score
 
 
 def parse_seams(text: str) -> tuple[int, ...]:
@@ -68,7 +150,13 @@ def parse_seams(text: str) -> tuple[int, ...]:
 
 
 def measure(
-    source: Path, output: Path, buffers: Path | None, reference: Path | None, extras: Extras = Extras()
+    source: Path,
+    output: Path,
+    buffers: Path | None,
+    reference: Path | None,
+    extras: Extras = Extras(),
+    about: dict | None = None,
+    critic: bool = True,
 ) -> dict:
     """`compare` with a progress bar, the embedded critic and the buffers found beside the source."""
     from tqdm import tqdm
@@ -81,5 +169,6 @@ def measure(
         bar.total = total
         bar.update(done - bar.n)
 
+    judge = load_critic() if critic else None
     with bar:
-        return compare(source, output, find_buffers(source, buffers), reference, load_critic(), progress, extras)
+        return compare(source, output, find_buffers(source, buffers), reference, judge, progress, extras, about)

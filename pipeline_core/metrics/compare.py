@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -92,13 +92,14 @@ def compare(
     critic: Critic | None = None,
     progress: Progress = lambda done, total: None,
     extras: Extras = Extras(),
+    about: Mapping | None = None,
 ) -> dict:
     """Measure an output clip in one pass and constant memory; returns a report (see `report.collect`, and
     `Suite.report` for its "lost" and "frames").
 
     source: the clip it was made from; buffers: the source's, for the figures of objects and motion;
     reference: the photoreal twin or another clip the output should look like; critic: see `realism`; extras: what
-    the slower and model-based figures need, see `Extras`.
+    the slower and model-based figures need, see `Extras`; about: what else the report is to say of itself.
     `progress(done, total)` is called with frame counts after every chunk. What cannot be measured without
     one of them is undefined and says so. Raises UserError for clips that cannot be read or differ in frames
     or size.
@@ -112,7 +113,7 @@ def compare(
     if extras.output_buffers is not None:
         infos["buffers folder of the output"] = extras.output_buffers
     total = _check_sizes({name: (info.frames, info.height, info.width) for name, info in infos.items()})
-    about = {name: str(path) for name, path in clips.items()}
+    about = {**{name: str(path) for name, path in clips.items()}, **(about or {})}
     if buffers is not None:
         about["buffers"] = str(buffers.folder)
     streams = [read_ahead(_chunks(path)) for path in clips.values()]
@@ -131,6 +132,7 @@ def compare_frames(
     progress: Progress = lambda done, total: None,
     buffers: Buffers | None = None,
     extras: Extras = Extras(),
+    about: Mapping | None = None,
 ) -> dict:
     """`compare` for clips in memory, (T, H, W, 3) in [0, 1]; the same figures. `buffers` may be any object with the
     interface of `Buffers`, such as `world.RenderedBuffers`.
@@ -151,7 +153,7 @@ def compare_frames(
         raise UserError("The output has no frames: give clips with at least one frame.")
     step = _chunk_frames(*output.shape[1:3])
     parts = [map(as_planes, clip.split(step)) for clip in clips.values()]
-    return _measure(parts, total, buffers, critic, progress, extras, {})
+    return _measure(parts, total, buffers, critic, progress, extras, dict(about or {}))
 
 
 def _measure(
@@ -170,7 +172,7 @@ def _measure(
         progress(done, total)
     if done != total:
         raise UserError(f"Only {done} of {total} frames could be decoded: give clips that play to their end.")
-    return suite.report(**about)
+    return suite.report(**({"seams": list(extras.seams)} if extras.seams else {}), **about)
 
 
 def _check_sizes(sizes: dict[str, tuple[int, int, int]]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -50,6 +51,21 @@ def environment() -> dict[str, str]:
         "python": platform.python_version(),
         "machine": platform.machine(),
     }
+
+
+def file_hashes(paths: Mapping[str, str | os.PathLike | None]) -> dict[str, dict[str, str]]:
+    """{name: {"path", "sha256"}} of model files, and of folders (their safetensors in order of name); what is
+    None or not there is left out."""
+    found = {}
+    for name, path in paths.items():
+        if path is not None and Path(path).exists():
+            path, digest = Path(path), hashlib.sha256()
+            for file in sorted(path.glob("*.safetensors")) if path.is_dir() else [path]:
+                with open(file, "rb") as held:
+                    while block := held.read(1 << 20):
+                        digest.update(block)
+            found[name] = {"path": str(path), "sha256": digest.hexdigest()}
+    return found
 
 
 def format_table(report: dict) -> str:

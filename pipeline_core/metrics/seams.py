@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -65,6 +65,14 @@ class SeamError:
         else:
             ratio = Figure(mamse.value / rest.value, "", "lower", note)
         return {"mamse": mamse, "mamse_inside": rest, "seam_ratio": ratio}
+
+
+def plan_seams(windows: Iterable[Sequence[int]]) -> tuple[int, ...]:
+    """The frames whose step in is a seam, of windows [(start, stop), ...]: from where a window begins to where the one
+    before it ends, since the change from one to the other is spread over what both have."""
+    windows = sorted((int(start), int(stop)) for start, stop in windows)
+    pairs = zip(windows, windows[1:])
+    return tuple(sorted({t for before, after in pairs for t in range(after[0], max(before[1], after[0]) + 1)}))
 
 
 def slope(values: Iterable[float | None]) -> float | None:

@@ -42,7 +42,6 @@ SOURCE, REFERENCE = "to the source", "to the reference"
 _NO_BUFFERS, _NO_TWIN = "no such buffers were given", "no reference was given"
 _OBJECT_TAGS = (*VEHICLE_TAGS, TAG["pedestrian"], TAG["rider"], TAG["traffic light"], TAG["traffic sign"])
 _NAMES = {tag: name for tag, (name, _) in CARLA_TAGS.items()}
-Flow = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -50,13 +49,13 @@ class Extras:
     """What some figures need beyond the clips; without it they are undefined and say so.
 
     only: the groups of figures to measure, of `GROUPS`; empty is all. lpips: local weights file (see `lpips`); blur:
-    measure blur SSIM, which is slow; estimators: depth and segmentation models, run on source and output alike;
+    measure blur SSIM, which is slow; estimators: depth and segmentation models, run on source and output alike,
+    and a flow estimator, run on the source where its buffers have no flow;
     encoder: a feature network (`encoder.load_encoder`, or any of that form), for object alignment, frame consistency
     and distances to real frames; real: a clip, or a folder of pictures and clips, of real frames; output_buffers:
     masks that a detector found in the output, for objects lost or invented; detect: a detector to run on both clips,
     for the same without buffers (else the segmentation model's connected parts are taken); seams: frame numbers at
-    which windows begin; flow: frames (N, H, W, 3) and their successors -> forward flow (N, H, W, 2) in pixels, NaN
-    where unknown, run on the source where its buffers have none; video_encoder: what `windows.load_video_encoder`
+    which windows begin; video_encoder: what `windows.load_video_encoder`
     gives, for FVD; text_image: a CLIP for CLIP-IQA; pick: PickScore's network, with prompt; quality: hooks {name:
     window -> score}, such as DOVER's; judge: see `judge`, asked to choose between output and reference, or source.
     """
@@ -70,7 +69,6 @@ class Extras:
     output_buffers: Buffers | None = None
     seams: tuple[int, ...] = ()
     detect: Detect | None = None
-    flow: Flow | None = None
     video_encoder: tuple[VideoEncode, int, tuple[int, int]] | None = None
     text_image: TextImage | None = None
     pick: TextImage | None = None
@@ -238,7 +236,7 @@ class Suite:
         self._add("objects", detected, lambda c: detected.update(c.made, c.given, *c.found), undetected)
 
     def _time(self) -> None:
-        flow = "flow" in self.held or self.extras.flow is not None
+        flow = "flow" in self.held or self.extras.estimators.flow is not None
         missing = None if flow else "no flow: no such buffers and no flow estimator were given"
         remark = "" if "flow" in self.held else "flow estimated on the source"
         for metric in (FlowError(), SeamError(self.extras.seams)):
@@ -319,7 +317,7 @@ class Suite:
         self._last = given[-1:], made[-1:], None if ids is None else ids[-1:]
         if len(given) < 2:
             return made[:0], made.new_zeros(0, *made.shape[1:3], 2), None if ids is None else ids[:0]
-        return made[:-1], self.extras.flow(given[:-1], given[1:]), None if ids is None else ids[:-1]
+        return made[:-1], self.extras.estimators.flow(given)[:-1], None if ids is None else ids[:-1]
 
     def _finish(self) -> None:
         """Feed the frame that waited for a flow; there is none after the last one and none is used."""

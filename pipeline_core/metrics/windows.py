@@ -97,12 +97,18 @@ class VideoQuality:
         """output (T, H, W, 3) in [0, 1]."""
         output = check_frames(output, "output", self._frames)
         self._frames += len(output)
-        self._values += [float(self._score(window)) for window in self._windows.push(output)]
+        self._values += [self._call(window) for window in self._windows.push(output)]
+
+    def _call(self, window: Tensor) -> float:
+        try:
+            return float(self._score(window))
+        except Exception as error:  # another's code: whatever it raises is said in a sentence
+            raise UserError(f"The quality hook {self.name} failed ({error}): mend it or leave it out.") from error
 
     def compute(self) -> dict[str, Figure]:
         values, held = self._values, self._windows._held
         if not values and held:
-            values = [float(self._score(torch.stack(held).float() / 255))]
+            values = [self._call(torch.stack(held).float() / 255)]
         known = [value if value == value else None for value in values]
         absent = "the hook gave no number" if self._frames else "no frames"
         return {self.name: mean_figure(known, "", "higher", absent, f"{len(values)} windows")}

@@ -1,6 +1,7 @@
 """The metrics command on real files: what it writes beside the JSON, and one sentence for everything that is wrong."""
 
 import csv
+import hashlib
 import json
 
 import pytest
@@ -43,7 +44,50 @@ def test_json_csv_and_report_folder(clips, segmentation_folder, tmp_path, capsys
     assert (tmp_path / "report" / "plots.png").is_file()
 
 
+def test_what_made_the_clip_and_with_which_models(clips, segmentation_folder, tmp_path, capsys):
+    """Seams and settings come from the enhance report; models leave their hashes; groups can be left out."""
+    made_by = {"settings": {"seed": 7, "prompt": "a street"}, "plan": {"windows": [[0, 3], [2, 5]]}}
+    (tmp_path / "made.json").write_text(json.dumps(made_by))
+    asked = ["metrics", clips / "drive.mp4", clips / "twin.mp4", "--made-by", tmp_path / "made.json", "--no-critic",
+             "--only", "time, structure,realism", "--segmentation-model", segmentation_folder,
+             "--json", tmp_path / "m.json", "--quality", "darkest=torch:min"]  # fmt: skip
+    broken = [str(a) for a in [*asked, "--quality", "dover=statistics:mean"]]
+    assert main(broken) == 2 and "hook dover" in capsys.readouterr().err
+    assert main([str(a) for a in asked]) == 0
+    report = json.loads((tmp_path / "m.json").read_text())
+    assert report["about"]["seams"] == [2, 3] and report["about"]["made_by"] == made_by
+    digest = hashlib.sha256((segmentation_folder / "model.safetensors").read_bytes()).hexdigest()
+    assert report["about"]["models"] == {"segmentation_model": {"path": str(segmentation_folder), "sha256": digest}}
+    assert "psnr" not in report["figures"]["to the source"] and "objects" not in report["figures"]
+    assert report["figures"]["realism"]["critic"]["value"] is None
+    assert 0 <= report["figures"]["realism"]["darkest"]["value"] < 0.5
+    assert "2 seams" in report["figures"]["time"]["mamse"]["note"]
+
+
+def test_flow_is_estimated_where_asked(clips, tmp_path):
+    pytest.importorskip("skimage")
+    (tmp_path / "drive.mp4").write_bytes((clips / "drive.mp4").read_bytes())  # without buffers beside it
+    figures = []
+    for more in ([], ["--estimate-flow"]):
+        asked = [
+            "metrics",
+            tmp_path / "drive.mp4",
+            clips / "drive.mp4",
+            "--only",
+            "time",
+            "--json",
+            tmp_path / "m.json",
+        ]
+        assert main([str(a) for a in [*asked, *more]]) == 0
+        figures.append(json.loads((tmp_path / "m.json").read_text())["figures"]["time"]["warped_error"])
+    assert figures[0]["value"] is None and "no flow" in figures[0]["note"]
+    assert 0 < figures[1]["value"] < 0.05 and "estimated" in figures[1]["note"]
+
+
 @pytest.mark.parametrize("wrong, word", [
+    (["--only", "speed"], "speed"), (["--made-by", "none.json"], "--made-by"), (["--clip-model", "."], "config.json"),
+    (["--video-model", "."], "config.json"), (["--judge", "."], "config.json"), (["--quality", "dover"], "--quality"),
+    (["--pickscore", "."], "config.json"), (["--flow-model", "none.safetensors"], "RAFT"),
     (["--seams", "two"], "--seams"), (["--seams", "0"], "from 1"), (["--lpips", "none.safetensors"], "LPIPS"),
     (["--vision-model", "."], "config.json"), (["--output-buffers", "BUFFERS"], "another clip"),
     (["--real", "."], "--vision-model"),

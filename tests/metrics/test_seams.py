@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pipeline_core.errors import UserError
-from pipeline_core.metrics.seams import Drift, SeamError, slope
+from pipeline_core.metrics.seams import Drift, SeamError, plan_seams, slope
 from pipeline_core.metrics.temporal import FlowError
 from pipeline_core.world import make_scene, render
 
@@ -97,3 +97,9 @@ def test_drift_is_the_creep_and_not_the_style(drive):
     assert fading["drift_chroma"].value < 0 and fading["drift_detail"].value < 0
     short = run(Drift(), source[:1].float(), source[:1].float())
     assert all(f.value is None and "two frames" in f.note for f in short.values())
+
+
+def test_seams_of_a_plan():
+    assert plan_seams([(0, 17), (16, 33), (30, 47)]) == (16, 17, 30, 31, 32, 33)
+    assert plan_seams([[8, 12], [0, 8]]) == (8,)  # no overlap: one hard cut, and in any order
+    assert plan_seams([(0, 17)]) == plan_seams([]) == ()
