@@ -82,6 +82,7 @@ def test_enhance_keeps_count_rate_and_size_and_says_what_it_changed(clip, model_
     assert media.probe(out) == media.probe(clip)
     told = json.loads(report.read_text())
     assert any("resized" in note for note in told["notes"]) and "resized" in capsys.readouterr().out
+    assert told["seams"]["mamse"]["value"] > 0 and "seams" in told["seams"]["mamse"]["note"]
     assert told["settings"]["start"] == start and len(told["windows"]) == len(told["plan"]["windows"]) >= 2
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.mp4", "report.json"]
 
