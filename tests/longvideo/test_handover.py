@@ -10,6 +10,7 @@ from pipeline_core.errors import UserError
 from pipeline_core.longvideo.handover import (
     HandOver,
     corrected,
+    fading,
     handed_solver,
     last_corrected,
     share_noise,
@@ -96,6 +97,30 @@ def test_still_motion_is_the_mean_and_nothing_seen_is_no_correction():
     assert torch.allclose(corrected(x0, given, still), corrected(x0, given), atol=1e-12)
     blind = corrected(x0, given, still * torch.nan)
     assert torch.equal(blind[:, :, REST], x0[:, :, REST]) and torch.equal(blind[:, :, SHARED], given.z_ref)
+
+
+def test_anchored_the_correction_is_whole_at_the_seam_and_gone_at_the_end():
+    given, x0, flow = hand_over(), drawn(6), torch.zeros(SHAPE[2], R, *SHAPE[3:], 2)
+    published = corrected(x0, given)
+    assert torch.equal(fading(SHAPE[2], given, 0.0), torch.ones(SHAPE[2], dtype=torch.float64))
+    assert fading(SHAPE[2], given, 1.0).tolist() == [1, 1, 1, 0.5, 0] and float(fading(3, given, 1.0).min()) == 1
+    for motion in (None, flow):
+        held = corrected(x0, given, motion, 1.0)
+        assert torch.allclose(held[:, :, : SHARED.stop], published[:, :, : SHARED.stop], atol=1e-12)
+        assert torch.allclose(held[:, :, 3], (x0 + published)[:, :, 3] / 2, atol=1e-12)
+        assert torch.equal(held[:, :, 4], x0[:, :, 4]), "what the next window takes over is this window's own"
+
+
+def test_an_error_of_one_window_reaches_the_end_of_a_long_run_only_without_an_anchor():
+    """Ten windows of a model that answers 0: a first result that is off by one is handed on for ever, or dies out."""
+    for anchor, last in ((0.0, 1.0), (1.0, 0.0)):
+        z_ref = torch.ones(1, 1, R, 2, 2, dtype=torch.float64)
+        for _ in range(10):
+            window = corrected(
+                torch.zeros(1, 1, 8, 2, 2, dtype=torch.float64), HandOver(z_ref, z_ref, AT), None, anchor
+            )
+            z_ref = window[:, :, -R:]
+        assert abs(float(z_ref.mean()) - last) < 1e-3
 
 
 def test_a_window_that_already_agrees_is_left_alone():

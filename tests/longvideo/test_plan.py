@@ -43,11 +43,29 @@ def test_a_clip_shorter_than_the_window_takes_the_smallest_legal_length():
 
 
 @pytest.mark.parametrize(
-    "arguments", [(0, 17, 5, 4), (10, 16, 5, 4), (10, 17, 14, 4), (10, 1, 0, 4), (10, 17, -1, 4), (10, 0, 0, 1)]
+    "arguments",
+    [
+        (0, 17, 5, 4),
+        (10, 16, 5, 4),
+        (10, 17, 14, 4),
+        (10, 17, 17, 4),
+        (10, 17, 20, 4),
+        (10, 1, 0, 4),
+        (10, 17, -1, 4),
+        (10, 0, 0, 1),
+    ],
 )
 def test_impossible_plans_are_refused_in_one_sentence(arguments):
     with pytest.raises(UserError, match="change"):
         plan_windows(*arguments)
+
+
+def test_a_last_chunk_of_one_frame_is_a_whole_window_moved_back():
+    """18 frames are one more than the window: the second window is as long as the first, most of it overlap."""
+    windows = plan_windows(18, 17, 0, 4)
+    assert [(w.start, w.stop) for w in windows] == [(0, 17), (4, 21)] and windows[1].keep.stop == 18
+    assert [(w.start, w.stop) for w in plan_windows(18, 17, 0, 1)] == [(0, 17), (1, 18)]
+    assert [len(w.keep) for w in plan_windows(2, 1, 0, 1)] == [1, 1], "a window of one frame has chunks of one"
 
 
 @pytest.mark.parametrize("frames", [1, 17, 40, 49])
