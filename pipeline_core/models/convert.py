@@ -43,6 +43,8 @@ _HARMLESS = {
     "torch Size",
     "_io BytesIO",
     "_codecs encode",
+    "__builtin__ bytes",
+    "builtins bytes",
 }
 _STORAGES = ("Float", "Half", "BFloat16", "Double", "Byte", "Char", "Short", "Int", "Long", "Bool")
 _HARMLESS |= {f"torch {kind}Storage" for kind in _STORAGES}
@@ -160,7 +162,7 @@ def _refuse_code(path: Path, what: str) -> None:
 def _bytes_allowed():
     """TransformerEngine's states are BytesIO objects; older PyTorch cannot be told, and then refuses them."""
     allow = getattr(torch.serialization, "safe_globals", None)
-    return allow([io.BytesIO]) if allow else contextlib.nullcontext()
+    return allow([io.BytesIO, bytes]) if allow else contextlib.nullcontext()
 
 
 def _tensors_in(loaded) -> dict[str, Tensor]:
@@ -225,6 +227,9 @@ def _save(tensors: dict[str, Tensor], target: Path, metadata: dict[str, str]) ->
     partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
     try:
         save_file(tensors, str(partial), metadata)
+        mask = os.umask(0)
+        os.umask(mask)
+        partial.chmod(0o666 & ~mask)  # safetensors makes files that their owner alone can read
         os.replace(partial, target)
     except OSError as error:
         raise UserError(f"{target} could not be written ({error.strerror or error}); change the output.") from error

@@ -49,6 +49,8 @@ def test_a_released_control_comes_back_bit_for_bit(folder, tmp_path):
     with safe_open(made.path, "pt") as file:
         assert file.metadata()["network"] == "cosmos-transfer1-control"
     assert os.listdir(tmp_path) == ["edge.safetensors"]
+    (tmp_path / "plain").touch()
+    assert made.path.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_the_base_gets_the_names_comfyui_looks_for(folder, tmp_path):

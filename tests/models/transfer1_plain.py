@@ -74,6 +74,9 @@ def released(weights, prefix):
     state = {prefix + name: value for name, value in weights.items()}
     state[prefix + "pos_embedder.seq"] = torch.arange(240.0)
     state[prefix + "blocks.block0.blocks.0.block.attn.to_q.1._extra_state"] = io.BytesIO(b"state")
+    state[prefix + "blocks.block0.blocks.0.block.attn.attn_op._extra_state"] = io.BytesIO()
+    state[prefix + "blocks.block0.blocks.1.block.attn.attn_op._extra_state"] = None
+    state[prefix + "blocks.block1.blocks.1.block.attn.attn_op._extra_state"] = torch.zeros(0, dtype=torch.uint8)
     state[prefix + "accum_video_sample_counter"] = torch.zeros(())
     state |= {before + "logvar.0.freqs": torch.randn(8), before + "logvar.1.weight": torch.randn(1, 8)}
     return state
