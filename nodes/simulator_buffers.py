@@ -97,7 +97,7 @@ class SimulatorBuffers(io.ComfyNode):
                 ),
                 io.String.Input(
                     "class_weights",
-                    default="signs and lights at 1, sky at 0.2, rest at 0.5",
+                    default="signs and lights at 1, sky at 0.2, rest at 0.7",
                     multiline=True,
                     tooltip="Weight of each class, 0 to 1, for a weight_mask of the Condition Stack. rest: the "
                     "classes not named (1 if missing). Empty: no weights.",

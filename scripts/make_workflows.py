@@ -36,6 +36,7 @@ from workflow_parts import (
     shared_start,
     video_model,
 )
+from workflows_conditions import carla_buffers
 from workflows_families import GRAPHS as FAMILIES
 from workflows_transfer1 import cosmos_transfer1
 
@@ -328,6 +329,7 @@ GRAPHS = [
     starts_compared,
     long_clip,
     *FAMILIES,
+    carla_buffers,
     cosmos_transfer1,
 ]
 

@@ -1,6 +1,8 @@
 """The workflows the pack ships, and what a server needs before they can run on it."""
 
 import json
+import subprocess
+import sys
 from fractions import Fraction
 
 import numpy as np
@@ -37,12 +39,23 @@ def classes(server, graph):
 
 
 def put_input_files(server, graph):
-    """Gives every loader of the graph a small file of the name that is written in it."""
+    """Gives every loader of the graph a small file of the name that is written in it, or a simulator's recording."""
+    for node in graph.values():
+        if node["class_type"] == "VideoRealismSimulatorBuffers":
+            put_recording(server.base / "input", node["inputs"]["folder"])
     for node_id, name, media in file_inputs(graph, classes(server, graph)):
         path = server.base / "input" / graph[node_id]["inputs"][name]
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             write_clip(path) if "video" in media else write_picture(path)
+
+
+def put_recording(folder, name):
+    """A clip with its buffers folder NAME beside it, as the command writes them."""
+    if not (folder / name).exists():
+        clip = folder / f"{name.removesuffix('_buffers')}.mp4"
+        told = ["--seed", "910003", "--frames", "17", "--output", str(clip), "--buffers", str(folder / name)]
+        subprocess.run([sys.executable, "-m", "pipeline_core", "render", *told], cwd=ROOT, check=True)
 
 
 def missing_models(server, graph):
