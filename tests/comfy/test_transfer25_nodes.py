@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tiny_transfer25
 import torch
 from comfy_server import Graph, RunError
+from safetensors.torch import save_file
 from tiny_transfer25 import CHANNELS, FRAMES, SIZE
 
 NAME = "tiny/transfer25"
@@ -106,6 +108,12 @@ class Scene(Graph):
         path = self.server.run(self)[saved]["text"][0]
         return torch.from_numpy(np.load(path))
 
+    def ksampled(self):
+        plan = dict(seed=5, steps=2, cfg=2.0, sampler_name="euler", scheduler="karras", denoise=1.0)
+        prompts = dict(positive=self.prompts[0], negative=self.prompts[1])
+        empty = self.tensor(torch.zeros(1, CHANNELS, *CELLS))[1]
+        return self.add("KSampler", model=self.model, latent_image=empty, **prompts, **plan)
+
     def euler(self):
         return self.add("VRTestWatchedSampler", sampler=self.add("KSamplerSelect", sampler_name="euler"))
 
@@ -169,3 +177,96 @@ def test_a_frame_given_in_part_is_refused(server, folder):
     latent = scene.add("VRTestMaskFrames", latent=scene.tensor(draw(1, 1, CHANNELS, *CELLS))[1], frames=1, rest=0.0)
     with pytest.raises(RunError, match="The noise mask gives parts of frames"):
         scene.states(draw(2, 1, CHANNELS, *CELLS), torch.tensor([0.9, 0.5, 0.0]), scene.euler(), latent)
+
+
+def test_weights_of_model_and_branch_have_to_be_the_same(server, folder):
+    scene = Scene(server)
+    scene.control("edge", clip(1), 1.0)
+    scene["1"]["inputs"]["weights"] = "bf16"
+    latent = scene.tensor(draw(1, 1, CHANNELS, *CELLS))[1]
+    with pytest.raises(RunError, match="edge control branch and the MODEL have different weights"):
+        scene.states(draw(2, 1, CHANNELS, *CELLS), torch.tensor([0.9, 0.5, 0.0]), scene.euler(), latent)
+
+
+@pytest.mark.parametrize("weights", ["bf16", "fp8"])
+def test_smaller_weights_sample_and_the_plan_is_shown_and_logged(server, folder, weights):
+    scene = Scene(server)
+    scene.control("edge", clip(1), 1.0)
+    for node in scene.values():
+        if node["class_type"].startswith("VideoRealismLoad"):
+            node["inputs"]["weights"] = weights
+    shown = scene.add("VRTestStatistics", value=scene.ksampled())
+    outputs = server.run(scene)
+    assert json.loads(outputs[shown]["text"][0])["finite"]
+    lines = outputs["1"]["text"][0].splitlines()
+    assert f"memory plan {weights}".split() == [word for word in lines[4].split() if word not in ("in", "files")]
+    assert "controlnet_seg" in lines[-3] and lines[-1].startswith("All parts stay on cpu") and "bfloat16" in lines[2]
+    assert lines[4] in server.log()
+
+
+class Trap:
+    """Unpickled, it leaves a file behind."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+def lora(folder):
+    path = folder / "transformer" / "diffusion_pytorch_model.safetensors"
+    save_file({"transformer_blocks.0.attn1.to_q.lora_A.weight": torch.zeros(4, 24)}, path)
+
+
+def another_part(folder):
+    shutil.copy(next((folder / "vae").glob("*.safetensors")), folder / "transformer" / "x.safetensors")
+    (folder / "transformer" / "diffusion_pytorch_model.safetensors").unlink()
+
+
+def truncated(folder):
+    path = folder / "transformer" / "diffusion_pytorch_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def pickled(folder):
+    (folder / "transformer" / "diffusion_pytorch_model.safetensors").unlink()
+    torch.save(Trap(folder / "executed"), folder / "transformer" / "diffusion_pytorch_model.bin")
+
+
+def renamed_pickle(folder):
+    pickled(folder)
+    path = folder / "transformer" / "diffusion_pytorch_model.bin"
+    path.rename(path.with_suffix(".safetensors"))
+
+
+def code_beside(folder):
+    index = json.loads((folder / "model_index.json").read_text())
+    index["text_encoder"] = ["trap", "Trap"]
+    (folder / "model_index.json").write_text(json.dumps(index))
+    (folder / "preset.json").write_text("{}")
+    (folder / "text_encoder" / "trap.py").write_text(f"open({str(folder / 'executed')!r}, 'w')")
+
+
+@pytest.mark.parametrize(
+    ("break_it", "sentence"),
+    [
+        (lora, "holds a LoRA; a whole CosmosTransformer3DModel is needed there"),
+        (another_part, "holds a video autoencoder; a CosmosTransformer3DModel is needed there"),
+        (truncated, "is not a whole safetensors file; download it again"),
+        (pickled, "has no .safetensors file; convert the weights to safetensors first"),
+        (renamed_pickle, "is not a whole safetensors file; download it again"),
+        (code_beside, "text_encoder is a Trap; a T5EncoderModel or Qwen2_5_VLForConditionalGeneration is needed there"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_a_sentence_and_nothing_runs(server, folder, break_it, sentence):
+    name = f"wrong/{break_it.__name__}"
+    copy = shutil.copytree(folder, server.base / "models" / "diffusers" / name)
+    break_it(copy)
+    scene = Scene(server)
+    scene["1"]["inputs"]["model"] = name
+    scene.add("VRTestStatistics", value=scene.ksampled())
+    with pytest.raises(RunError) as refused:
+        server.run(scene)
+    assert sentence in refused.value.exception_message and "\n" not in refused.value.exception_message
+    assert not (copy / "executed").exists()
