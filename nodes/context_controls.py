@@ -166,6 +166,12 @@ class VaceControl(ContextControl):
     def __init__(self, latent_format):
         super().__init__(latent_format)
         self._grey_hint: Tensor | None = None
+        self._greys: dict[tuple, tuple] = {}  # (VAE, latent on the CPU) by shape, for all maps of one Model Control
+
+    def copy(self) -> VaceControl:
+        made = super().copy()
+        made._greys = self._greys
+        return made
 
     def cleanup(self) -> None:
         super().cleanup()
@@ -207,13 +213,15 @@ class VaceControl(ContextControl):
     def _grey(self, x_noisy: Tensor, window) -> Tensor:
         """The latent of a grey clip as long as the map's, for the frames of this call."""
         shape = tuple(self.cond_hint.shape[2:])
-        key = f"grey {shape}"
-        if key not in self._kept:
+        vae, grey = self._greys.get(shape, (None, None))
+        if vae is not self.vae:
             height, width = (size * self.vae.spacial_compression_encode() for size in shape[1:])
             frames = self.cond_hint.new_full((self._pixel_frames(shape[0]), 3, height, width), 0.5)
-            self._kept[key] = self._encode(frames).cpu()
+            grey = self._encode(frames).cpu()
+            self._greys.clear()
+            self._greys[shape] = self.vae, grey
         if self._grey_hint is None or self._grey_hint.shape != self.cond_hint.shape:
-            self._grey_hint = self._kept[key].to(x_noisy.device)
+            self._grey_hint = grey.to(x_noisy.device)
         return self._cut(self._grey_hint, x_noisy, window)
 
 

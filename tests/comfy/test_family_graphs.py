@@ -90,7 +90,7 @@ def add_vae(graph, family):
     inputs = {"seed": 1, "kind": "taesd"}
     kind = "VRTestTinyVAE"
     if family["vae"] == "frame":
-        kind, inputs = "VRTestFrameVAE", {"channels": 128, "temporal": 8, "spatial": 32}
+        kind, inputs = "VRTestFrameVAE", {"channels": 128, "temporal": 8, "spatial": 32, "number": 0}
     graph["vae"] = {"class_type": kind, "inputs": inputs, "_meta": {"title": "vae"}}
     return "vae"
 
@@ -130,7 +130,7 @@ def test_a_file_in_the_released_key_layout_is_loaded_recognised_and_inverted(ser
     text = graph.add("VRTestRandomConditioning", dim=4096, tokens=8, seed=1, text=True)
     text = graph.add("VRTestPaddedText", conditioning=text) if kind == "ltxv" else text
     ratios = dict(temporal=8, spatial=32) if kind == "ltxv" else dict(temporal=4, spatial=8)
-    vae = graph.add("VRTestFrameVAE", channels=channels, **ratios)
+    vae = graph.add("VRTestFrameVAE", channels=channels, number=0, **ratios)
     map = graph.add("VRTestFrameNumbers", frames=2 * ratios["temporal"] + 1, size=4 * ratios["spatial"], offset=0.1)
     control = graph.add("VideoRealismModelControl", model=model)
     wires = dict(positive=text, negative=text, control_net=control, map=map, vae=vae)

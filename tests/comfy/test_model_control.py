@@ -27,7 +27,7 @@ class Scene(Graph):
         self.watched = self.add("VRTestWatchNetwork", model=self.add(class_type, seed=1, text_dim=32, **options))
         self.model = self.watched[0]
         self.control = self.add("VideoRealismModelControl", model=self.model)
-        self.vae = self.add("VRTestFrameVAE", **{**dict(channels=16, temporal=4, spatial=8), **vae})
+        self.vae = self.add("VRTestFrameVAE", **{**dict(channels=16, temporal=4, spatial=8, number=0), **vae})
         text = dict(dim=32, tokens=8, text=True)
         self.prompts = [self.add("VRTestRandomConditioning", **text, seed=seed)[0] for seed in (1, 2)]
         if kind == "ltxv":
@@ -289,6 +289,20 @@ def test_inversion_and_retracing_through_context_windows(server, kind):
     back = dict(noise=inverted[0], guider=guider, sampler=inverted[1], sigmas=inverted[2], latent_image=scene.latent)
     error = scene.compare(scene.add("SamplerCustomAdvanced", **back), scene.latent)
     assert float(server.run(scene)[error]["text"][0]) < 1e-4
+
+
+def test_maps_are_encoded_once_for_inversion_and_sampling(server):
+    """And the grey clip of VACE once for all maps."""
+    scene = Scene("vace")
+    scene.vae = scene.add("VRTestFrameVAE", channels=16, temporal=4, spatial=8, number=1)
+    prompts = scene.stack(scene.map(0.3), scene.stack(scene.map(), weight=0.5), 0.5)
+    sigmas = scene.add("BasicScheduler", model=scene.model, scheduler="simple", steps=20, denoise=1.0)
+    wires = dict(model=scene.model, inversion=prompts[0], latent=scene.latent, sigmas=sigmas)
+    inverted = scene.add("VideoRealismDDIMInvert", **wires, method="exact", measure_round_trip=False)
+    guider = scene.add("CFGGuider", model=scene.model, positive=prompts[0], negative=prompts[1], cfg=2.0)
+    back = dict(noise=inverted[0], guider=guider, sampler=inverted[1], sigmas=inverted[2], latent_image=scene.latent)
+    calls = scene.add("VRTestEncodeCalls", vae=scene.vae, after=scene.add("SamplerCustomAdvanced", **back))
+    assert server.run(scene)[calls]["text"] == ["3"]
 
 
 def test_a_model_without_a_control_input_is_named(server):

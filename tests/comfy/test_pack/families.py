@@ -140,12 +140,30 @@ class TinyFrameVAE(io.ComfyNode):
             io.Int.Input("channels", default=16, min=1, max=512),
             io.Int.Input("temporal", default=4, min=1, max=16),
             io.Int.Input("spatial", default=8, min=1, max=64),
+            io.Int.Input("number", default=0, min=0, max=1000, tooltip="Another number is another object."),
         ]
         return schema("FrameVAE", "VAE of readable latents", inputs, [io.Vae.Output()])
 
     @classmethod
-    def execute(cls, channels, temporal, spatial):
+    def execute(cls, channels, temporal, spatial, number=0):
         return io.NodeOutput(FrameVAE(channels, temporal, spatial))
+
+
+class EncodeCalls(io.ComfyNode):
+    """How often a FrameVAE has encoded; `after` makes it wait."""
+
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.Vae.Input("vae"), io.AnyType.Input("after")]
+        return schema("EncodeCalls", "calls of a VAE", inputs, [io.String.Output()], is_output_node=True)
+
+    @classmethod
+    def fingerprint_inputs(cls, **inputs):
+        return float("nan")
+
+    @classmethod
+    def execute(cls, vae, after):
+        return io.NodeOutput(str(vae.calls), ui=ui.PreviewText(str(vae.calls)))
 
 
 class FrameNumbers(io.ComfyNode):
@@ -317,6 +335,7 @@ FAMILIES = [
     WriteModel,
     PaddedText,
     TinyFrameVAE,
+    EncodeCalls,
     FrameNumbers,
     WatchNetwork,
     ReadSeen,
