@@ -102,11 +102,14 @@ class RealDistance:
         return figures
 
 
-def real_frames(path: str | os.PathLike, chunk: int = 16) -> Iterator[Tensor]:
-    """Real frames as chunks (T, H, W, 3) in [0, 1]: a clip, or a folder of pictures (PNG, JPEG, WebP) and clips.
+def real_frames(path: str | os.PathLike | Tensor, chunk: int = 16) -> Iterator[Tensor]:
+    """Real frames as chunks (T, H, W, 3) in [0, 1]: a clip, a folder of pictures (PNG, JPEG, WebP) and clips, a tensor.
 
     A chunk holds frames of one size. UserError where there is nothing of that kind.
     """
+    if isinstance(path, Tensor):
+        yield from path.split(chunk)
+        return
     path = Path(path)
     if not path.is_dir():
         yield from _joined(media.read_frames(path), chunk)

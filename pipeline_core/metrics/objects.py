@@ -105,10 +105,10 @@ class LampColours:
 
     def compute(self) -> dict[str, Figure]:
         size = f"at least {self.min_height:g} px tall and {self.min_visible:.0%} visible"
-        return {"lamps_kept": _share(self.decisions, f"a traffic light's lamp {size}")}
+        return {"lamps_kept": share_kept(self.decisions, f"a traffic light's lamp {size}")}
 
 
-def _share(decisions: list[Decision], what: str) -> Figure:
+def share_kept(decisions: list[Decision], what: str) -> Figure:
     if not decisions:
         return Figure(None, "", "higher", f"no frame shows {what}")
     kept = sum(d.kept for d in decisions)
@@ -214,7 +214,7 @@ class ObjectColours:
         self._frames += len(output)
 
     def compute(self) -> dict[str, Figure]:
-        kept = _share(self.decisions, f"{self.what} of at least {self.min_pixels} pixels")
+        kept = share_kept(self.decisions, f"{self.what} of at least {self.min_pixels} pixels")
         error = self._error / len(self.decisions) if self.decisions else None
         return {
             f"{self.what}_kept": kept,

@@ -24,6 +24,7 @@ from .features import Encode, FrameConsistency, ObjectAlignment
 from .fidelity import PSNR, SSIM, LowFrequencyError
 from .frequency import SpatialFrequency
 from .judge import Ask, Preference
+from .lights import LightColours
 from .lpips import LPIPS
 from .objects import BASIC_COLOURS, LampColours, ObjectColours, decision_table
 from .presence import ObjectsPresent
@@ -49,15 +50,15 @@ class Extras:
     """What some figures need beyond the clips; without it they are undefined and say so.
 
     only: the groups of figures to measure, of `GROUPS`; empty is all. lpips: local weights file (see `lpips`); blur:
-    measure blur SSIM, which is slow; estimators: depth and segmentation models, run on source and output alike,
-    and a flow estimator, run on the source where its buffers have no flow;
-    encoder: a feature network (`encoder.load_encoder`, or any of that form), for object alignment, frame consistency
-    and distances to real frames; real: a clip, or a folder of pictures and clips, of real frames; output_buffers:
+    measure blur SSIM, which is slow; estimators: depth and segmentation models, run on source and output alike, and a
+    flow estimator, run on the source where its buffers have no flow; encoder: a feature network
+    (`encoder.load_encoder`, or any of that form), for object alignment, frame consistency and distances to real
+    frames; real: real frames as a clip, a folder of pictures and clips, or a tensor (T, H, W, 3); output_buffers:
     masks that a detector found in the output, for objects lost or invented; detect: a detector to run on both clips,
     for the same without buffers (else the segmentation model's connected parts are taken); seams: frame numbers at
-    which windows begin; video_encoder: what `windows.load_video_encoder`
-    gives, for FVD; text_image: a CLIP for CLIP-IQA; pick: PickScore's network, with prompt; quality: hooks {name:
-    window -> score}, such as DOVER's; judge: see `judge`, asked to choose between output and reference, or source.
+    which windows begin; video_encoder: what `windows.load_video_encoder` gives, for FVD; text_image: a CLIP for
+    CLIP-IQA; pick: PickScore's network, with prompt; quality: hooks {name: window -> score}, such as DOVER's; judge:
+    see `judge`, asked to choose between output and reference, or source.
     """
 
     only: tuple[str, ...] = ()
@@ -65,7 +66,7 @@ class Extras:
     blur: bool = False
     estimators: Estimators = field(default_factory=Estimators)
     encoder: Encode | None = None
-    real: str | os.PathLike | None = None
+    real: str | os.PathLike | Tensor | None = None
     output_buffers: Buffers | None = None
     seams: tuple[int, ...] = ()
     detect: Detect | None = None
@@ -207,6 +208,8 @@ class Suite:
         missing = None if self._has_objects else _NO_BUFFERS
         lamps = LampColours(self.buffers.lights if self.buffers else [])
         self._add("objects", lamps, lambda c: lamps.update(c.made), None if self.buffers is not None else _NO_BUFFERS)
+        lights = LightColours()
+        self._add("objects", lights, lambda c: lights.update(c.made, c.given, c.classes, c.instances), missing)
         against = "" if self._has_reference else "against the source, so the change of style counts as well"
         vehicles = ObjectColours("vehicles", VEHICLE_TAGS, names=_colour_names(self.buffers))
         signs = ObjectColours("signs", [TAG["traffic sign"]], min_pixels=12)
