@@ -8,10 +8,8 @@ import math
 
 import pytest
 import torch
-from comfy_server import Graph, RunError
-from safetensors.torch import save_file
 from shipped_graphs import api_graph, missing_models, put_input_files
-from test_loader import SIGMAS, Scene, draw, values
+from test_loader import SIGMAS, draw, values
 from test_shipped_graphs import node_of
 from transfer1_plain import (
     TEXT,
@@ -20,116 +18,28 @@ from transfer1_plain import (
     control_weights,
     denoised,
     normalised,
-    released,
     token_map,
     wide,
 )
-
-from pipeline_core.__main__ import main
-
-FRAMES, SIZE, CELLS = 17, (32, 48), (3, 4, 6)
-SEEDS = {"edge": 11, "depth": 12, "seg": 13}
-BASE = 7
-STRENGTHS = {"edge": 0.5, "depth": 0.45, "seg": 0.8}
+from transfer1_scene import (
+    BASE,
+    CELLS,
+    FRAMES,
+    SEEDS,
+    SIZE,
+    STRENGTHS,
+    Transfer1,
+    answers,
+    install,
+    soft_mask,
+    transcribed,
+    worst,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def files(server, tmp_path_factory):
-    """The released files, converted into the server's model folders."""
-    folder = tmp_path_factory.mktemp("released")
-    states = {f"{name}_control": released(control_weights(seed), "net.") for name, seed in SEEDS.items()}
-    states["tiny_base"] = released(base_weights(BASE), "base_model.net.")
-    for name, state in states.items():
-        torch.save(state, folder / f"{name}.pt")
-        target = server.base / "models" / ("diffusion_models" if name == "tiny_base" else "controlnet")
-        target.mkdir(parents=True, exist_ok=True)
-        assert main(["convert", str(folder / f"{name}.pt"), "-o", str(target / f"{name}.safetensors")]) == 0
-    return folder
-
-
-def clip(seed):
-    return torch.rand(FRAMES, *SIZE, 3, generator=torch.Generator().manual_seed(seed))
-
-
-def soft_mask(seed):
-    return torch.rand(FRAMES, *SIZE, generator=torch.Generator().manual_seed(seed))
-
-
-MAPS = {name: clip(seed) for name, seed in SEEDS.items()}
-
-
-class Transfer1(Scene):
-    """A graph with the tiny base, its VAE and two random prompts."""
-
-    def __init__(self, server, dtype="fp32"):
-        Graph.__init__(self)
-        self.real_server, self.base, self.server = server, server.base, self
-        self.model = self.add("VRTestTinyTransfer1Base", name="tiny_base.safetensors", dtype=dtype)
-        self.vae = self.add("VRTestTinyCosmosVAE", seed=3)
-        text = {"dim": TEXT, "tokens": 8, "text": True}
-        self.prompts = [self.add("VRTestRandomConditioning", seed=seed, **text)[0] for seed in (1, 2)]
-        self.texts = [self.add("VRTestSaveTensor", value=prompt) for prompt in self.prompts]
-
-    def branch(self, name, weight_dtype="default"):
-        file = f"{name}_control.safetensors"
-        return self.add("VideoRealismLoadTransfer1Control", control_file=file, weight_dtype=weight_dtype)
-
-    def apply(self, name, strength, image=None, **options):
-        """Native Apply ControlNet."""
-        values = {"vae": self.vae, "strength": strength, "start_percent": 0.0, "end_percent": 1.0, **options}
-        values |= dict(zip(("positive", "negative"), self.prompts))
-        image = self.tensor(MAPS[name] if image is None else image)
-        node = self.add("ControlNetApplyAdvanced", control_net=self.branch(name), image=image, **values)
-        self.prompts = [node[0], node[1]]
-
-    def stack(self, name, weight, mask=None):
-        """ControlNet Condition Stack."""
-        values = {"vae": self.vae, "weight": weight, "start_percent": 0.0, "end_percent": 1.0}
-        values |= dict(zip(("positive", "negative"), self.prompts))
-        if mask is not None:
-            values["weight_mask"] = self.mask(mask)
-        node = self.add(
-            "VideoRealismControlNetStack", control_net=self.branch(name), map=self.tensor(MAPS[name]), **values
-        )
-        self.prompts = [node[0], node[1]]
-
-    def hint(self, name):
-        """The map as the VAE's latent, to be read after a run."""
-        return self.add("VRTestSaveTensor", value=self.add("VAEEncode", pixels=self.tensor(MAPS[name]), vae=self.vae))
-
-    def run(self, graph):
-        """Stands in for the server where a Scene runs itself: the outputs of all nodes are kept."""
-        self.outputs = self.real_server.run(graph)
-        return self.outputs
-
-
-def answers(scene, cfg, hints=()):
-    """(clean predictions at SIGMAS, batch sizes, the texts, {name: hint latent}) of the scene's model and prompts."""
-    x0, noise = draw(1, 1, 16, *CELLS), draw(2, 1, 16, *CELLS)
-    hints = {name: scene.hint(name) for name in hints}
-    found, sizes = scene.predictions(x0, noise, cfg)
-    texts = [values(scene.outputs, node).double() for node in scene.texts]
-    return found, sizes, texts, {name: values(scene.outputs, node).double() for name, node in hints.items()}
-
-
-def transcribed(controls, texts, cfg, fps=None):
-    """D_u + cfg (D_c - D_u) at SIGMAS of [(name, hint, weight)], in float64."""
-    base = wide(base_weights(BASE))
-    controls = [(wide(control_weights(SEEDS[name])), hint, weight) for name, hint, weight in controls]
-    x0, noise = draw(1, 1, 16, *CELLS), draw(2, 1, 16, *CELLS)
-    for sigma in torch.tensor(SIGMAS).tolist():
-        x = (x0 + torch.tensor(sigma) * noise).double()
-        conditioned = denoised(base, controls, x, sigma, texts[0], fps)
-        if cfg == 1:
-            yield conditioned
-        else:
-            unconditioned = denoised(base, controls, x, sigma, texts[1], fps)
-            yield unconditioned + cfg * (conditioned - unconditioned)
-
-
-def worst(found, wanted):
-    """Largest difference over the largest value, over all noise levels."""
-    return max(float((f - w).abs().max() / w.abs().max()) for f, w in zip(found, wanted, strict=True))
+    install(server, tmp_path_factory.mktemp("released"))
 
 
 def test_the_hints_of_a_branch_are_the_published_ones(server):
@@ -318,74 +228,6 @@ def test_the_shipped_graph_on_tiny_files(server):
     assert "4 steps, sigma 70 to" in outputs[node_of(graph, "VideoRealismDDIMInvert")]["text"][0]
 
 
-# -- what is refused ------------------------------------------------------------------------------------------------
-
-
-def refused(scene, node=None):
-    if node is None:
-        noise, sigmas = scene.tensor(draw(2, 1, 16, *CELLS)), scene.tensor(torch.tensor([5.0, 0.0]))
-        node = scene.custom(noise[1], noise[2], sigmas[3], scene.add("VRTestAskAtSigmas"), 1.0)
-    scene.add("PreviewAny", source=node)
-    with pytest.raises(RunError) as raised:
-        scene.run(scene)
-    message = raised.value.exception_message
-    assert raised.value.exception_type.endswith("UserError") and "\n" not in message, message
-    return message
-
-
-def test_wrong_files_are_refused_in_one_sentence(server, files):
-    folder = server.base / "models" / "controlnet"
-    good = (folder / "edge_control.safetensors").read_bytes()
-    (folder / "cut_off.safetensors").write_bytes(good[: len(good) // 2])
-    (folder / "pickle.pt").write_bytes((files / "edge_control.pt").read_bytes())
-    save_file({"net.blocks.block0.x.lora_A.weight": torch.ones(2, 2)}, folder / "lora.safetensors")
-    save_file({"encoder.conv_in.weight": torch.ones(2), "decoder.x": torch.ones(2)}, folder / "vae.safetensors")
-    state = {f"net.{name}": value for name, value in control_weights(11).items()}
-    save_file({**state, "net.surprise": torch.ones(1)}, folder / "unknown.safetensors")
-    del state["net.zero_blocks.block2.bias"]
-    save_file(state, folder / "missing.safetensors")
-    base = server.base / "models" / "diffusion_models" / "tiny_base.safetensors"
-    (folder / "base.safetensors").write_bytes(base.read_bytes())
-    for name, words in {
-        "cut_off.safetensors": "download it again",
-        "pickle.pt": "convert it first",
-        "lora.safetensors": "is a LoRA",
-        "vae.safetensors": "is a VAE",
-        "unknown.safetensors": "has the unknown tensor net.surprise",
-        "missing.safetensors": "lacks the tensor net.zero_blocks.block2.bias",
-        "base.safetensors": "it is the base model",
-    }.items():
-        scene = Transfer1(server)
-        node = scene.add("VideoRealismLoadTransfer1Control", control_file=name, weight_dtype="default")
-        message = refused(scene, node)
-        assert words in message and name in message, message
-
-
-def test_wrong_wiring_is_refused_in_one_sentence(server):
-    scene = Transfer1(server)
-    scene.apply("edge", 1.0, vae=scene.add("VRTestTinyVAE", seed=1, kind="wan"))
-    assert "Cosmos VAE" in refused(scene)
-
-    scene = Transfer1(server)
-    scene.apply("edge", 1.0)
-    del scene[scene.prompts[0][0]]["inputs"]["vae"]
-    assert "connect the Cosmos VAE" in refused(scene)
-
-    scene = Transfer1(server)
-    scene.apply("edge", 1.0, image=MAPS["edge"][:9])
-    assert "map has 9 frames and the latent stands for 17" in refused(scene)
-
-    scene = Transfer1(server)
-    scene.apply("edge", 1.0)
-    scene.model = scene.add("VRTestTinyWan", seed=1, text_dim=TEXT)
-    assert "MODEL of another kind" in refused(scene)
-
-    scene = Transfer1(server)
-    scene.apply("edge", 1.0)
-    scene.model = scene.add("VRTestTinyCosmos", seed=1, text_dim=TEXT, kind="predict1")
-    assert "this MODEL has 24, 16 and 32" in refused(scene)
-
-
 def test_a_control_leaves_no_trace_on_the_model(server):
     """The same MODEL object, first with a control, then without: the second is what it always was."""
     plain = answers(Transfer1(server), 3.0)[0]
@@ -419,9 +261,7 @@ def test_context_windows_get_their_part_of_map_and_mask(server):
     newer |= {"split_conds_to_windows": False, "causal_window_fix": False}
     known = server.object_info("ContextWindowsManual")["ContextWindowsManual"]["input"]["required"]
     if "split_conds_to_windows" not in known:
-        pytest.skip(
-            "this ComfyUI leaves the condition mask of Cosmos image-to-video whole: no windows even without control"
-        )
+        pytest.skip("this ComfyUI cannot cut the base's own condition mask into windows")
     windows |= {name: value for name, value in newer.items() if name in known}
     scene.model = scene.add("ContextWindowsManual", model=scene.model, **windows)[0]
     hint_node = scene.add("VRTestSaveTensor", value=scene.add("VAEEncode", pixels=scene.tensor(map), vae=scene.vae))
