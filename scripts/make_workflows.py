@@ -39,6 +39,7 @@ from workflow_parts import (
 from workflows_conditions import carla_buffers
 from workflows_families import GRAPHS as FAMILIES
 from workflows_transfer1 import cosmos_transfer1
+from workflows_transfer25 import cosmos_transfer25
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -331,6 +332,7 @@ GRAPHS = [
     *FAMILIES,
     carla_buffers,
     cosmos_transfer1,
+    cosmos_transfer25,
 ]
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 
 import numpy as np
@@ -10,6 +11,8 @@ import tiny_transfer25
 import torch
 from comfy_server import Graph, RunError
 from safetensors.torch import save_file
+from shipped_graphs import api_graph, put_input_files
+from test_shipped_graphs import node_of
 from tiny_transfer25 import CHANNELS, FRAMES, SIZE
 
 NAME = "tiny/transfer25"
@@ -177,6 +180,54 @@ def test_a_frame_given_in_part_is_refused(server, folder):
     latent = scene.add("VRTestMaskFrames", latent=scene.tensor(draw(1, 1, CHANNELS, *CELLS))[1], frames=1, rest=0.0)
     with pytest.raises(RunError, match="The noise mask gives parts of frames"):
         scene.states(draw(2, 1, CHANNELS, *CELLS), torch.tensor([0.9, 0.5, 0.0]), scene.euler(), latent)
+
+
+def test_inversion_under_three_controls_comes_back(server, folder):
+    scene = Scene(server)
+    for seed, name in enumerate(WEIGHTS):
+        scene.control(name, clip(seed), WEIGHTS[name])
+    latent = scene.add("VAEEncode", vae=scene.vae, pixels=scene.tensor(clip(7)))
+    levels = scene.add("KarrasScheduler", steps=13, sigma_max=200.0, sigma_min=0.01, rho=7.0)
+    told = dict(model=scene.model, inversion=scene.prompts[0], latent=latent, sigmas=levels)
+    found = scene.add("VideoRealismDDIMInvert", method="exact", measure_round_trip=False, **told)
+    guide = scene.add("CFGGuider", model=scene.model, positive=scene.prompts[0], negative=scene.prompts[1], cfg=1.0)
+    wires = dict(noise=found[0], sampler=found[1], sigmas=found[2], guider=guide, latent_image=latent)
+    back = scene.add("SamplerCustomAdvanced", **wires)
+    error = scene.add("VRTestCompareLatents", latent=back, reference=latent)
+    assert float(server.run(scene)[error]["text"][0]) < 1e-4
+
+
+def test_the_shipped_graph_on_a_tiny_folder_of_its_name(server, tiny):
+    """Maps, stack, inversion, guider, sampler, decode: the shipped wires, with a small model in the shipped folder."""
+    graph = api_graph("cosmos_transfer25", quick=True)
+    named = {node["inputs"]["model"] for node in graph.values() if isinstance(node["inputs"].get("model"), str)}
+    assert named == {"Cosmos-Transfer2.5-2B"}
+    tiny_transfer25.save(*tiny, server.base / "models" / "diffusers" / "Cosmos-Transfer2.5-2B")
+    put_input_files(server, graph)
+    source = node_of(graph, "VideoRealismStructureMaps")
+    for node in graph.values():
+        kind, inputs = node["class_type"], node["inputs"]
+        if kind == "VideoRealismLoadVideoModel":
+            inputs["precision"] = "fp32"
+        elif kind == "VideoRealismControlNetStack":
+            inputs["map"] = [source, 0]  # there is no depth or segmentation model here
+        elif kind == "VideoRealismDDIMInvert":
+            inputs["measure_round_trip"] = True
+        elif kind == "ImageScale":
+            inputs.update(width=48, height=32)
+        elif kind == "ImageFromBatch":
+            inputs["length"] = FRAMES
+        elif kind == "KarrasScheduler":
+            inputs["steps"] = 13
+    graph["result"] = {"class_type": "VRTestStatistics", "inputs": {"value": [node_of(graph, "VAEDecode"), 0]}}
+    outputs = server.run(graph, timeout=400)
+    found = json.loads(outputs["result"]["text"][0])
+    assert found["shape"] == [FRAMES, *SIZE, 3] and found["finite"] and found["std"] > 0
+    stacks = [outputs[i]["text"][0] for i, n in graph.items() if n["class_type"] == "VideoRealismControlNetStack"]
+    assert "3 controls" in max(stacks, key=len)
+    told = outputs[node_of(graph, "VideoRealismDDIMInvert")]["text"][0]
+    assert "12 steps, sigma 200 to" in told
+    assert float(re.search(r"round-trip error: (\S+)", told).group(1)) < 1e-4, told
 
 
 def test_weights_of_model_and_branch_have_to_be_the_same(server, folder):
