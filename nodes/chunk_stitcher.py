@@ -6,7 +6,12 @@ from comfy_api.latest import io, ui
 from ..pipeline_core.errors import UserError
 from ..pipeline_core.longvideo import blend_windows
 from ..pipeline_core.longvideo.plan import read_plan
+from ..pipeline_core.longvideo.stitch import crossfade, flow_aligned
+from ..pipeline_core.settings import STITCHES, EnhanceSettings
+from .adapter import progress_bar
 from .clips import clip_input
+from .long_video import flow_estimator, flow_input
+from .model_folders import NONE
 from .schema import search_words
 
 
@@ -18,10 +23,19 @@ class ChunkStitcher(io.ComfyNode):
             display_name="Chunk Stitcher",
             category="video realism/video",
             description="Joins the chunks of Chunk Plan into one clip of the original length: the shared frames are "
-            "crossfaded, the padding of the last chunk is cut off.",
+            "crossfaded, aligned first where wished, and the padding of the last chunk is cut off.",
             inputs=[
                 io.Image.Input("chunks", tooltip="The chunks in order, of any size, each as long as it was planned."),
                 io.String.Input("plan", force_input=True, tooltip="The plan output of the same Chunk Plan."),
+                io.Combo.Input(
+                    "stitch",
+                    options=list(STITCHES),
+                    default=EnhanceSettings.stitch,
+                    optional=True,
+                    tooltip="How frames that two chunks share become one. flow: both are moved to where their mixture "
+                    "has its edges, so that none is shown twice; slower.",
+                ),
+                flow_input("For stitching by flow"),
             ],
             outputs=[io.Image.Output(display_name="frames", tooltip="The whole clip.")],
             is_input_list=True,
@@ -29,7 +43,7 @@ class ChunkStitcher(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, chunks, plan) -> io.NodeOutput:
+    def execute(cls, chunks, plan, stitch=(EnhanceSettings.stitch,), flow_model=(NONE,)) -> io.NodeOutput:
         windows = read_plan(plan[0])
         if len(chunks) != len(windows):
             raise UserError(
@@ -49,6 +63,9 @@ class ChunkStitcher(io.ComfyNode):
                     f"{clips[0].shape[1]}: change the nodes before chunks so that all have one size."
                 )
         frames = torch.empty(windows[-1].keep.stop, *clips[0].shape[1:])
-        for i, frame in enumerate(blend_windows(clips, windows)):
+        mix = flow_aligned(flow_estimator(flow_model[0])) if stitch[0] == "flow" else crossfade
+        progress = progress_bar()
+        for i, frame in enumerate(blend_windows(clips, windows, mix)):
+            progress(i, len(frames))
             frames[i] = frame
         return io.NodeOutput(frames, ui=ui.PreviewText(f"{len(clips)} chunks joined to {len(frames)} frames"))

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from ..pipeline_core.dials import dials
 from ..pipeline_core.enhance import Job, prepare, run
+from ..pipeline_core.errors import UserError
 from ..pipeline_core.frames import as_floats, resize
 from ..pipeline_core.longvideo import ChunkFolder
 from ..pipeline_core.models.loading import load_video_model
-from ..pipeline_core.settings import HANDOVERS, EnhanceSettings
+from ..pipeline_core.settings import HANDOVERS, STITCHES, EnhanceSettings
 from .adapter import PREVIEW_SIZE, announce, compute_device, make_room, progress_bar
 from .enhance_realism import report_text
-from .long_video import plan_lines
+from .long_video import flow_files, flow_input, plan_lines
 from .model_folders import NONE, transformers_folders
 from .native.folders import EMBEDDED_NAME, model_folder, model_folders
 from .packages import require_packages
@@ -28,14 +29,12 @@ from .previews import WatchedModel
 from .schema import search_words
 from .structure_maps import DEPTH, SEGMENTATION
 
-PAIRS = 16  # the most pictures in the preview output
+SAMPLES = 16  # the most frames in the outputs source and enhanced
 
 
 class EnhanceVideoFile(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        folder = folder_paths.get_input_directory()
-        names = [name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name))]
         return io.Schema(
             node_id="VideoRealismEnhanceVideoFile",
             display_name="Enhance Video File",
@@ -45,7 +44,7 @@ class EnhanceVideoFile(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "video",
-                    options=sorted(folder_paths.filter_files_content_types(names, ["video"])),
+                    options=clips(),
                     upload=io.UploadType.video,
                     tooltip="A clip in ComfyUI's input folder. Where a simulator's buffers lie beside it in a folder "
                     "NAME_buffers, they are used. Its sound is not kept.",
@@ -93,6 +92,13 @@ class EnhanceVideoFile(io.ComfyNode):
                     "share, the difference spread over its own. motion: the same along the clip's motion. fused: all "
                     "windows predict the whole clip together; needs its whole latent in memory.",
                 ),
+                io.Combo.Input(
+                    "stitch",
+                    options=list(STITCHES),
+                    default=EnhanceSettings.stitch,
+                    tooltip="How frames that two windows share become one. flow: both are moved to where their mixture "
+                    "has its edges, so that none is shown twice; slower.",
+                ),
                 io.Int.Input(
                     "seed",
                     default=0,
@@ -116,11 +122,13 @@ class EnhanceVideoFile(io.ComfyNode):
                     default=NONE,
                     tooltip="A folder in models/semantic_segmentation, for clips whose buffers have no classes.",
                 ),
+                flow_input("For motion and flow, where the clip's buffers have none"),
             ],
             outputs=[
                 io.Video.Output(display_name="video", tooltip="The enhanced clip: as many frames, same rate and size."),
                 io.String.Output(display_name="report", tooltip="Settings, windows and what was taken over, as JSON."),
-                io.Image.Output(display_name="preview", tooltip="Source and result side by side, a frame per window."),
+                io.Image.Output(display_name="source", tooltip="Up to 16 frames spread over the clip, small."),
+                io.Image.Output(display_name="enhanced", tooltip="The same frames of the result, for Compare."),
             ],
             hidden=[io.Hidden.unique_id],
             is_output_node=True,
@@ -129,24 +137,26 @@ class EnhanceVideoFile(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, video):
-        found = folder_paths.exists_annotated_filepath(video)
-        return True if found else f"The video {video} is not in ComfyUI's input folder."
+        # A wired name comes when the graph runs.
+        return True if video is None or video in clips() else f"The video {video} is not in ComfyUI's input folder."
 
     @classmethod
     def fingerprint_inputs(cls, video, **_):
-        return os.path.getmtime(folder_paths.get_annotated_filepath(video))
+        return os.path.getmtime(os.path.join(folder_paths.get_input_directory(), video))
 
     @classmethod
     def execute(
-        cls, video, filename_prefix, realism, faithfulness, prompt, model, handover, seed, steps,
-        depth_model, segmentation_model,
+        cls, video, filename_prefix, realism, faithfulness, prompt, model, handover, stitch, seed, steps,
+        depth_model, segmentation_model, flow_model=NONE,
     ) -> io.NodeOutput:  # fmt: skip
         require_packages("av", "kornia", "diffusers", "transformers")
         from ..pipeline_core import media
         from ..pipeline_core.conditions.buffers import open_buffers
         from ..pipeline_core.conditions.estimators import load_estimators
 
-        source = Path(folder_paths.get_annotated_filepath(video))
+        if video not in clips():
+            raise UserError(f"The video {video} is not in ComfyUI's input folder; choose one in the input video.")
+        source = Path(folder_paths.get_input_directory()) / video
         target, subfolder = target_of(source, filename_prefix)
         beside = source.with_name(f"{source.stem}_buffers")
         buffers = open_buffers(beside, source) if beside.is_dir() else None
@@ -158,9 +168,12 @@ class EnhanceVideoFile(io.ComfyNode):
             transformers_folders(DEPTH).get(depth_model),
             transformers_folders(SEGMENTATION).get(segmentation_model),
             str(device),
+            flow_files().get(flow_model),
         )
         settings = dials(realism, faithfulness, network.preset)
-        settings = replace(settings, prompt=prompt.strip() or None, seed=seed, steps=steps or None, handover=handover)
+        settings = replace(
+            settings, prompt=prompt.strip() or None, seed=seed, steps=steps or None, handover=handover, stitch=stitch
+        )
         size = (info.height, info.width)
         job = prepare(info.frames, size, network, settings, buffers, estimators, lambda: media.read_frames(source))
         chunks = KeptWindows(target.with_name(f"{target.name}.windows"), {"input": source.name})
@@ -187,9 +200,16 @@ class EnhanceVideoFile(io.ComfyNode):
         return io.NodeOutput(
             InputImpl.VideoFromFile(str(target)),
             json.dumps(report),
-            shown.pairs(),
+            *shown.samples(),
             ui={**saved.as_dict(), **ui.PreviewText("\n".join(lines)).as_dict()},
         )
+
+
+def clips() -> list[str]:
+    """Names of the clips in ComfyUI's input folder; a graph can name nothing else."""
+    folder = folder_paths.get_input_directory()
+    names = [name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name))]
+    return sorted(folder_paths.filter_files_content_types(names, ["video"]))
 
 
 def target_of(source: Path, prefix: str) -> tuple[Path, str]:
@@ -224,11 +244,13 @@ class Shown:
         if chunks.found:
             self.lines.append(f"{chunks.found} windows of an earlier run are there")
         self._bar, self._at, self._steps = progress_bar(), -1, (0, 1)
-        self._wanted = {window.keep.start for window in job.windows}
+        last = job.report.plan["frames"] - 1
+        self._kept = {round(k * last / (SAMPLES - 1)) for k in range(SAMPLES)}
+        self._wanted = self._kept | {window.keep.start for window in job.windows}
         scale = min(1.0, PREVIEW_SIZE / max(job.size))
         self._size = tuple(max(1, round(side * scale)) for side in job.size)
         self._sources: dict[int, Tensor] = {}
-        self._pairs: list[Tensor] = []
+        self._samples: list[tuple[Tensor, Tensor]] = []
         self._done = 0
         self._tell(0)
 
@@ -243,7 +265,7 @@ class Shown:
         self._tell(done * len(self.windows) // total)
 
     def sources(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
-        """The frames as they come, keeping one of every window."""
+        """The frames as they come, keeping small ones of those that will be shown."""
         for index, frame in enumerate(frames):
             if index in self._wanted:
                 self._sources[index] = self._small(frame)
@@ -255,15 +277,14 @@ class Shown:
     def result(self, frame: Tensor) -> None:
         """A finished frame; Cancel is heard here too."""
         if self._done in self._wanted:
-            pair = torch.cat([self._sources.pop(self._done), self._small(frame)], 1)
-            self._pairs.append(pair)
-            if len(self._pairs) > 2 * PAIRS:
-                self._pairs = self._pairs[::2]
-            self._bar(*self._steps, picture=Image.fromarray((pair * 255).round().byte().numpy()))
+            pair = self._sources.pop(self._done), self._small(frame)
+            if self._done in self._kept:
+                self._samples.append(pair)
+            self._bar(*self._steps, picture=Image.fromarray((torch.cat(pair, 1) * 255).round().byte().numpy()))
         else:
             self._bar(*self._steps)
         self._done += 1
 
-    def pairs(self) -> Tensor:
-        """IMAGE of at most PAIRS pairs."""
-        return torch.stack(self._pairs[:: -(-len(self._pairs) // PAIRS)])
+    def samples(self) -> tuple[Tensor, Tensor]:
+        """IMAGEs of the source and of the result."""
+        return tuple(torch.stack(frames) for frames in zip(*self._samples))

@@ -1,12 +1,20 @@
 """What the nodes about long latents share: widgets, the plan in words, the source's motion."""
 
+from collections.abc import Callable
+from pathlib import Path
+
+import folder_paths
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..pipeline_core.errors import UserError
 from ..pipeline_core.longvideo.plan import Window, compute_factor
+from .adapter import compute_device
+from .clips import clip_input
+from .model_folders import NONE
 from .native_windows import Layout, SourceMotion
 
+FLOW = "optical_flow"
 MEANINGS = (
     "fused: all windows predict the whole latent at every step, averaged. mean: a window takes over the frames it "
     "shares with the one before and spreads their difference over its own (LVSC). motion: the same along the source's "
@@ -59,12 +67,39 @@ def layout_lines(layout: Layout) -> list[str]:
     return plan_lines(layout.windows[-1].stop, layout.windows)
 
 
-def source_motion(handover: str, source: Tensor | None) -> SourceMotion | None:
-    """The clip's optical flow where the hand-over follows it; UserError where the clip is missing."""
+def flow_files() -> dict[str, Path]:
+    """Name -> path of the weights in models/optical_flow, or in what extra_model_paths.yaml calls optical_flow."""
+    registered = folder_paths.folder_names_and_paths.get(FLOW, ([], set()))[0]
+    roots = dict.fromkeys([Path(folder_paths.models_dir) / FLOW, *map(Path, registered)])
+    return {path.name: path for root in roots for path in sorted(root.glob("*.safetensors"))}
+
+
+def flow_input(used: str) -> io.Combo.Input:
+    """The widget flow_model. used: when it is, in words."""
+    return io.Combo.Input(
+        "flow_model",
+        options=[NONE, *flow_files()],
+        default=NONE,
+        optional=True,
+        tooltip=f"{used}: RAFT's weights in models/optical_flow, as safetensors. none: TV-L1, which needs no weights "
+        "but the Python package scikit-image.",
+    )
+
+
+def flow_estimator(name: str) -> Callable[[Tensor], Tensor]:
+    """frames (T, H, W, 3) -> flow (T, H, W, 2); UserError where it cannot be found."""
+    from ..pipeline_core.conditions.flow import estimated_flow, load_raft, require_flow
+
+    if name in flow_files():
+        return load_raft(flow_files()[name], compute_device())
+    require_flow()
+    return estimated_flow
+
+
+def source_motion(handover: str, source: Tensor | None, flow_model: str) -> SourceMotion | None:
+    """Where the hand-over follows the clip, its motion; UserError where the clip is missing."""
     if handover != "motion":
         return None
     if source is None:
         raise UserError("handover is motion, which follows the clip: connect its frames to source.")
-    from ..pipeline_core.longvideo.flow import estimate_flow
-
-    return SourceMotion(estimate_flow(source))
+    return SourceMotion(clip_input(source, "source"), flow_estimator(flow_model))

@@ -9,9 +9,9 @@ from ..pipeline_core.errors import UserError
 from ..pipeline_core.longvideo.plan import compute_factor
 from ..pipeline_core.settings import HANDOVERS
 from .adapter import announce, model_interpolant, sampling_grid, step_callback
-from .clips import clip_input
 from .latents import require_content
-from .long_video import MEANINGS, layout_lines, plan_inputs, source_motion
+from .long_video import MEANINGS, flow_input, layout_lines, plan_inputs, source_motion
+from .model_folders import NONE
 from .native_windows import layout_of
 from .schema import search_words
 from .windowed import Passing, invert_windows, sample_windows, whole_latent
@@ -58,6 +58,7 @@ class LongVideoSampler(io.ComfyNode):
                 io.Combo.Input(
                     "method", options=list(METHODS), default="exact", tooltip="How to invert; exact loses nothing."
                 ),
+                flow_input("For the hand-over along motion"),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The whole clip, as long as it came, for VAE Decode."),
@@ -70,7 +71,7 @@ class LongVideoSampler(io.ComfyNode):
     @classmethod
     def execute(
         cls, guider, latent, sigmas, window, overlap, temporal_ratio, handover, method,
-        noise=None, sampler=None, inversion=None, source=None,
+        noise=None, sampler=None, inversion=None, source=None, flow_model=NONE,
     ) -> io.NodeOutput:  # fmt: skip
         check_start(inversion, noise, sampler)
         model = guider.model_patcher
@@ -78,8 +79,7 @@ class LongVideoSampler(io.ComfyNode):
         layout = layout_of(latent["samples"].shape, window, overlap, temporal_ratio)
         lines = [*layout_lines(layout), f"hand-over: {handover}"]
         announce(cls.hidden.unique_id, "\n".join(lines))
-        motion = source_motion(handover, None if source is None else clip_input(source, "source"))
-        passing = Passing(handover, motion=motion)
+        passing = Passing(handover, source_motion(handover, source, flow_model))
         passes = 1 if handover == "fused" else len(layout.windows)
         inverted, reports = None, []
         if inversion is not None:

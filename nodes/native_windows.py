@@ -24,6 +24,7 @@ from ..pipeline_core.longvideo.fused import fused_predict
 from ..pipeline_core.longvideo.handover import HandOver, corrected
 from ..pipeline_core.longvideo.motion import latent_flow
 from ..pipeline_core.longvideo.plan import Window, latent_frames, legal_length, plan_windows, shared_latent_frames
+from ..pipeline_core.settings import EnhanceSettings
 
 HANDLER = "context_handler"
 KEY = "video_realism_windows"
@@ -93,22 +94,22 @@ def layout_of(shape: Sequence[int], window: int, overlap: int, temporal_ratio: i
 
 @dataclass(frozen=True, eq=False)
 class SourceMotion:
-    """The optical flow of the clip, (F, H, W, 2) in pixels from each frame to the next, NaN where unknown."""
+    """The clip's frames (F, H, W, 3) and what finds the optical flow of a window of them, see conditions/flow.py."""
 
-    forward: Tensor
+    frames: Tensor
+    estimate: Callable[[Tensor], Tensor]
 
     def between(self, layout: Layout, index: int, size: tuple[int, int]) -> Tensor:
         """Flow in latent cells from every latent frame of a window to those it shares with the one before."""
         window, ours = layout.windows[index], layout.shared(index)[1]
-        if legal_length(len(self.forward), layout.ratio) != layout.windows[-1].stop:
+        if legal_length(len(self.frames), layout.ratio) != layout.windows[-1].stop:
             raise UserError(
-                f"source has {len(self.forward)} frames and the latent stands for {layout.windows[-1].stop}; connect "
+                f"source has {len(self.frames)} frames and the latent stands for {layout.windows[-1].stop}; connect "
                 "the clip that was encoded to source."
             )
-        known = self.forward[window.start : window.stop]
-        if missing := window.length - len(known):  # nothing moves in the padding
-            known = torch.cat([known, known.new_zeros(missing, *known.shape[1:])])
-        return latent_flow(known, layout.ratio, size, ours)
+        seen = self.frames[window.start : window.stop]
+        seen = torch.cat([seen, *[seen[-1:]] * (window.length - len(seen))])
+        return latent_flow(self.estimate(seen), layout.ratio, size, ours)
 
 
 # -- cutting conditions ---------------------------------------------------------------------------------------------
@@ -265,8 +266,14 @@ class WindowedPredictions(_Handler):
     and spread over its other frames). layout: of a latent's shape. Keeps nothing of a run: a MODEL can carry it.
     """
 
-    def __init__(self, layout: Callable[[Sequence[int]], Layout], handover: str, motion: SourceMotion | None):
-        self.layout, self.handover, self.motion = layout, handover, motion
+    def __init__(
+        self,
+        layout: Callable[[Sequence[int]], Layout],
+        handover: str,
+        motion: SourceMotion | None = None,
+        anchor: float = EnhanceSettings.anchor,
+    ):
+        self.layout, self.handover, self.motion, self.anchor = layout, handover, motion, anchor
 
     def execute(self, calc_cond_batch, model, conds, x_in, timestep, model_options):
         layout = self.layout(x_in.shape)
@@ -302,7 +309,7 @@ class WindowedPredictions(_Handler):
                 flow = self._flow(layout, index, tuple(state.shape[-2:]), kept)
                 flow = flow if flow is None else flow.to(state.device)
                 parts = [
-                    corrected(part, HandOver(answer[:, :, known], answer[:, :, known], ours.start), flow)
+                    corrected(part, HandOver(answer[:, :, known], answer[:, :, known], ours.start), flow, self.anchor)
                     for part, answer in zip(parts, answers)
                 ]
             for answer, part in zip(answers, parts):

@@ -18,6 +18,7 @@ from ..pipeline_core.diffusion import Only, invert
 from ..pipeline_core.diffusion.inversion.report import InversionReport
 from ..pipeline_core.longvideo.fused import join_latents, window_weights
 from ..pipeline_core.longvideo.handover import HandOver, corrected, share_noise
+from ..pipeline_core.settings import EnhanceSettings
 from .adapter import (
     BranchGuider,
     RetraceSampler,
@@ -32,12 +33,13 @@ from .native_windows import Layout, ShownWindow, SourceMotion, WindowedPredictio
 
 @dataclass(frozen=True, eq=False)
 class Passing:
-    """What a window gets from the one before. kind: none, mean, motion or fused. share: of the steps, from the first.
-    motion: the source's, for the kind motion."""
+    """What a window gets from the one before. kind, share, anchor: as EnhanceSettings' handover, handover_share and
+    anchor. motion: the source's, for the kind motion."""
 
     kind: str
-    share: float = 1.0
     motion: SourceMotion | None = None
+    share: float = EnhanceSettings.handover_share
+    anchor: float = EnhanceSettings.anchor
 
     def until(self, sigmas: Tensor) -> float:
         """The noise level at and below which predictions stay as they are."""
@@ -45,7 +47,7 @@ class Passing:
 
     def handler(self, layout: Layout) -> ShownWindow | WindowedPredictions:
         """What asks the network: for all windows at once, or for the one that is at work."""
-        return ShownWindow(layout) if self.kind != "fused" else WindowedPredictions(lambda shape: layout, "fused", None)
+        return ShownWindow(layout) if self.kind != "fused" else WindowedPredictions(lambda shape: layout, "fused")
 
 
 class _HeldGuider:
@@ -116,7 +118,7 @@ class WindowedSampler(comfy.samplers.Sampler):
         layout, flow = self.shown.layout, None
         if self.passing.kind == "motion":
             flow = self.passing.motion.between(layout, index, tuple(like.shape[-2:])).to(like.device)
-        return lambda x0: layout.as_latent(corrected(layout.as_video(x0), given, flow))
+        return lambda x0: layout.as_latent(corrected(layout.as_video(x0), given, flow, self.passing.anchor))
 
     def _held_start(self, sampler, start: Tensor, given: HandOver, hold) -> tuple[comfy.samplers.Sampler, Tensor]:
         """Shared noise, and for an inversion its second state corrected as the predictions are (see handed_solver)."""

@@ -3,8 +3,8 @@
 from comfy_api.latest import io
 
 from ..pipeline_core.settings import HANDOVERS
-from .clips import clip_input
-from .long_video import MEANINGS, plan_inputs, source_motion
+from .long_video import MEANINGS, flow_input, plan_inputs, source_motion
+from .model_folders import NONE
 from .native_windows import WindowedPredictions, layout_of, windowed_model
 from .schema import search_words
 
@@ -30,14 +30,15 @@ class WindowedModel(io.ComfyNode):
                     default="fused",
                     tooltip=f"How windows agree at every step. {MEANINGS}",
                 ),
+                flow_input("For the hand-over along motion"),
             ],
             outputs=[io.Model.Output(display_name="model", tooltip="The same model for any length.")],
             **search_words("context window", "sliding window", "long video", "any length", "multidiffusion"),
         )
 
     @classmethod
-    def execute(cls, model, window, overlap, temporal_ratio, handover, source=None) -> io.NodeOutput:
-        motion = source_motion(handover, None if source is None else clip_input(source, "source"))
+    def execute(cls, model, window, overlap, temporal_ratio, handover, source=None, flow_model=NONE) -> io.NodeOutput:
+        motion = source_motion(handover, source, flow_model)
 
         def layout(shape):
             return layout_of(shape, window, overlap, temporal_ratio)

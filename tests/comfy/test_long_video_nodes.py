@@ -9,15 +9,18 @@ import json
 import pytest
 import torch
 from comfy_server import Graph, RunError
+from shipped_graphs import pattern
 from test_inversion_nodes import dual_prompt, invert, text_of
 from test_inversion_nodes import sample as custom
 from test_inversion_nodes import start as tiny
 from test_loader import Scene, draw, values
 
+from pipeline_core.conditions.flow import estimated_flow
 from pipeline_core.diffusion import VE
 from pipeline_core.enhance import EnhanceSettings, enhance_handed
 from pipeline_core.longvideo.fused import fused_predict, join_latents, window_weights
 from pipeline_core.longvideo.handover import HandOver
+from pipeline_core.longvideo.motion import latent_flow
 from pipeline_core.models import load_video_model
 
 # Three windows of 5 latent frames over 10, which share 3 and 2; an image model's have 4 of 9 and share 2 and 1.
@@ -162,24 +165,27 @@ def core():
     return load_video_model(precision="fp32")
 
 
-def core_windows(core, predict_of, x0, sigmas, settings, handover, noise=None):
+def core_windows(core, predict_of, x0, sigmas, settings, handover, source):
     """The windows by the core alone: each on its slice, handed over by enhance_handed, joined."""
     if handover == "fused":
         predict = fused_predict([predict_of(span) for span in SPANS], SPANS, 1)
         return enhance_handed(predict, x0, sigmas, settings, VE, 0, lambda *_: None).latent
     parts = []
     for index, span in enumerate(SPANS):
-        given = None
-        if index and handover == "mean":
+        given = flow = None
+        if index and handover in ("mean", "motion"):
             start = span.start + 1 - SPANS[index - 1].start
             before = parts[-1]
             given = HandOver(before.latent[:, :, start:], before.noise[:, :, start:], 1)
+        if given is not None and handover == "motion":
+            seen = source[4 * span.start : 4 * span.stop - 3]
+            flow = latent_flow(estimated_flow(seen), 4, (4, 6), given.shared)
         own = x0[:, :, span.start : span.stop]
-        parts.append(enhance_handed(predict_of(span), own, sigmas, settings, VE, 0, lambda *_: None, given))
+        parts.append(enhance_handed(predict_of(span), own, sigmas, settings, VE, 0, lambda *_: None, given, flow))
     return join_latents([part.latent for part in parts], SPANS, window_weights(SPANS, 1))
 
 
-@pytest.mark.parametrize("handover", ["none", "mean", "fused"])
+@pytest.mark.parametrize("handover", ["none", "mean", "motion", "fused"])
 def test_inverted_windows_are_what_the_core_computes(server, core, handover):
     """One graph node against enhance_handed on the same slices, with a control, under two prompts, CFG 2."""
     depth = torch.rand(FRAMES, 32, 48, 3, generator=torch.Generator().manual_seed(3))
@@ -190,8 +196,16 @@ def test_inverted_windows_are_what_the_core_computes(server, core, handover):
     guider = scene.add("CFGGuider", model=scene.model, positive=scene.prompts[0], negative=scene.prompts[1], cfg=2.0)
     levels, latent = scene.tensor(sigmas)[3], scene.tensor(x0)[1]
     long = long_sampler(scene, guider, latent, levels, handover, inversion=scene.prompts[1])
+    source = torch.from_numpy(pattern(FRAMES, 32, 48)).float() / 255
+    if handover == "motion":
+        scene[str(long)]["inputs"]["source"] = scene.tensor(source)[0]
     saved = scene.add("VRTestSaveTensor", value=long[0])
-    outputs = server.run(scene)
+    try:
+        outputs = server.run(scene)
+    except RunError as refused:
+        if handover == "motion" and "scikit-image" in refused.exception_message:
+            pytest.skip("ComfyUI's Python has no scikit-image, and the node said so")
+        raise
     found = values(outputs, saved)
 
     texts = core.encode_text(["a photorealistic dashcam video", "flat shading"])
@@ -202,7 +216,7 @@ def test_inverted_windows_are_what_the_core_computes(server, core, handover):
         return core.predictor(texts, {"depth": hint[:, :, span.start : span.stop]}, {"depth": 1.0}, VE)
 
     settings = EnhanceSettings(start="inversion", cfg=2.0)
-    wanted = core_windows(core, predict_of, x0, sigmas.double(), settings, handover)
+    wanted = core_windows(core, predict_of, x0, sigmas.double(), settings, handover, source)
     assert float((found - wanted).norm() / wanted.norm()) < 1e-4
     assert float((found - x0).norm() / x0.norm()) > 0.05  # the prompt did something
     assert "3 windows of 17: 0 to 16, 8 to 24, 20 to 36" in text_of(outputs, long)

@@ -90,7 +90,13 @@ def test_enhance_video_file_shows_plan_windows_and_pairs(showing):
     write_clip(showing.base / "input" / "shown.mp4", 39)
     graph = Graph()
     values = {"realism": 0.5, "faithfulness": 0.5, "prompt": "", "model": "embedded", "handover": "none", "seed": 0}
-    values |= {"steps": 5, "depth_model": "none", "segmentation_model": "none", "filename_prefix": "shown"}
+    values |= {
+        "stitch": "crossfade",
+        "steps": 5,
+        "depth_model": "none",
+        "segmentation_model": "none",
+        "filename_prefix": "shown",
+    }
     node = graph.add("VideoRealismEnhanceVideoFile", video="shown.mp4", **values)
     found, entry = watch(showing, graph)
     texts = [data[1] for kind, data in found if kind == "report"]
