@@ -95,8 +95,8 @@ def check_grid(grid: list[float], interpolant: Interpolant, spread: float) -> No
         raise UserError(
             f"The lowest step of the sigmas, {grid[-1]:.3g} to {grid[-2]:.3g}, is wider than the latent's "
             f"own spread ({spread:.3g}), so the two states of the exact method start off the trajectory and "
-            "the noise would be meaningless; use karras_sigmas, log_sigmas or flow_sigmas, or raise the "
-            "steps."
+            "the noise would be meaningless; raise the steps, or take sigmas with shorter low steps (Model "
+            "Preset, KarrasScheduler; in Python karras_sigmas, log_sigmas, or flow_sigmas with power=2)."
         )
     down = gains(grid, best_form(grid, interpolant))[1]
     if down > MAX_GAIN_DOWN:
