@@ -26,6 +26,8 @@ def all_nodes() -> list[type]:
     from .model_control import ModelControl
     from .model_preset import ModelPreset
     from .noise_calibrate import NoiseCalibrate
+    from .object_alignment import ObjectAlignment
+    from .realism_report import RealismReport
     from .simdrop_guider import SimDropGuider
     from .simulator_buffers import SimulatorBuffers
     from .structure_maps import StructureMaps
@@ -62,5 +64,7 @@ def all_nodes() -> list[type]:
         ChunkPlan,
         ChunkStitcher,
         VideoMetrics,
+        ObjectAlignment,
+        RealismReport,
         Compare,
     ]

@@ -5,6 +5,7 @@ import importlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from ..conditions.buffers import open_buffers
@@ -16,7 +17,7 @@ from ..metrics.encoder import load_encoder
 from ..metrics.judge import load_judge
 from ..metrics.pictures import write_report
 from ..metrics.report import file_hashes, format_table, write_csv, write_frames_csv, write_json
-from ..metrics.seams import plan_seams
+from ..metrics.seams import parse_seams, plan_seams
 from ..metrics.suite import GROUPS, Extras
 from ..metrics.text_image import load_text_image
 from ..metrics.windows import load_video_encoder
@@ -95,6 +96,8 @@ def told_extras(options: argparse.Namespace, made_by: dict) -> Extras:
     """What the options say, with every model loaded."""
     estimators = load_estimators(options.depth_model, options.segmentation_model, flow=options.flow_model)
     if options.estimate_flow and estimators.flow is None:
+        if find_spec("skimage") is None:
+            raise UserError("--estimate-flow needs scikit-image: run pip install scikit-image, or leave it out.")
         estimators = replace(estimators, flow=estimated_flow)
     seams = parse_seams(options.seams) or plan_seams(made_by.get("plan", {}).get("windows", []))
     pick = load_text_image(options.pickscore) if options.pickscore else None
@@ -139,14 +142,6 @@ def quality_hook(text: str) -> tuple[str, Callable]:
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(f"--quality {text} cannot be found ({error}): write NAME=MODULE:FUNCTION.") from error
     return name, score
-
-
-def parse_seams(text: str) -> tuple[int, ...]:
-    """ "48,96" to (48, 96); an empty text to ()."""
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise UserError(f"The seams {text!r} are not frame numbers such as 48,96: change --seams.") from None
 
 
 def measure(

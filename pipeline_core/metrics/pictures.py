@@ -12,7 +12,7 @@ from torch import Tensor
 from .. import media
 from ..errors import UserError
 from ..sheet import contact_sheet, labelled_side_by_side
-from .report import format_table, write_csv, write_frames_csv, write_json
+from .report import format_runs, format_table, write_csv, write_frames_csv, write_json
 
 _PAPER, _GRID, _INK, _FAINT = (255, 255, 255), (224, 224, 224), (40, 40, 40), (150, 150, 150)
 _LINES = ((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (140, 86, 75), (23, 190, 207))
@@ -141,14 +141,17 @@ def write_report(
     reference: str | os.PathLike | Tensor | None = None,
     worst: int = 3,
     seams: Iterable[int] = (),
+    name: str = "value",
+    earlier: Mapping[str, dict] | None = None,
 ) -> list[Path]:
     """Write a report of `compare` with its pictures into a folder and return the files' paths.
 
     report.json, figures.csv, frames.csv, table.txt; plots.png, a plot per per-frame figure; worst_FRAME.png, the
     `worst` frames (lowest SSIM to the reference, or lowest edge F1 where there is none): source, output, reference
     and heat map side by side; slider_source.png and slider_output.png, the worst frame alone at full size;
-    side_by_side.png, five frames of every clip. Clips: paths, or frames (T, H, W, 3) in [0, 1]. The folder is made
-    if its parent exists; files of those names are replaced, older worst_*.png are removed, other files are left.
+    side_by_side.png, five frames of every clip. earlier: reports of other runs {run: report}; plots, CSV and table then
+    have them beside this one, which is called `name`. Clips: paths, or frames (T, H, W, 3) in [0, 1]. The folder is
+    made if its parent exists; files of those names are replaced, older worst_*.png are removed, other files are left.
     """
     from PIL import Image
 
@@ -161,9 +164,11 @@ def write_report(
     for old in folder.glob("worst_*.png"):
         old.unlink()
     write_json(folder / "report.json", report)
-    write_csv(folder / "figures.csv", {"value": report})
+    runs = {**(earlier or {}), name: report}
+    write_csv(folder / "figures.csv", runs)
     write_frames_csv(folder / "frames.csv", report)
-    (folder / "table.txt").write_text(format_table(report) + "\n", encoding="utf-8")
+    beside = f"{format_runs(runs)}\n\n" if len(runs) > 1 else ""
+    (folder / "table.txt").write_text(f"{beside}{format_table(report)}\n", encoding="utf-8")
     written = [folder / name for name in ("report.json", "figures.csv", "frames.csv", "table.txt")]
 
     def save(name: str, picture) -> None:
@@ -172,11 +177,11 @@ def write_report(
         picture.save(folder / name)
         written.append(folder / name)
 
-    plots = plot_sheet({"value": report}, seams)
+    plots = plot_sheet(runs, seams)
     if plots is not None:
         save("plots.png", plots)
-    section, name, better = next((w for w in _WORST if report["frames"].get(w[0], {}).get(w[1])), _WORST[-1])
-    picked = worst_frames(report["frames"].get(section, {}).get(name, []), better, worst)
+    section, figure, better = next((w for w in _WORST if report["frames"].get(w[0], {}).get(w[1])), _WORST[-1])
+    picked = worst_frames(report["frames"].get(section, {}).get(figure, []), better, worst)
     frames = report["about"]["frames"]
     spread = torch.linspace(0, frames - 1, min(5, frames)).round().long().tolist()
     clips = {"source": source, "output": output, **({} if reference is None else {"reference": reference})}

@@ -75,6 +75,14 @@ def plan_seams(windows: Iterable[Sequence[int]]) -> tuple[int, ...]:
     return tuple(sorted({t for before, after in pairs for t in range(after[0], max(before[1], after[0]) + 1)}))
 
 
+def parse_seams(text: str) -> tuple[int, ...]:
+    """ "48,96" to (48, 96); an empty text to ()."""
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise UserError(f"The seams {text!r} are not frame numbers such as 48,96: change seams.") from None
+
+
 def slope(values: Iterable[float | None]) -> float | None:
     """Least-squares slope of values over their index, per step; None entries are left out; None below two values."""
     points = [(t, v) for t, v in enumerate(values) if v is not None]

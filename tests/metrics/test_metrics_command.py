@@ -88,7 +88,7 @@ def test_flow_is_estimated_where_asked(clips, tmp_path):
     (["--only", "speed"], "speed"), (["--made-by", "none.json"], "--made-by"), (["--clip-model", "."], "config.json"),
     (["--video-model", "."], "config.json"), (["--judge", "."], "config.json"), (["--quality", "dover"], "--quality"),
     (["--pickscore", "."], "config.json"), (["--flow-model", "none.safetensors"], "RAFT"),
-    (["--seams", "two"], "--seams"), (["--seams", "0"], "from 1"), (["--lpips", "none.safetensors"], "LPIPS"),
+    (["--seams", "two"], "change seams"), (["--seams", "0"], "from 1"), (["--lpips", "none.safetensors"], "LPIPS"),
     (["--vision-model", "."], "config.json"), (["--output-buffers", "BUFFERS"], "another clip"),
     (["--real", "."], "--vision-model"),
     (["--report", "none/report"], "--report"), (["--json", "none/m.json"], "folder"),

@@ -13,7 +13,8 @@ async def comfy_entrypoint():
             from .probes import PROBES
             from .tensors import TENSORS
             from .transfer1 import TRANSFER1
+            from .vision import VISION
 
-            return MODELS + FAMILIES + CONTROLS + PROBES + FILES + TENSORS + TRANSFER1
+            return MODELS + FAMILIES + CONTROLS + PROBES + FILES + TENSORS + TRANSFER1 + VISION
 
     return TestPack()
