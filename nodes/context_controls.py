@@ -36,6 +36,7 @@ class ContextControl(comfy.controlnet.ControlBase):
         self.weight_mask: Tensor | None = None
         self._kept: dict[str, Tensor] = {}  # latents on the CPU, for every copy that shows the same map
         self._model = None
+        self._bounds = (float("inf"), 0.0)  # sigmas between which it acts
 
     def set_cond_hint(self, *args, **kwargs) -> ContextControl:
         self._kept = {}
@@ -70,6 +71,8 @@ class ContextControl(comfy.controlnet.ControlBase):
         if self.vae is None:
             raise UserError("This control encodes its map: connect the model's VAE where the control is applied.")
         self._model = model
+        # As float32, which the sampler's levels are: bounds that lie on a level hold.
+        self._bounds = tuple(float(torch.tensor(float(sigma))) for sigma in self.timestep_range)
 
     def cleanup(self) -> None:
         super().cleanup()
@@ -79,10 +82,10 @@ class ContextControl(comfy.controlnet.ControlBase):
         before = None
         if self.previous_controlnet is not None:
             before = self.previous_controlnet.get_control(x_noisy, t, cond, batched_number, transformer_options)
-        high, low = self.timestep_range or (t[0], t[0])
         window = transformer_options.get("context_window")
         window = window if getattr(window, "dim", None) == TIME else None
-        if self.strength == 0 or t[0] > high or t[0] < low:
+        (high, low), sigma = self._bounds, float(t[0])
+        if self.strength == 0 or not low <= sigma <= high:
             self._rest(cond, x_noisy, window)
         else:
             self._act(cond, x_noisy, window)

@@ -1,5 +1,9 @@
 """The table of families against what is published, and what is recognised from a network's own layout."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 
 from pipeline_core.models.families import (
@@ -78,3 +82,34 @@ def test_a_model_folder_is_a_family_of_its_own():
     assert (found.sigma_min, found.sigma_max, found.multiple) == (0.02, 80.0, 16)
     flow = family_of_preset(Preset(interpolant="flow"))
     assert flow.sigma_max == pytest.approx(80 / 81) and flow.interpolant == "flow"
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_guide_names_every_file_that_a_shipped_graph_loads_and_every_graph_it_names_is_there():
+    guide = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    graphs = {path.name.removesuffix(".api.json"): path for path in (ROOT / "workflows" / "api").glob("*.json")}
+    loaded = set()
+    for path in graphs.values():
+        for node in json.loads(path.read_text(encoding="utf-8")).values():
+            values = [value for value in node["inputs"].values() if isinstance(value, str)]
+            loaded |= {value for value in values if value.endswith(".safetensors")}
+    assert len(loaded) > 10
+    assert [name for name in sorted(loaded) if name not in guide] == []
+    named = set(re.findall(r"\*\*Workflow\*\*: (\w+)", guide))
+    assert len(named) == 6 and named <= set(graphs)
+
+
+def test_the_guide_says_the_windows_of_the_table():
+    guide = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    rows = {
+        "Cosmos-Transfer1 7B": "cosmos_transfer1",
+        "Cosmos-Transfer2.5 2B": "cosmos_transfer25",
+        "Wan 2.1 VACE 1.3B, 14B": "wan_vace",
+        "Wan 2.2 Fun-Control, VACE-Fun": "wan22_fun",
+        "LTX-Video 13B IC-LoRA": "ltxv",
+    }
+    for title, name in rows.items():
+        line = next(line for line in guide.splitlines() if line.startswith(f"| [{title}]"))
+        assert line.split("|")[3].strip() == str(FAMILIES[name].window)
