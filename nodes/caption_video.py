@@ -5,7 +5,7 @@ from comfy_api.latest import io, ui
 from ..pipeline_core.errors import UserError
 from .adapter import compute_device, make_room, progress_bar
 from .clips import clip_input
-from .model_folders import NONE, transformers_folders
+from .model_folders import NONE, chosen_folder, transformers_folders
 from .packages import require_packages
 from .schema import search_words
 
@@ -99,7 +99,7 @@ class CaptionVideo(io.ComfyNode):
             progress(0, tokens)
             make_room()
             caption = load_captioner(
-                transformers_folders(MODELS)[model], str(compute_device()), instruction, pictures, tokens=tokens,
+                chosen_folder(MODELS, model, "model"), str(compute_device()), instruction, pictures, tokens=tokens,
                 each_token=each_token,
             )(frames)  # fmt: skip
         made, look = compose(prompt_set, caption), " ".join(look.split())

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import folder_paths
 
+from ..pipeline_core.errors import UserError
+
 NONE = "none"
 
 
@@ -19,3 +21,11 @@ def transformers_folders(kind: str) -> dict[str, Path]:
         for config in sorted(root.glob("*/config.json")):
             found.setdefault(config.parent.name, config.parent)
     return found
+
+
+def chosen_folder(kind: str, name: str, input_name: str) -> Path:
+    """The folder of that name in models/KIND; UserError naming the input where none is chosen or it is gone."""
+    folder = transformers_folders(kind).get(name)
+    if folder is None:
+        raise UserError(f"{input_name} is {name}: put a transformers folder into models/{kind} and choose it.")
+    return folder

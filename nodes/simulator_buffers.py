@@ -195,7 +195,9 @@ class SimulatorBuffers(io.ComfyNode):
         if folder == NONE:
             streams = loaded_streams(pictures, depth_format, semantic_format)
         else:
-            path = recordings()[folder]
+            path = recordings().get(folder)
+            if path is None:
+                raise UserError(f"The folder {folder} is not in ComfyUI's input folder: choose another one.")
             check_clip(path, video)
             found = find_recording(path, camera, depth_format, semantic_format)
             count = length if frames is None else len(frames)

@@ -7,10 +7,9 @@ from comfy_api.latest import io, ui
 
 from ..pipeline_core.conditions.instances import instance_map
 from ..pipeline_core.conditions.tracking import load_detector, load_tracker
-from ..pipeline_core.errors import UserError
 from .adapter import compute_device, make_room, progress_bar
 from .clips import clip_input
-from .model_folders import NONE, transformers_folders
+from .model_folders import NONE, chosen_folder, transformers_folders
 from .packages import require_packages
 from .schema import search_words
 
@@ -61,11 +60,10 @@ class TrackObjects(io.ComfyNode):
     def execute(cls, frames, words, detection_model, tracking_model) -> io.NodeOutput:
         require_packages("transformers")
         frames = clip_input(frames, "frames")
-        chosen = {"detection_model": (DETECTION, detection_model), "tracking_model": (TRACKING, tracking_model)}
-        for name, (kind, model) in chosen.items():
-            if model == NONE:
-                raise UserError(f"{name} is none: put a transformers folder into models/{kind} and choose it.")
-        folders = [transformers_folders(kind)[model] for kind, model in chosen.values()]
+        folders = [
+            chosen_folder(DETECTION, detection_model, "detection_model"),
+            chosen_folder(TRACKING, tracking_model, "tracking_model"),
+        ]
         device, progress = str(compute_device()), progress_bar()
         progress(0, len(frames))
         make_room()

@@ -219,7 +219,8 @@ def test_a_folder_outside_the_input_folder_is_refused(server, recording):
     for folder in ("../models", "/tmp", "street_buffers/../.."):
         graph = Conditions()
         graph.text(graph.ours("SimulatorBuffers", folder=folder)[5])
-        assert error_of(server, graph).kind == "rejected"
+        error = error_of(server, graph)  # refused by newer cores, by the node in older ones
+        assert error.kind == "rejected" or "is not in ComfyUI's input folder" in error.exception_message
 
 
 def test_structure_maps_have_presets_smoothing_and_blur(server, depth_folder, drive):
