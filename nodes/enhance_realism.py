@@ -1,6 +1,7 @@
 """Enhance Realism: the whole job in one node, for people who want one."""
 
 import json
+import logging
 from dataclasses import replace
 
 from comfy_api.latest import io, ui
@@ -104,7 +105,7 @@ class EnhanceRealism(io.ComfyNode):
         maps = {name: clip_input(values, name) for name, values in given.items() if values is not None}
         make_room()
         folder, bar = model_folder(model), progress_bar()
-        network = WatchedModel(load_video_model(folder, compute_device()), folder)
+        network = WatchedModel(load_video_model(folder, compute_device(), tell=logging.info), folder)
         settings = dials(realism, faithfulness, network.preset)
         settings = replace(settings, prompt=prompt.strip() or None, seed=seed, steps=steps or None)
         result, report = enhance(

@@ -1,6 +1,7 @@
 """Enhance Video File: Enhance Realism from file to file, for clips that do not fit into memory."""
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -163,7 +164,7 @@ class EnhanceVideoFile(io.ComfyNode):
         info, device = media.probe(source), compute_device()
         make_room()
         folder = model_folder(model)
-        network = WatchedModel(load_video_model(folder, device), folder)
+        network = WatchedModel(load_video_model(folder, device, tell=logging.info), folder)
         estimators = load_estimators(
             transformers_folders(DEPTH).get(depth_model),
             transformers_folders(SEGMENTATION).get(segmentation_model),
