@@ -2,18 +2,23 @@
 
 import json
 import shutil
+from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 import tiny_transfer25
 import torch
 from tiny_transfer25 import CHANNELS, FRAMES, SIZE
 
+from pipeline_core.__main__ import main
 from pipeline_core.diffusion import FLOW, VE, guided, invert, sample
 from pipeline_core.diffusion.guidance import CFG, Only
-from pipeline_core.enhance import job_sigmas
+from pipeline_core.enhance import enhance, job_sigmas
 from pipeline_core.errors import UserError
+from pipeline_core.media import VideoWriter
 from pipeline_core.models import load_video_model, read_preset
 from pipeline_core.models.folder import branch_parts
+from pipeline_core.models.preset import write_preset
 from pipeline_core.models.text import CHAT
 from pipeline_core.settings import EnhanceSettings, resolve
 
@@ -169,3 +174,34 @@ def test_a_broken_branch_beside_the_index_is_named(folder, tmp_path):
     config.write_text(json.dumps({**values, "_class_name": "FluxControlNetModel"}))
     with pytest.raises(UserError, match="controlnet_seg is a FluxControlNetModel; a CosmosControlNetModel is needed"):
         load_video_model(copy)
+
+
+def small(folder, target, **changes):
+    """A copy of the folder whose preset is the released one at the tiny size."""
+    copy = shutil.copytree(folder, target)
+    write_preset(replace(read_preset(folder), size=SIZE, **changes), copy)
+    return copy
+
+
+def test_long_clips_go_through_in_the_releases_windows(folder, tmp_path):
+    model = load_video_model(small(folder, tmp_path / "small"), precision="fp32")
+    frames = draw(3, 101, *SIZE, 3).sigmoid()
+    settings = EnhanceSettings(start="sdedit", strength=0.5, steps=4, controls={"edge": 1.0}, cfg=2.0)
+    result, report = enhance(frames, model, settings)
+    assert report.plan["windows"] == [[0, 93], [8, 101]] and result.shape == frames.shape
+    assert result.isfinite().all() and float((result - frames).abs().mean()) > 0.01
+
+
+def test_the_command_line_tells_the_plan_first_and_takes_the_settings(folder, tmp_path, capsys):
+    copy, clip, report = small(folder, tmp_path / "small"), tmp_path / "clip.mp4", tmp_path / "report.json"
+    with VideoWriter(clip, Fraction(24), SIZE) as out:
+        for frame in draw(3, 9, *SIZE, 3).sigmoid():
+            out.write(frame)
+    saving = ["--cfg-range", "0", "5", "--inversion-steps", "12", "--cache", "0.2", "--cfg", "3", "--steps", "16"]
+    options = ["--model", copy, "--weights", "fp8", "--controls", "edge=1", "--report", report, *saving]
+    assert main([str(word) for word in ("enhance", clip, "-o", tmp_path / "out.mp4", *options)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["memory", "plan", "in", "files", "fp8"]
+    assert lines[8].startswith("All parts stay on cpu; a step needs about")
+    settings = json.loads(report.read_text())["settings"]
+    assert (settings["cfg_range"], settings["inversion_steps"], settings["cache"]) == ([0.0, 5.0], 12, 0.2)
