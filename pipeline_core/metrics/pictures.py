@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .. import media
@@ -16,6 +18,7 @@ from .report import format_runs, format_table, write_csv, write_frames_csv, writ
 
 _PAPER, _GRID, _INK, _FAINT = (255, 255, 255), (224, 224, 224), (40, 40, 40), (150, 150, 150)
 _LINES = ((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (140, 86, 75), (23, 190, 207))
+_SHOWN = 640  # pixels that a frame is wide at most where several stand beside each other
 HEAT_FULL = 0.5  # mean absolute difference that is drawn white
 # Where the worst frames are looked for: the first of these series that a report has.
 _WORST = (("to the reference", "ssim", "higher"), ("to the source", "edge_f1", "higher"))
@@ -31,7 +34,8 @@ _PLOTS = (
 
 def heat_map(a: Tensor, b: Tensor) -> Tensor:
     """Mean absolute difference of two (..., 3) pictures in [0, 1], coloured black - red - yellow - white at 0, 1/3, 2/3
-    and all of HEAT_FULL = 0.5, whatever the pictures: maps of different frames and runs compare."""
+        and all of _SHOWN = 640  # pixels that a frame is wide at most where several stand beside each other
+    HEAT_FULL = 0.5, whatever the pictures: maps of different frames and runs compare."""
     heat = (a - b).abs().mean(-1) / HEAT_FULL
     return torch.stack([(3 * heat - i).clamp(0, 1) for i in range(3)], -1)
 
@@ -55,7 +59,7 @@ def line_plot(
 ):
     """A PIL picture (width, height = size) of per-frame values, one line per run, gaps where there is none.
 
-    marks: frame numbers that get an upright line, such as seams. The value axis spans all runs' finite values.
+    marks: frame numbers that get an upright line, such as seams. The value axis spans all runs' values.
     """
     from PIL import Image, ImageDraw
 
@@ -65,32 +69,35 @@ def line_plot(
     draw = ImageDraw.Draw(picture)
     known = [value for values in runs.values() for value in values if value is not None]
     frames = max((len(values) for values in runs.values()), default=0)
-    draw.text((left, 6), title, fill=_INK)
+    draw.text((left, 4), title, fill=_INK, font=_font())
     if not known:
         draw.text((left, (top + bottom) // 2), "undefined in every frame", fill=_FAINT)
         return picture
-    low, high = min(known), max(known)
-    pad = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
-    low, high = low - pad, high + pad
+    ticks = nice_ticks(min(known), max(known))
+    low, high = min(ticks[0], min(known)), max(ticks[-1], max(known))
 
     def place(t: float, value: float) -> tuple[float, float]:
         return left + (right - left) * t / max(1, frames - 1), bottom - (bottom - top) * (value - low) / (high - low)
 
-    for i in range(4):
-        value = low + (high - low) * i / 3
+    for value in ticks:
         y = place(0, value)[1]
         draw.line([(left, y), (right, y)], fill=_GRID)
-        draw.text((4, y - 6), f"{value:.4g}", fill=_INK)
+        text = f"{value:.6g}"
+        draw.text((left - 6 - draw.textlength(text, font=_font()), y - 7), text, fill=_INK, font=_font())
     for t in marks:
         draw.line([(place(t, low)[0], top), (place(t, low)[0], bottom)], fill=_FAINT)
-    for t in (0, frames - 1):
-        draw.text((min(place(t, low)[0], right - 30), bottom + 6), str(t), fill=_INK)
+    for t in dict.fromkeys(round((frames - 1) * part / 4) for part in range(5)):
+        text = f"{t}"
+        centre = place(t, low)[0] - draw.textlength(text, font=_font()) / 2
+        draw.text(
+            (min(centre, width - 4 - draw.textlength(text, font=_font())), bottom + 5), text, fill=_INK, font=_font()
+        )
     x = right
     for i, (name, values) in reversed(list(enumerate(runs.items()))):
         colour = _LINES[i % len(_LINES)]
         if len(runs) > 1:
-            x -= int(draw.textlength(name)) + 12
-            draw.text((x, 6), name, fill=colour)
+            x -= int(draw.textlength(name, font=_font())) + 14
+            draw.text((x, 4), name, fill=colour, font=_font())
         for piece in _pieces(values):
             points = [place(t, value) for t, value in piece]
             if len(points) == 1:
@@ -99,6 +106,25 @@ def line_plot(
             else:
                 draw.line(points, fill=colour, width=2)
     return picture
+
+
+def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
+    """Round numbers, 1, 2 or 5 times a power of ten apart, from at most `low` to at least `high`; about `count`."""
+    spread = high - low or abs(high) or 1.0
+    power = 10.0 ** math.floor(math.log10(spread / count))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor * count >= spread * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [step * i for i in range(first, max(last, first + 1) + 1)]
+
+
+def _font():
+    """Pillow's own font at a size that can be read on a screen; the small one where Pillow is old."""
+    from PIL import ImageFont
+
+    try:
+        return ImageFont.load_default(13)
+    except TypeError:
+        return ImageFont.load_default()
 
 
 def _pieces(values: list[float | None]) -> list[list[tuple[int, float]]]:
@@ -113,7 +139,7 @@ def _pieces(values: list[float | None]) -> list[list[tuple[int, float]]]:
 
 
 def plot_sheet(runs: Mapping[str, dict], marks: Iterable[int] = ()):
-    """All per-frame plots of one or several reports {run: report} under each other, as one PIL picture; None where no
+    """All per-frame plots of one or several reports {run: report} in two columns, as one PIL picture; None where no
     report has per-frame values."""
     from PIL import Image
 
@@ -122,15 +148,24 @@ def plot_sheet(runs: Mapping[str, dict], marks: Iterable[int] = ()):
         series = {run: report["frames"].get(section, {}).get(name) for run, report in runs.items()}
         series = {run: values for run, values in series.items() if values}
         if series:
-            plots.append(line_plot(series, f"{name} ({section})", marks))
+            plots.append(line_plot(series, _plot_title(runs, section, name), marks))
     if not plots:
         return None
-    sheet = Image.new("RGB", (plots[0].width, sum(plot.height for plot in plots)), _PAPER)
-    y = 0
-    for plot in plots:
-        sheet.paste(plot, (0, y))
-        y += plot.height
+    columns = min(2, len(plots))
+    width, height = plots[0].size
+    sheet = Image.new("RGB", (columns * width, -(-len(plots) // columns) * height), _PAPER)
+    for i, plot in enumerate(plots):
+        sheet.paste(plot, (i % columns * width, i // columns * height))
     return sheet
+
+
+def _plot_title(runs: Mapping[str, dict], section: str, name: str) -> str:
+    """Name, section, unit and good direction, as far as any run's figure of that name says."""
+    told = next((f for run in runs.values() if (f := run["figures"].get(section, {}).get(name))), {})
+    better = f"{told['better']} is better" if told.get("better") else ""
+    return ", ".join(
+        filter(None, [f"{name} {section}" if section.startswith("to ") else name, told.get("unit"), better])
+    )
 
 
 def write_report(
@@ -148,10 +183,11 @@ def write_report(
 
     report.json, figures.csv, frames.csv, table.txt; plots.png, a plot per per-frame figure; worst_FRAME.png, the
     `worst` frames (lowest SSIM to the reference, or lowest edge F1 where there is none): source, output, reference
-    and heat map side by side; slider_source.png and slider_output.png, the worst frame alone at full size;
-    side_by_side.png, five frames of every clip. earlier: reports of other runs {run: report}; plots, CSV and table then
-    have them beside this one, which is called `name`. Clips: paths, or frames (T, H, W, 3) in [0, 1]. The folder is
-    made if its parent exists; files of those names are replaced, older worst_*.png are removed, other files are left.
+    and heat map side by side, at most 640 pixels wide each; slider_source.png and slider_output.png, the worst frame
+    alone at full size; side_by_side.png, five frames of every clip. earlier: reports of other runs {run: report};
+    plots, CSV and table then have them beside this one, which is called `name`. Clips: paths, or frames (T, H, W, 3)
+    in [0, 1]. The folder is made if its parent exists; files of those names are replaced, older worst_*.png are
+    removed, other files are left.
     """
     from PIL import Image
 
@@ -187,15 +223,24 @@ def write_report(
     clips = {"source": source, "output": output, **({} if reference is None else {"reference": reference})}
     held = {name: _frames(clip, {*picked, *spread}) for name, clip in clips.items()}
     for t in picked:
-        row = {who: held[who][t][None] for who in clips}
+        row = {who: shrunk(held[who][t][None]) for who in clips}
         other = "reference" if reference is not None else "source"
         row[f"difference to the {other}, white = {HEAT_FULL}"] = heat_map(row["output"], row[other])
         save(f"worst_{t:06d}.png", labelled_side_by_side(row)[0])
     for who in ("source", "output") if picked else ():
         save(f"slider_{who}.png", held[who][picked[0]])
-    sheet = contact_sheet({who: torch.stack([held[who][t] for t in spread]) for who in clips}, len(spread), 1)
+    sheet = contact_sheet({who: shrunk(torch.stack([held[who][t] for t in spread])) for who in clips}, len(spread), 1)
     save("side_by_side.png", sheet)
     return written
+
+
+def shrunk(frames: Tensor) -> Tensor:
+    """Frames (T, H, W, 3) at most `_SHOWN` pixels wide: several fit on a screen beside each other."""
+    T, H, W, _ = frames.shape
+    if W <= _SHOWN:
+        return frames
+    size = max(1, round(H * _SHOWN / W)), _SHOWN
+    return F.interpolate(frames.movedim(-1, 1), size, mode="area").movedim(1, -1)
 
 
 def _frames(clip: str | os.PathLike | Tensor, wanted: set[int]) -> dict[int, Tensor]:

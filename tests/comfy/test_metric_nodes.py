@@ -8,7 +8,6 @@ from comfy_server import Graph, RunError
 
 from pipeline_core.metrics.compare import compare_frames
 from pipeline_core.metrics.masks import MaskBuffers
-from pipeline_core.metrics.suite import Extras
 
 REPORT = dict(
     name="run", filename_prefix="metrics/street", seams="", critic=False, estimate_flow=False, lpips="none", prompt="",
@@ -101,8 +100,8 @@ def test_the_report_holds_the_core_s_figures_and_its_files_are_there(server):
     pictures = [outputs[node]["images"] for node in (first, second)]
     assert pictures[0][0]["subfolder"] != pictures[1][0]["subfolder"]
     for shown in (picture for held in pictures for picture in held):
-        asked = f"/view?filename={shown['filename']}&subfolder={shown['subfolder']}&type=output"
-        assert server.get_bytes(asked)[:4] == b"\x89PNG"
+        file = server.base / "output" / shown["subfolder"] / shown["filename"]
+        assert file.read_bytes()[:4] == b"\x89PNG" and (file.parent / "figures.csv").is_file()
     assert len(sizes) == 6 and all(outputs[node]["text"] for node in sizes)
 
 

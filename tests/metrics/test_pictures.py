@@ -12,7 +12,14 @@ from pipeline_core.errors import UserError
 from pipeline_core.media import write_clip
 from pipeline_core.metrics.base import Figure
 from pipeline_core.metrics.compare import compare, compare_frames
-from pipeline_core.metrics.pictures import heat_map, line_plot, plot_sheet, worst_frames, write_report
+from pipeline_core.metrics.pictures import (
+    heat_map,
+    line_plot,
+    nice_ticks,
+    plot_sheet,
+    worst_frames,
+    write_report,
+)
 from pipeline_core.metrics.report import collect, format_runs, write_csv, write_frames_csv
 
 BLUE = (31, 119, 180)
@@ -58,6 +65,32 @@ def test_a_plot_rises_where_the_values_rise_and_has_gaps():
     assert blue_pixels(line_plot({"value": [None, 3.0, None]}, "a point")).any()
     two = np.asarray(line_plot({"a": [0.0, 1.0], "b": [1.0, 0.0]}, "two"))
     assert (two == BLUE).all(-1).any() and (two == (214, 39, 40)).all(-1).any()
+
+
+@pytest.mark.parametrize("low, high, ticks", [
+    (0.0, 1.0, [0, 0.5, 1.0]), (17.3, 32.6, [15, 20, 25, 30, 35]), (0.0001, 0.0151, [0, 0.005, 0.01, 0.015, 0.02]),
+    (-0.3, 0.2, [-0.4, -0.2, 0, 0.2]), (3.0, 3.0, [3, 4]), (0.0, 0.0, [0, 0.5]),
+])  # fmt: skip
+def test_ticks_are_round_and_hold_the_values(low, high, ticks):
+    assert nice_ticks(low, high) == pytest.approx(ticks)
+
+
+def test_large_frames_are_shrunk_but_for_the_slider(tmp_path):
+    clip = torch.rand(3, 20, 1300, 3, generator=torch.Generator().manual_seed(0))
+    write_report(tmp_path / "r", compare_frames(clip, clip * 0.9), clip, clip * 0.9)
+    sizes = {path.name: Image.open(path).size for path in (tmp_path / "r").glob("*.png")}
+    assert sizes["slider_source.png"] == (1300, 20) and sizes["side_by_side.png"][0] < 3 * 650
+
+
+def test_several_runs_in_one_report(clips, tmp_path):
+    source, output = clips
+    first, second = compare_frames(source, output), compare_frames(source, source * 0.95)
+    write_report(tmp_path / "r", second, source, source * 0.95, name="other", earlier={"first": first})
+    (row, *_) = csv.DictReader((tmp_path / "r" / "figures.csv").open())
+    assert {"first", "other"} <= set(row)
+    assert "first" in (tmp_path / "r" / "table.txt").read_text().splitlines()[0]
+    drawn = np.asarray(Image.open(tmp_path / "r" / "plots.png"))
+    assert (drawn == BLUE).all(-1).any() and (drawn == (214, 39, 40)).all(-1).any()
 
 
 def test_the_report_folder_holds_everything_and_the_worst_frame(clips, tmp_path):
