@@ -38,6 +38,8 @@ from workflow_parts import (
 )
 from workflows_conditions import carla_buffers
 from workflows_families import GRAPHS as FAMILIES
+from workflows_longvideo import GRAPHS as LONG_VIDEO
+from workflows_metrics import measure_only
 from workflows_transfer1 import cosmos_transfer1
 from workflows_transfer25 import cosmos_transfer25
 
@@ -329,8 +331,10 @@ GRAPHS = [
     calibrated_sdedit,
     starts_compared,
     long_clip,
+    *LONG_VIDEO,
     *FAMILIES,
     carla_buffers,
+    measure_only,
     cosmos_transfer1,
     cosmos_transfer25,
 ]
