@@ -238,4 +238,4 @@ def picture(path: Path | None):
     if path is None:
         return torch.zeros(1, 1, 1, 3)
     with Image.open(path) as held:
-        return torch.from_numpy(np.asarray(held.convert("RGB"))).float()[None] / 255
+        return torch.from_numpy(np.array(held.convert("RGB"))).float()[None] / 255
