@@ -59,6 +59,7 @@ class ChunkPlan(io.ComfyNode):
                 io.Int.Output(display_name="starts", is_output_list=True, tooltip="First frame of every chunk."),
                 io.String.Output(display_name="plan", tooltip="For Chunk Stitcher."),
             ],
+            is_output_node=True,  # so that the plan can be looked at before anything after it runs
             **search_words("long video", "split", "batch", "window", "context", "sliding window"),
         )
 
