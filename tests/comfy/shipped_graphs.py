@@ -12,7 +12,11 @@ from workflow_graph import file_inputs
 
 NAMES = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
 # (place among the widgets, value) of the input steps in tests that do not judge pictures. One graph runs as shipped.
-QUICK_STEPS = {"KarrasScheduler": (0, 5), "VideoRealismEnhanceRealism": (-1, 4)}
+QUICK_STEPS = {
+    "KarrasScheduler": (0, 5),
+    "VideoRealismEnhanceRealism": (-1, 4),
+    "VideoRealismEnhanceVideoFile": (-4, 4),
+}
 AS_SHIPPED = "realism_demo"
 
 
