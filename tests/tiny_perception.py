@@ -7,6 +7,15 @@ import torch
 WORDS = "car traffic light sign person bus truck bicycle".split()
 
 
+def shaken(network):
+    """Every weight moved: a network as it is born hardly looks at its picture."""
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
+    return network
+
+
 def save_detector(folder):
     """Grounding DINO with a word-level tokenizer."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -108,10 +117,34 @@ QWEN_TOKENS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>"
                "<|video_pad|>"]  # fmt: skip
 
 
-def save_captioner(folder):
-    """Qwen2-VL with a byte-level tokenizer and its chat template."""
+# Family -> classes of configuration, network, processor and image processor, and what the family has besides.
+ROPE = {"rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0}}
+VISION = {"depth": 2, "hidden_size": 32, "intermediate_size": 32, "num_heads": 2, "out_hidden_size": 32}
+CAPTIONERS = {
+    "qwen2_vl": (
+        "Qwen2VL", "Qwen2VLImageProcessor", ROPE,
+        {"depth": 1, "embed_dim": 16, "hidden_size": 32, "num_heads": 2, "mlp_ratio": 2}, {},
+    ),
+    "qwen2_5_vl": (
+        "Qwen2_5_VL", "Qwen2VLImageProcessor", ROPE, {**VISION, "fullatt_block_indexes": [1], "window_size": 56}, {},
+    ),
+    "qwen3_vl": (
+        "Qwen3VL", "Qwen2VLImageProcessorFast", {**ROPE, "head_dim": 8},
+        {**VISION, "patch_size": 14, "deepstack_visual_indexes": [0], "num_position_embeddings": 256}, {},
+    ),
+    "video_llama_3": (
+        "VideoLlama3", "VideoLlama3ImageProcessor", {},
+        {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+         "patch_size": 14},
+        {"merge_size": 1, "temporal_patch_size": 1},
+    ),
+}  # fmt: skip
+
+
+def save_captioner(folder, family="qwen2_vl"):
+    """A vision-language model of the family with a byte-level tokenizer and its chat template."""
+    import transformers
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast, Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
     torch.manual_seed(1)
     tokenizer = Tokenizer(models.BPE())
@@ -120,40 +153,32 @@ def save_captioner(folder):
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=QWEN_TOKENS, initial_alphabet=alphabet)
     tokenizer.train_from_iterator([" ".join(WORDS)] * 4, trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    special = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
     fast.chat_template = CHAT
     fast.save_pretrained(folder)
     number = {token: fast.convert_tokens_to_ids(token) for token in QWEN_TOKENS}
-    config = Qwen2VLConfig(
-        text_config={
-            "vocab_size": len(fast),
-            "hidden_size": 32,
-            "intermediate_size": 32,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0},
-            "eos_token_id": number["<|im_end|>"],
-            "pad_token_id": number["<|endoftext|>"],
-            "bos_token_id": None,
-        },
-        vision_config={
-            "depth": 1,
-            "embed_dim": 16,
-            "hidden_size": 32,
-            "num_heads": 2,
-            "mlp_ratio": 2,
-            "patch_size": 14,
-        },
-        image_token_id=number["<|image_pad|>"],
-        video_token_id=number["<|video_pad|>"],
-        vision_start_token_id=number["<|vision_start|>"],
-        vision_end_token_id=number["<|vision_end|>"],
-    )
-    Qwen2VLForConditionalGeneration(config).save_pretrained(folder)
+    name, images, words, vision, preparation = CAPTIONERS[family]
+    text = {
+        "vocab_size": len(fast),
+        "hidden_size": 32,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "eos_token_id": number["<|im_end|>"],
+        "pad_token_id": number["<|endoftext|>"],
+        "bos_token_id": None,
+        **words,
+    }
+    marks = {"image_token_id": number["<|image_pad|>"], "video_token_id": number["<|video_pad|>"]}
+    if words:  # the Qwen families know where a picture starts and ends
+        marks |= {"vision_start_token_id": number["<|vision_start|>"], "vision_end_token_id": number["<|vision_end|>"]}
+    config = getattr(transformers, f"{name}Config")(text_config=text, vision_config=vision, **marks)
+    shaken(getattr(transformers, f"{name}ForConditionalGeneration")(config)).save_pretrained(folder)
     told = {
-        "image_processor_type": "Qwen2VLImageProcessor",
-        "processor_class": "Qwen2VLProcessor",
+        "image_processor_type": images,
+        "processor_class": f"{name}Processor",
         "patch_size": 14,
         "merge_size": 2,
         "temporal_patch_size": 2,
@@ -161,6 +186,7 @@ def save_captioner(folder):
         "max_pixels": 28 * 28 * 16,
         "image_mean": [0.48, 0.46, 0.41],
         "image_std": [0.27, 0.26, 0.28],
+        **preparation,
     }
     (folder / "preprocessor_config.json").write_text(json.dumps(told))
     return folder
@@ -191,12 +217,7 @@ def save_mask2former(folder, labels):
         num_queries=7,
         id2label=dict(enumerate(labels)),
     )
-    network = Mask2FormerForUniversalSegmentation(config)
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():  # as it is born, every query says the same
-        for parameter in network.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
-    network.save_pretrained(folder)
+    shaken(Mask2FormerForUniversalSegmentation(config)).save_pretrained(folder)
     told = {"image_mean": [0.5] * 3, "image_std": [0.25] * 3, "size": {"height": 64, "width": 64}}
     (folder / "preprocessor_config.json").write_text(json.dumps(told))
     return folder

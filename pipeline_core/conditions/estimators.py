@@ -35,6 +35,7 @@ _OTHER_NAMES = {
     "van": "car",
 }
 
+_METRIC_MODELS = ("zoedepth", "depth_pro")  # the others say it themselves, or predict disparity
 _MASK_MODELS = ("mask2former", "maskformer")
 
 Estimate = Callable[[Tensor], Tensor]
@@ -84,7 +85,8 @@ def _chunks(frames: Iterable[Tensor]) -> Iterator[Tensor]:
 
 def _depth_estimate(folder: Path, device: str) -> Estimate:
     model, prepare = _load(folder, "AutoModelForDepthEstimation", device)
-    metric = getattr(model.config, "depth_estimation_type", "relative") == "metric"
+    kind = getattr(model.config, "model_type", "")
+    metric = kind in _METRIC_MODELS or getattr(model.config, "depth_estimation_type", "relative") == "metric"
 
     @torch.no_grad()
     def estimate(frames: Tensor) -> Tensor:

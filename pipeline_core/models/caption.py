@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..conditions.estimators import load_network, model_type
+from ..conditions.estimators import load_network
 from ..errors import UserError
 from .preset import Preset
 
@@ -24,6 +24,7 @@ INSTRUCTION = (
     "buildings and plants, vehicles with their colours, people, traffic lights with their state, signs, the weather "
     "and the time of day. Do not say how the video was made."
 )
+PICTURES = 8  # frames that a model sees, where nothing else is said
 _COSMOS_NEGATIVE = (
     "The video captures a game playing, with bad crappy graphics and cartoonish frames. It represents a recording of "
     "old outdated games. The lighting looks very fake. The textures are very raw and basic. The geometries are very "
@@ -108,6 +109,21 @@ def compose(prompt_set: str, caption: str = "") -> Prompts:
     return Prompts(*(text.replace("{caption}", caption) for text in texts))
 
 
+def file_prompts(
+    clip: str | Path, prompt_set: str, folder: str | Path | None = None, description: str = "", device: str = "cpu"
+) -> Prompts:
+    """`compose` for a video file: the model of `folder` looks at frames of it; without one, the description counts."""
+    from .. import media
+
+    if folder is None:
+        return compose(prompt_set, description)
+    caption = load_captioner(folder, device)
+    total = media.probe(clip).frames
+    wanted = {round(i * (total - 1) / max(1, PICTURES - 1)) for i in range(PICTURES)}
+    frames = [frame.float() / 255 for i, frame in enumerate(media.read_frames(clip)) if i in wanted]
+    return compose(prompt_set, caption(torch.stack(frames)))
+
+
 Captioner = Callable[[Tensor], str]
 
 
@@ -115,7 +131,7 @@ def load_captioner(
     folder: str | Path,
     device: str = "cpu",
     instruction: str = INSTRUCTION,
-    pictures: int = 8,
+    pictures: int = PICTURES,
     side: int = 448,
     tokens: int = 192,
     each_token: Callable[[], None] = lambda: None,
@@ -181,32 +197,30 @@ def _pictures(frames: Tensor, pictures: int, side: int) -> list:
 
 def _processor(folder: Path, kind: str | None):
     """The folder's processor; where torchvision is missing, without its part for videos, which is not used."""
-    from transformers import AutoImageProcessor, AutoProcessor, AutoTokenizer
+    from transformers import AutoProcessor
 
     try:
         return AutoProcessor.from_pretrained(str(folder), local_files_only=True)
-    except ImportError:
-        pass
-    except (ValueError, OSError, KeyError) as error:
-        raise _no_processor(folder, error) from error
+    except (ImportError, ValueError, OSError, KeyError) as error:  # which of them a missing torchvision is, varies
+        try:
+            return _picture_processor(folder, kind)
+        except (ImportError, ValueError, OSError, KeyError, TypeError, AttributeError):
+            line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise UserError(
+                f"The processor of {folder} (a {kind} model) could not be loaded ({line}): give a whole folder."
+            ) from error
+
+
+def _picture_processor(folder: Path, kind: str | None):
     import transformers
+    from transformers import AutoImageProcessor, AutoTokenizer
     from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
 
-    try:
-        base = getattr(transformers, PROCESSOR_MAPPING_NAMES[kind])
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
-        images = AutoImageProcessor.from_pretrained(str(folder), local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    images = AutoImageProcessor.from_pretrained(str(folder), local_files_only=True)
 
-        class Pictures(base):
-            def check_argument_for_proper_class(self, name, argument):
-                return None if argument is None else super().check_argument_for_proper_class(name, argument)
+    class Pictures(getattr(transformers, PROCESSOR_MAPPING_NAMES[kind])):
+        def check_argument_for_proper_class(self, name, argument):
+            return None if argument is None else super().check_argument_for_proper_class(name, argument)
 
-        return Pictures(image_processor=images, tokenizer=tokenizer, chat_template=tokenizer.chat_template)
-    except (ImportError, ValueError, OSError, KeyError, TypeError, AttributeError) as error:
-        raise _no_processor(folder, error) from error
-
-
-def _no_processor(folder: Path, error: Exception) -> UserError:
-    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    told = model_type(folder) or "unknown"
-    return UserError(f"The processor of {folder} (a {told} model) could not be loaded ({line}): give a whole folder.")
+    return Pictures(image_processor=images, tokenizer=tokenizer, chat_template=tokenizer.chat_template)

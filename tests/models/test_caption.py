@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from pipeline_core.errors import UserError
-from pipeline_core.models.caption import INSTRUCTION, PROMPT_SETS, compose, load_captioner
+from pipeline_core.media import read_clip, write_clip
+from pipeline_core.models.caption import INSTRUCTION, PROMPT_SETS, compose, file_prompts, load_captioner
 from pipeline_core.models.preset import Preset
-from tests.tiny_perception import save_captioner
+from tests.tiny_perception import CAPTIONERS, save_captioner
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,13 @@ def test_it_repeats_and_sees_the_pictures(folder, frames):
     assert isinstance(caption(frames[:1]), str)
 
 
+@pytest.mark.parametrize("family", [family for family in CAPTIONERS if family != "qwen2_vl"])
+def test_other_families_answer_through_their_own_processors(family, frames, tmp_path):
+    caption = load_captioner(save_captioner(tmp_path, family), pictures=3, tokens=6)
+    said = caption(frames)
+    assert said and said == caption(frames) and said != caption(1 - frames)
+
+
 def test_large_frames_are_shrunk_and_few_are_taken(folder, frames, monkeypatch):
     import pipeline_core.models.caption as module
 
@@ -95,6 +103,16 @@ def test_a_folder_without_its_processor_is_said(folder, tmp_path):
         (tmp_path / name).symlink_to(folder / name)
     with pytest.raises(UserError, match="processor"):
         load_captioner(tmp_path)
+
+
+def test_prompts_of_a_video_file(folder, frames, tmp_path):
+    """Of 21 frames the model sees the same eight as of the clip in memory."""
+    clip = frames.repeat(3, 1, 1, 1)[:21]
+    write_clip(tmp_path / "a.mp4", clip, 10, full_chroma=True)
+    made = file_prompts(tmp_path / "a.mp4", "video realism", folder)
+    loaded = read_clip(tmp_path / "a.mp4")
+    assert made == compose("video realism", load_captioner(folder)(loaded))
+    assert file_prompts("no.mp4", "embedded", None, "two lanes") == compose("embedded", "two lanes")
 
 
 @pytest.mark.parametrize("name", PROMPT_SETS)
