@@ -16,27 +16,11 @@ from .conditions.estimators import Estimators, estimated_limits
 from .conditions.flow import buffer_flow, estimated_flow, require_flow
 from .conditions.maps import available_controls, check_maps, clip_disparity_limits, given_maps, window_maps
 from .conditions.stack import normalise_weights
-from .diffusion import (
-    CFG,
-    FLOW,
-    VE,
-    Callback,
-    ConflictDamping,
-    Interpolant,
-    Interval,
-    Predict,
-    flow_from_ve,
-    guided,
-    karras_sigmas,
-    sample,
-    truncate,
-)
-from .diffusion.run import finest_state_dtype
+from .diffusion import Callback, Predict
 from .frames import as_floats, resize, working_size
 from .longvideo import (
     ChunkFolder,
     Finished,
-    HandOver,
     Window,
     blend_windows,
     enhance_stream,
@@ -44,20 +28,36 @@ from .longvideo import (
     plan_windows,
 )
 from .longvideo.fused import check_fused, join_latents, window_weights
-from .longvideo.handover import handed_solver, last_corrected, share_noise, with_handover
 from .longvideo.motion import latent_flow
 from .longvideo.plan import compute_factor, latent_frames
 from .longvideo.stitch import Mix, crossfade, flow_aligned, window_clips
 from .longvideo.stream import hand_over
+from .passes import enhance_handed, enhance_latent, job_interpolant, job_sigmas
 from .resume import job_name, window_key
 from .settings import EnhanceSettings, resolve
-from .starts import inversion_levels, make_start
+from .starts import inversion_levels
 
 if TYPE_CHECKING:
     from .conditions.buffers import Buffers
     from .conditions.depth import DisparityLimits
-    from .models.preset import Preset
     from .models.video_model import VideoModel
+
+__all__ = [
+    "EnhanceSettings",
+    "Job",
+    "Report",
+    "enhance",
+    "enhance_handed",
+    "enhance_latent",
+    "job_interpolant",
+    "job_sigmas",
+    "prepare",
+    "resize",
+    "run",
+    "window_inputs",
+    "window_predictor",
+    "working_size",
+]
 
 # progress(done model steps, all model steps): called after every step of every window.
 Progress = Callable[[int, int], None]
@@ -336,64 +336,3 @@ def _enhance_window(
         flow = flow.to(x0.device)
     finished = enhance_handed(predict, x0, sigmas, settings, interpolant, settings.seed + index, step_done, given, flow)
     return replace(finished, entry={"start": window.start, "stop": window.stop, **finished.entry})
-
-
-def job_interpolant(preset: Preset) -> Interpolant:
-    """What the preset's sampler steps."""
-    return {"ve": VE, "flow": FLOW}[preset.interpolant]
-
-
-def job_sigmas(settings: EnhanceSettings, preset: Preset, interpolant: Interpolant) -> Tensor:
-    """The Karras grid of the preset from the settings' strength down, in the interpolant's own scale."""
-    # Truncated in VE units first, so that both kinds of sampler step through the same levels.
-    grid = karras_sigmas(settings.steps, preset.sigma_min, preset.sigma_max, preset.rho, torch.float32)
-    sigmas = truncate(grid, settings.strength)
-    return flow_from_ve(sigmas) if interpolant == FLOW else sigmas
-
-
-def enhance_latent(
-    predict: Predict,
-    x0: Tensor,
-    sigmas: Tensor,
-    settings: EnhanceSettings,
-    interpolant: Interpolant,
-    seed: int,
-    step_done: Callback,
-) -> tuple[Tensor, dict]:
-    """From the source's latent x0 to the enhanced one, by the chosen start. Returns it and the report entries.
-
-    predict: answers the branches inversion, positive and negative. sigmas: descending, of both passes. Of the
-    settings, start, cfg, cfg_range, guidance_reach, method, inversion_steps, noise_blend, solver and the calibration's
-    are read. seed: of the fresh noise.
-    """
-    finished = enhance_handed(predict, x0, sigmas, settings, interpolant, seed, step_done)
-    return finished.latent, finished.entry
-
-
-def enhance_handed(
-    predict: Predict,
-    x0: Tensor,
-    sigmas: Tensor,
-    settings: EnhanceSettings,
-    interpolant: Interpolant,
-    seed: int,
-    step_done: Callback,
-    given: HandOver | None = None,
-    flow: Tensor | None = None,
-) -> Finished:
-    """`enhance_latent` for a window that goes on from the one before: given, and the flow of `with_handover`."""
-    guidance = CFG(settings.cfg)
-    if settings.guidance_reach is not None:
-        guidance = ConflictDamping(guidance, reach=settings.guidance_reach)
-    if settings.cfg_range is not None:
-        guidance = Interval(guidance, *map(interpolant.from_ve_sigma, settings.cfg_range))
-    denoise = guided(predict, guidance)
-    state = {"state_dtype": finest_state_dtype(x0.device), "callback": step_done}
-    start = make_start(predict, denoise, x0, sigmas, settings, interpolant, seed, state)
-    noise, solver = start.noise, start.solver
-    if given is not None:
-        until, anchor = last_corrected(sigmas, settings.handover_share), settings.anchor
-        noise, solver = share_noise(noise, given), handed_solver(solver, given, flow, anchor)
-        denoise = with_handover(denoise, given, until, flow, anchor)
-    latent = sample(denoise, noise, sigmas, interpolant, x0=start.x0, solver=solver, **state)
-    return Finished(latent, noise, start.entry)
