@@ -372,3 +372,19 @@ def test_what_cannot_be_is_said_in_a_sentence(server, sentence):
     with pytest.raises(RunError, match=sentence) as refused:
         server.run(graph)
     assert "\n" not in refused.value.exception_message
+
+
+def test_stitching_by_flow_gives_unchanged_chunks_back(server):
+    graph = Graph()
+    frames = graph.add("VRTestRandomImages", frames=21, height=32, width=48, seed=4)
+    plan = graph.add("VideoRealismChunkPlan", frames=frames, **{**WINDOWS, "window": 9})
+    joined = graph.add("VideoRealismChunkStitcher", chunks=plan[0], plan=plan[5], stitch="flow", flow_model="none")
+    saved = [graph.add("VRTestImageFile", image=clip) for clip in (frames, joined)]
+    try:
+        outputs = server.run(graph)
+    except RunError as refused:
+        assert "scikit-image" in refused.exception_message
+        pytest.skip("ComfyUI's Python has no scikit-image, and the node said so")
+    before, after = (values(outputs, node) for node in saved)
+    assert torch.allclose(before, after, atol=1e-4)
+    assert "cost: " in text_of(outputs, plan)
