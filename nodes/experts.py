@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import comfy.model_management
 import comfy.patcher_extension
 import comfy.samplers
@@ -39,9 +41,7 @@ class Experts:
     @staticmethod
     def _load(expert, x, options: dict) -> None:
         """As a sampler of its own would, so that the other one makes room where both do not fit."""
-        shape, windows = list(x.shape), options.get("context_handler")
-        if windows is not None:
-            shape[windows.dim] = min(shape[windows.dim], windows.context_length)
+        shape = step_shape(x.shape, options.get("context_handler"))
         needed = expert.model.memory_required([2 * shape[0], *shape[1:]])  # two branches, as ComfyUI reckons
         comfy.model_management.load_models_gpu([expert], memory_required=needed)
         expert.model.current_patcher = expert  # older ComfyUI forgets it
@@ -54,6 +54,17 @@ class Experts:
             return executor(*args, **kwargs)
         finally:
             self.high.cleanup()
+
+
+def step_shape(shape: Sequence[int], windows) -> list[int]:
+    """The shape of what the network sees at once: a window where the latent is windowed, by ComfyUI or by this pack."""
+    shape = list(shape)
+    if hasattr(windows, "context_length"):
+        shape[windows.dim] = min(shape[windows.dim], windows.context_length)
+    elif hasattr(windows, "layout"):
+        layout = windows.layout(shape)
+        shape[layout.dim] = max(len(span) for span in layout.spans)
+    return shape
 
 
 def added(before: dict, now: dict) -> dict:

@@ -5,6 +5,8 @@ import json
 import pytest
 from comfy_server import Graph, RunError
 
+from pipeline_core.longvideo.plan import latent_frames, plan_windows
+
 STACK = "VideoRealismControlNetStack"
 FRAMES, LATENT = 53, 14  # of the clip and of its latent: windows of 4, 4, 4 and 2
 WINDOWS = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13]]
@@ -154,6 +156,26 @@ def test_a_lead_in_frame_of_newer_windows_has_its_own_hint(server):
     calls = value(server.run(seen_by(scene, scene.stack(scene.map()), scene.windowed(lead_in=True))), scene.log)
     led = [WINDOWS[0], *([window[0] - 1, *window] for window in WINDOWS[1:])]
     assert [call["contexts"][0] for call in calls] == [levels(window) for window in 2 * led]
+
+
+@pytest.mark.parametrize("kind", ["vace", "fun-2.2", "ltxv"])
+def test_windowed_model_shows_each_window_its_own_frames(server, kind):
+    """The pack's own windows, which cut a clip of any length at both supported ends."""
+    scene = Scene(kind, LATENT)
+    plan = dict(window=3 * scene.ratio + 1, overlap=scene.ratio, temporal_ratio=scene.ratio)
+    wires = dict(model=scene.model, handover="fused", flow_model="none")
+    prompts = scene.stack(scene.map())
+    outputs = server.run(seen_by(scene, prompts, scene.add("VideoRealismWindowedModel", **wires, **plan)))
+    spans = [list(latent_frames(window, scene.ratio)) for window in plan_windows(scene.pixels, *plan.values())]
+    calls = value(outputs, scene.log)
+    assert len(spans) > 3 and len(calls) == 2 * len(spans)
+    for call, span in zip(calls, 2 * spans):
+        if kind == "vace":
+            assert call["contexts"] == [levels(span)]
+        elif kind == "ltxv":
+            assert call["frames"][len(span) :] == levels(span, 8)
+        else:
+            assert call["concat"][0] == levels(span)
 
 
 @pytest.mark.parametrize("version", ["fun-2.1", "fun-2.2"])

@@ -110,6 +110,21 @@ def test_calibration_above_the_boundary_asks_the_high_noise_network(server):
     assert outputs[shown] and {call["weights"] for call in calls} == {high}
 
 
+def test_windows_over_the_joined_model_reach_both_networks(server):
+    """Windowed Model after joining: every window of every level goes to the network of that level."""
+    scene = Scene()
+    size = dict(channels=16, frames=7, height=8, width=8, batch=1)
+    latent = scene.add("VRTestRandomLatent", **size, seed=7, scale=1.0)
+    plan = dict(window=13, overlap=4, temporal_ratio=4, handover="fused", flow_model="none")
+    model = scene.add("VideoRealismWindowedModel", model=scene.model, **plan)
+    log = scene.seen(scene.euler(model, scene.add("RandomNoise", noise_seed=5), scene.sigmas, latent))
+    calls = value(server.run(scene), log)
+    assert {call["shape"][2] for call in calls} == {4} and len(calls) > STEPS
+    weights = {call["sigma"] >= BOUNDARY: call["weights"] for call in calls}
+    assert len(weights) == len(set(weights.values())) == 2
+    assert all(call["weights"] == weights[call["sigma"] >= BOUNDARY] for call in calls)
+
+
 def test_networks_of_two_kinds_and_pairs_of_pairs_are_refused(server):
     scene = Scene()
     other = scene.add("VRTestTinyWanVACE", seed=1, text_dim=32)
