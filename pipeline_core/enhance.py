@@ -27,6 +27,7 @@ from .longvideo import (
     fused_predict,
     plan_windows,
 )
+from .longvideo.colours import anchored_colours, colour_offset
 from .longvideo.fused import check_fused, join_latents, window_weights
 from .longvideo.motion import latent_flow
 from .longvideo.plan import compute_factor, latent_frames
@@ -227,15 +228,19 @@ def run(
             progress(min(done, total), total)
 
     mix = flow_aligned(job.estimators.flow) if job.settings.stitch == "flow" else crossfade
-    # Not the stitch: it is made from finished windows.
-    told = [{**job.report.settings, "stitch": None}, job.size, job.work_size, job.weights]
+    # Not what is made from finished windows.
+    told = [{**job.report.settings, "stitch": None, "anchor_colours": None}, job.size, job.work_size, job.weights]
     name = job_name(told, job.model) if chunks is not None else ""
     if job.settings.handover == "fused":
         yield from _run_fused(job, frames, lambda *_: steps_done(len(job.windows)), name, chunks, mix)
         return
 
+    source, offset = None, None  # of the window that is decoded next, and of the first
+
     def enhance_window(index: int, clip: Tensor, before: Finished | None) -> Finished:
+        nonlocal source
         made = window_inputs(job, index, as_floats(clip))
+        source = made["source"]
         before = before if job.settings.handover != "none" else None
         key = window_key(name, job.windows[index], made, before.key if before else "") if chunks is not None else ""
         finished = _kept(chunks, index, key, lambda: _enhance_window(job, index, made, before, lambda *_: steps_done()))
@@ -244,7 +249,15 @@ def run(
         job.report.windows.append(finished.entry)
         return finished
 
-    yield from enhance_stream(frames, job.windows, enhance_window, lambda done: _decode(job, done.latent), mix)
+    def decode_window(finished: Finished) -> Tensor:
+        nonlocal offset
+        result = job.model.decode(finished.latent)
+        if job.settings.anchor_colours:
+            offset = colour_offset(result, source) if offset is None else offset
+            result = anchored_colours(result, source, offset)
+        return _delivered(job, result)
+
+    yield from enhance_stream(frames, job.windows, enhance_window, decode_window, mix)
 
 
 def _kept(chunks: ChunkFolder | None, index: int, key: str, make: Callable[[], Finished]) -> Finished:
@@ -257,9 +270,9 @@ def _kept(chunks: ChunkFolder | None, index: int, key: str, make: Callable[[], F
     return finished
 
 
-def _decode(job: Job, latent: Tensor) -> Tensor:
+def _delivered(job: Job, frames: Tensor) -> Tensor:
     # Finished frames rest on the CPU: a long clip does not fit on the model's device.
-    return resize(job.model.decode(latent), job.size).clamp(0, 1).cpu()
+    return resize(frames, job.size).clamp(0, 1).cpu()
 
 
 def _run_fused(
@@ -296,7 +309,10 @@ def _decoded_spans(job: Job, spans: list[range], finished: Finished) -> Iterator
     """
     for span in spans:
         first = max(0, span.start - 1)
-        yield first * job.model.preset.temporal_ratio, _decode(job, finished.latent[:, :, first : span.stop])
+        yield (
+            first * job.model.preset.temporal_ratio,
+            _delivered(job, job.model.decode(finished.latent[:, :, first : span.stop])),
+        )
 
 
 def window_inputs(job: Job, index: int, clip: Tensor) -> dict[str, Tensor]:

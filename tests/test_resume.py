@@ -110,6 +110,8 @@ def test_only_what_changed_is_computed_again(model, clip, tmp_path):
     assert made == 2 and torch.equal(changed[:16], first[:16]) and not torch.equal(changed[-1], first[-1])
     aligned, made, _ = go(model, clip, tmp_path / "free", replace(free, stitch="flow"), other)
     assert made == 0 and torch.equal(aligned[:4], changed[:4]) and not torch.equal(aligned[4:9], changed[4:9])
+    held, made, _ = go(model, clip, tmp_path / "free", replace(free, anchor_colours=True), other)
+    assert made == 0 and torch.equal(held[:4], changed[:4]) and not torch.equal(held[9:], changed[9:])
     assert go(model, clip, tmp_path / "free", replace(free, seed=1))[1] == 10
     go(model, clip, tmp_path / "tied")
     other = clip.rgb.clone()

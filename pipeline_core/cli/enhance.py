@@ -36,6 +36,7 @@ OPTIONS = (
     "handover",
     "handover_share",
     "anchor",
+    "anchor_colours",
     "cfg_range",
     "inversion_steps",
     "cache",
@@ -120,6 +121,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--anchor", type=float, help="with mean and motion: how much of it fades out by the window's end, 0 to 1"
+    )
+    parser.add_argument(
+        "--anchor-colours",
+        action="store_true",
+        default=None,
+        help="hold every window's mean colour as far from the source's as the first window's is, against drift",
     )
     parser.add_argument(
         "--stitch",
