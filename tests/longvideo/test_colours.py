@@ -15,7 +15,7 @@ def test_a_creeping_tint_goes_and_the_scenes_own_change_stays():
     offset = colour_offset(crept[0], sources[0])
     held = [anchored_colours(c, s, offset) for c, s in zip(crept, sources)]
     assert torch.allclose(torch.cat(held), torch.cat(sources) + style, atol=1e-6)
-    for clips, least, most in ((crept, 0.2, 0.4), (held, -1e-4, 1e-4)):
+    for clips, least, most in ((crept, 0.2, 0.4), (held, -1e-3, 1e-3)):
         drift = Drift()
         drift.update(torch.cat(clips), torch.cat(sources))
         assert least < drift.compute()["drift_chroma"].value < most
