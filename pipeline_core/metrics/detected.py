@@ -118,7 +118,7 @@ class DetectedObjects:
         every = [cosine for values in self._cosines.values() for cosine in values]
         groups = {"": every, **{f"_{name}": values for name, values in self._cosines.items()}}
         absent = "no object was found in both clips" if self._frames else "no frames"
-        absent = absent if self._encode else "no feature network was given"
+        absent = absent if self._encode else "not measured: give a feature network (DINOv2 or CLIP)"
         for name, values in groups.items():
             note = f"{len(values)} matched views, each by its own mask"
             figures[f"alignment_detected{name}"] = mean_figure(values, "cosine", "higher", absent, note)

@@ -68,7 +68,7 @@ class PickScore:
         return {"pickscore": mean_figure(self.series["pickscore"], "", "higher", "no frames", self._network.name)}
 
 
-def without_prompts(note_quality: str, note_preference: str) -> dict[str, Figure]:
-    """The figures of both where they were not measured, with the reasons."""
-    quality = {name: Figure(None, "", "higher", note_quality) for name in PAIRS}
-    return {**quality, "pickscore": Figure(None, "", "higher", note_preference)}
+def unmeasured() -> dict[str, Figure]:
+    """The figures of both where they were not measured, with what they need."""
+    quality = {name: Figure(None, "", "higher", "not measured: give a CLIP with its texts") for name in PAIRS}
+    return {**quality, "pickscore": Figure(None, "", "higher", "not measured: give PickScore and a prompt")}

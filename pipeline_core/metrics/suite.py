@@ -28,7 +28,7 @@ from .lights import LightColours
 from .lpips import LPIPS
 from .objects import BASIC_COLOURS, LampColours, ObjectColours, decision_table
 from .presence import ObjectsPresent
-from .prompts import ClipQuality, PickScore, without_prompts
+from .prompts import ClipQuality, PickScore, unmeasured
 from .realism import Critic, Realism
 from .report import collect, environment
 from .seams import Drift, SeamError
@@ -40,7 +40,9 @@ from .windows import VideoDistance, VideoEncode, VideoQuality
 
 GROUPS = ("fidelity", "structure", "colour", "objects", "time", "realism")
 SOURCE, REFERENCE = "to the source", "to the reference"
-_NO_BUFFERS, _NO_TWIN = "no such buffers were given", "no reference was given"
+_NO_BUFFERS = "not measured: give the source's buffers, or masks of its objects"
+_NO_TWIN = "not measured: give a reference"
+_NO_ENCODER = "not measured: give a feature network (DINOv2 or CLIP)"
 _OBJECT_TAGS = (*VEHICLE_TAGS, TAG["pedestrian"], TAG["rider"], TAG["traffic light"], TAG["traffic sign"])
 _NAMES = {tag: name for tag, (name, _) in CARLA_TAGS.items()}
 
@@ -172,7 +174,7 @@ class Suite:
             if self.extras.lpips is not None:
                 add(LPIPS(self.extras.lpips))
         if self.extras.lpips is None:
-            absent = _Absent({"lpips": Figure(None, "", "lower", "no LPIPS weights were given")})
+            absent = _Absent({"lpips": Figure(None, "", "lower", "not measured: give LPIPS weights")})
             for section in (SOURCE, REFERENCE):
                 self._add(section, absent, lambda c: None)
 
@@ -180,13 +182,13 @@ class Suite:
         estimators = self.extras.estimators
         self._to_source(EdgeF1())
         blur, depth, masks, true_masks = BlurSSIM(), DepthRMSE(), MaskIoU(), MaskIoU()
-        asked = None if self.extras.blur else "not measured unless asked for: it is slow"
+        asked = None if self.extras.blur else "not measured: ask for it, it is slow"
         self._add(SOURCE, blur, lambda c: blur.update(c.made, c.given), asked)
-        unseen = None if estimators.depth else "no depth model was given"
+        unseen = None if estimators.depth else "not measured: give a depth model"
         self._add(
             SOURCE, depth, lambda c: depth.update(1 / estimators.depth(c.made), 1 / estimators.depth(c.given)), unseen
         )
-        unsegmented = None if estimators.segmentation else "no segmentation model was given"
+        unsegmented = None if estimators.segmentation else "not measured: give a segmentation model"
         self._add(SOURCE, masks, lambda c: masks.update(*c.labels), unsegmented)
         untrue = unsegmented or (None if "semantic" in self.held else _NO_BUFFERS)
         self._add(
@@ -221,7 +223,7 @@ class Suite:
 
             self._add("objects", metric, feed, missing, against)
         aligned, present = ObjectAlignment(self.extras.encoder), ObjectsPresent(_OBJECT_TAGS, _NAMES)
-        unseen = None if self.extras.encoder is not None else "no feature network was given"
+        unseen = None if self.extras.encoder is not None else _NO_ENCODER
         self._add(
             "objects", aligned, lambda c: aligned.update(c.made, c.given, c.classes, c.instances), unseen or missing
         )
@@ -232,20 +234,20 @@ class Suite:
             found = made.classes(*chunk.span), made.instances(*chunk.span)
             present.update(found, (chunk.classes, chunk.instances))
 
-        self._add("objects", present, compare_masks, None if known else "no masks of the output were given")
+        self._add("objects", present, compare_masks, None if known else "not measured: give masks of the output")
         detected = DetectedObjects(_OBJECT_TAGS, self.extras.encoder, names=_NAMES)
         can = self.extras.detect is not None or self.extras.estimators.segmentation is not None
-        undetected = None if can else "no detector and no segmentation model was given"
+        undetected = None if can else "not measured: give a detector or a segmentation model"
         self._add("objects", detected, lambda c: detected.update(c.made, c.given, *c.found), undetected)
 
     def _time(self) -> None:
         flow = "flow" in self.held or self.extras.estimators.flow is not None
-        missing = None if flow else "no flow: no such buffers and no flow estimator were given"
+        missing = None if flow else "not measured: give buffers with flow, or an estimator of it"
         remark = "" if "flow" in self.held else "flow estimated on the source"
         for metric in (FlowError(), SeamError(self.extras.seams)):
             self._add("time", metric, lambda c, metric=metric: metric.update(*c.motion), missing, remark)
         consistent = FrameConsistency(self.extras.encoder)
-        unseen = None if self.extras.encoder is not None else "no feature network was given"
+        unseen = None if self.extras.encoder is not None else _NO_ENCODER
         self._add("time", consistent, lambda c: consistent.update(c.made), unseen)
         self._to_source(Drift())
         self._to_reference(FrameDifferenceError())
@@ -253,7 +255,7 @@ class Suite:
     def _realism(self, critic: Critic | None) -> None:
         extras = self.extras
         if critic is None:
-            self._add("realism", _Absent({"critic": Figure(None, note="no critic was given")}), lambda c: None)
+            self._add("realism", _Absent({"critic": Figure(None, note="not measured: give a critic")}), lambda c: None)
         else:
             judged = Realism(critic)
 
@@ -263,12 +265,12 @@ class Suite:
                     judged.update_reference(chunk.twin)
 
             self._add("realism", judged, feed)
-        no_real = None if extras.real is not None else "no real frames were given"
+        no_real = None if extras.real is not None else "not measured: give real frames"
         distance = RealDistance(extras.encoder)
-        unseen = None if extras.encoder is not None else "no feature network was given"
+        unseen = None if extras.encoder is not None else _NO_ENCODER
         self._add("realism", distance, lambda c: distance.update(c.made), unseen or no_real)
         video = VideoDistance(*(extras.video_encoder or (None,)))
-        unwatched = None if extras.video_encoder is not None else "no video network was given"
+        unwatched = None if extras.video_encoder is not None else "not measured: give a video network (VideoMAE)"
         self._add("realism", video, lambda c: video.update(c.made), unwatched or no_real)
         for chunk in real_frames(extras.real) if extras.real is not None else ():
             if extras.encoder is not None:
@@ -281,18 +283,18 @@ class Suite:
         if extras.pick is not None:
             pick = PickScore(extras.pick, extras.prompt)
             self._add("realism", pick, lambda c: pick.update(c.made))
-        for name, figure in without_prompts("no CLIP with texts was given", "no PickScore was given").items():
+        for name, figure in unmeasured().items():
             if extras.pick is None if name == "pickscore" else extras.text_image is None:
                 self._add("realism", _Absent({name: figure}), lambda c: None)
         for name, score in extras.quality.items():
             hook = VideoQuality(name, score)
             self._add("realism", hook, lambda c, hook=hook: hook.update(c.made))
         if "dover" not in extras.quality:
-            dover = Figure(None, "", "higher", "no quality hook of that name was given")
+            dover = Figure(None, "", "higher", "not measured: give a hook of that name")
             self._add("realism", _Absent({"dover": dover}), lambda c: None)
         against = "reference" if self._has_reference else "source"
         votes = Preference(extras.judge, against)
-        unasked = None if extras.judge is not None else "no judge was given"
+        unasked = None if extras.judge is not None else "not measured: give a vision-language model"
         self._add("realism", votes, lambda c: votes.update(c.made, c.given if c.twin is None else c.twin), unasked)
 
     def update(self, given: Tensor, made: Tensor, twin: Tensor | None) -> int:

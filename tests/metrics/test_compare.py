@@ -110,7 +110,7 @@ def test_what_was_not_given_is_undefined_not_zero(street):
     report = compare(folder / "source.mp4", folder / "twin.mp4")
     for section in ("to the reference", "objects", "time", "realism"):
         for figure in report["figures"][section].values():
-            assert figure["value"] is None and "given" in figure["note"]
+            assert figure["value"] is None and "not measured: give" in figure["note"]
     table = format_table(report)
     assert table.count("undefined") == sum(
         figure["value"] is None for section in report["figures"].values() for figure in section.values()

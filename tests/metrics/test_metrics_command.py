@@ -80,7 +80,7 @@ def test_flow_is_estimated_where_asked(clips, tmp_path):
         ]
         assert main([str(a) for a in [*asked, *more]]) == 0
         figures.append(json.loads((tmp_path / "m.json").read_text())["figures"]["time"]["warped_error"])
-    assert figures[0]["value"] is None and "no flow" in figures[0]["note"]
+    assert figures[0]["value"] is None and "estimator" in figures[0]["note"]
     assert 0 < figures[1]["value"] < 0.05 and "estimated" in figures[1]["note"]
 
 
