@@ -10,8 +10,10 @@ from; inverted noise is this pack's own start. A figure that is there is not com
 each scene rests in benchmarks/out/longvideo until the model, the settings or the length change. Fused windows have no
 seams: what they show where the others have theirs is the scene's own.
 
-Motion is the world's own. The step into a seam is compared with steps outside all overlaps at the same place in the
-VAE's cycle of temporal_ratio frames, because a decoder alone changes more from one latent frame to the next.
+Motion is the world's own. ratio compares the steps into seams with those outside all overlaps, as a share of what the
+photoreal twin changes in the same steps, and at the same place in the VAE's cycle of temporal_ratio frames: a scene has
+busy moments, and a decoder alone changes more from one latent frame to the next. ratio_place leaves the twin out,
+ratio_plain both.
 """
 
 from __future__ import annotations
@@ -57,7 +59,8 @@ COLUMNS = (
     "row",
     "at_seams",
     "ratio",
-    "ratio_any_phase",
+    "ratio_place",
+    "ratio_plain",
     "inside",
     "psnr",
     "twin_slope",
@@ -168,10 +171,11 @@ class Row:
 
     def figures(self) -> dict:
         """Means over the scenes; the slope's error is that of the mean of its scenes."""
-        columns = {name: [scene[name] for scene in self.scenes] for name in self.scenes[0]}
+        scenes = [{name: value for name, value in scene.items() if name != "series"} for scene in self.scenes]
+        columns = {name: [scene[name] for scene in scenes] for name in scenes[0]}
         means = {name: None if None in values else mean(values) for name, values in columns.items()}
-        means["twin_slope_error"] = math.hypot(*columns["twin_slope_error"]) / len(self.scenes)
-        return {"row": self.name, **means, "by_scene": self.scenes}
+        means["twin_slope_error"] = math.hypot(*columns["twin_slope_error"]) / len(scenes)
+        return {"row": self.name, **means, "by_scene": scenes}
 
 
 def measured(clips: list[Tensor], windows: list[Window], method: Method, source, twin, ratio: int) -> dict:
@@ -186,29 +190,44 @@ def measured(clips: list[Tensor], windows: list[Window], method: Method, source,
         borders = [w.keep.start for w in windows]
         output = torch.stack(list(blend_windows(clips, windows)))
     overlaps = {t for a, b in zip(windows, windows[1:]) for t in range(b.start, min(a.stop, frames - 1) + 1)}
-    metric = SeamError(borders[1:])
-    metric.update(output, source.flow, source.instances)
-    steps = {t: value for t, value in enumerate(metric.series["mamse"]) if value is not None}
+    steps, true = changes(output, source), changes(twin.rgb, source)
     inside = [t for t in steps if t not in overlaps]
-    by_phase = {p: mean(steps[t] for t in inside if t % ratio == p) for p in range(ratio)}
     seams = [t for t in (borders[1:] if method.cuts else sorted(overlaps)) if t in steps]
+
+    def ratio_of(at: Callable[[int], int], share: dict[int, float]) -> float:
+        """Change at the seams over that of steps inside of the same kind `at`, each as a share of `share`."""
+        kinds = {at(t) for t in seams}
+        usual = {k: mean(steps[t] for t in inside if at(t) == k) for k in kinds}
+        level = {k: mean(share[t] for t in inside if at(t) == k) for k in kinds}
+        return math.fsum(steps[t] for t in seams) / math.fsum(usual[at(t)] * share[t] / level[at(t)] for t in seams)
+
+    same = dict.fromkeys(steps, 1.0)
     psnr, drift = PSNR(), Drift()
     psnr.update(output, twin.rgb)
     drift.update(output, source.rgb)
     distance = (output - twin.rgb).square().flatten(1).mean(1)
-    found, at = drift.compute(), mean(steps[t] for t in seams)
+    found = drift.compute()
     steepness, error = window_slope(distance.tolist(), [w.keep for w in windows])
     return {
         "at_seams": 1000 * mean(steps[t] for t in borders[1:] if t in steps),
-        "ratio": at / mean(by_phase[t % ratio] for t in seams),
-        "ratio_any_phase": at / mean(steps[t] for t in inside),
+        "ratio": ratio_of(lambda t: t % ratio, true),
+        "ratio_place": ratio_of(lambda t: t % ratio, same),
+        "ratio_plain": ratio_of(lambda t: 0, same),
         "inside": 1000 * mean(steps[t] for t in inside),
         "psnr": next(iter(psnr.compute().values())).value,
         "twin_slope": 100_000 * steepness,
         "twin_slope_error": 100_000 * error,
         "drift_brightness": found["drift_brightness"].value,
         "drift_chroma": found["drift_chroma"].value,
+        "series": {"change": list(steps.values()), "distance": distance.tolist()},
     }
+
+
+def changes(output: Tensor, source) -> dict[int, float]:
+    """Motion-aware MSE of the step into every frame that has one."""
+    metric = SeamError([])
+    metric.update(output, source.flow, source.instances)
+    return {t: value for t, value in enumerate(metric.series["mamse"]) if value is not None}
 
 
 def mean(values: Iterable[float]) -> float:
