@@ -5,6 +5,7 @@ from comfy_api.latest import io, ui
 from ..pipeline_core.errors import UserError
 from ..pipeline_core.models.families import FUN, GUIDE, VACE, control_kind
 from .context_controls import CONTROLS
+from .families import model_family
 from .schema import search_words
 
 TOLD = {
@@ -43,4 +44,7 @@ class ModelControl(io.ComfyNode):
                 f"This model ({type(model.model).__name__}) has no control input of its own: connect a Wan VACE, a Wan "
                 "Fun-Control or an LTX-Video model to model, or load a ControlNet made for it."
             )
-        return io.NodeOutput(CONTROLS[kind](model.model.latent_format), ui=ui.PreviewText(TOLD[kind]))
+        family = model_family(model)
+        weights = ", ".join(f"{name} {weight:g}" for name, weight in family.control_weights.items()) if family else ""
+        text = TOLD[kind] + (f"\nWeights to begin with: {weights}" if weights else "")
+        return io.NodeOutput(CONTROLS[kind](model.model.latent_format), ui=ui.PreviewText(text))

@@ -155,8 +155,8 @@ model; without one that map stays out.
 {CHANGE}
 
 **AnimateDiff** makes the frames attend to each other. ComfyUI itself has no motion modules: with the \
-ComfyUI-AnimateDiff-Evolved pack put its loader between *Load Checkpoint* and everything that takes the model. \
-Context windows of ComfyUI and of that pack get their own frames of every map.
+ComfyUI-AnimateDiff-Evolved pack put its loader between *Load Checkpoint* and everything that takes the model (not \
+tried here). ComfyUI's own context windows get their frames of every map.
 
 **Time** a graphics card is better; two passes of 20 steps, the second with two prompts.""",
         (420, 620),

@@ -128,6 +128,20 @@ def test_inversion_tells_the_legal_windows_and_the_other_expert(server):
     assert "These 85 frames are more" in text["long"] and "are more" not in text["joined"]
 
 
+def test_chunk_plan_takes_the_windows_of_the_model(server):
+    graph = Graph()
+    model = graph.add("VRTestTinyWanVACE", seed=1, text_dim=32)
+    node = graph.add("VideoRealismModelPreset", model=model, steps=0, strength=1.0, shift=0.0)
+    control = graph.add("VideoRealismModelControl", model=model)
+    frames = graph.add("VRTestFlatImages", frames=121, height=8, width=8, channels=3, value=0.5)
+    plan = graph.add("VideoRealismChunkPlan", frames=frames, window=node[2], overlap=node[3], temporal_ratio=node[4])
+    for shown in (plan[5], control):
+        graph.add("PreviewAny", source=shown)
+    outputs = server.run(graph)
+    assert "121 frames in 2 chunks of 81" in outputs[plan]["text"][0]
+    assert "edge 0.5, depth 0.5, segmentation 0.5" in outputs[control]["text"][0]
+
+
 def test_a_model_that_is_not_in_the_table_is_named(server):
     with pytest.raises(RunError, match=r"This model \(BaseModel\) is not in the table: take a scheduler's sigmas"):
         preset(server, "VRTestTinySD15", prediction="eps")
