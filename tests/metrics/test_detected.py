@@ -120,3 +120,27 @@ def test_both_variants_stand_in_the_report():
     detect = {"detect": lambda frames: (drive.classes, drive.instances)}
     own = compare_frames(drive.rgb, drive.rgb, extras=Extras(only=("objects",), **detect))["figures"]["objects"]
     assert own["objects_lost_detected"]["value"] == 0 and own["alignment_detected"]["value"] is None
+
+
+def test_one_car_of_the_world_gone_and_one_invented():
+    """A detector that is right about both clips: the car that was taken out, the box that is new."""
+    drive = render(make_scene(1), 3, (64, 96), "synthetic")
+    names, counts = drive.instances[1][drive.classes[1] == CAR].unique(return_counts=True)
+    gone, new = int(names[counts.argmax()]), (1, slice(50, 62), slice(4, 30))
+    without = drive.instances != gone
+    assert not (drive.classes[new] == CAR).any()
+    added = drive.classes.clone(), drive.instances.clone()
+    added[0][new], added[1][new] = CAR, 9999
+    source = drive.classes, drive.instances
+    for found, lost, invented in (
+        ((drive.classes * without, drive.instances * without), {gone}, set()),
+        (added, set(), {9999}),
+        (source, set(), set()),
+    ):
+        answers = iter([found, source])
+        extras = Extras(only=("objects",), detect=lambda frames, answers=answers: next(answers))
+        report = compare_frames(drive.rgb, drive.rgb, extras=extras)
+        told = [d for d in report["lost"] if "present" in d["expected"] or "absent" in d["expected"]]
+        assert {d["instance"] for d in told if d["seen"].endswith("lost")} == lost
+        assert {d["instance"] for d in told if d["seen"].endswith("invented")} == invented
+        assert {d["frame"] for d in told if d["instance"] == 9999} == ({1} if invented else set())

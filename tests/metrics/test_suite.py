@@ -18,6 +18,7 @@ from pipeline_core.metrics.seams import Drift, SeamError
 from pipeline_core.metrics.statistics import ColourAndGradient
 from pipeline_core.metrics.suite import Extras
 from pipeline_core.metrics.temporal import FlowError
+from pipeline_core.metrics.text_image import TextImage
 from pipeline_core.world import RenderedBuffers, make_scene, render_styles
 
 T = 18  # more frames than a chunk
@@ -203,3 +204,36 @@ def test_one_frame_black_frames_and_a_nan_frame(drive, tmp_path):
         compare_frames(clip, nan)
     write_clip(tmp_path / "a.mp4", clip, 10)
     assert set(compare(tmp_path / "a.mp4", tmp_path / "a.mp4")["frames"]) == set(compare_frames(clip, clip)["frames"])
+
+
+def test_chunks_of_any_size_give_every_figure(drive, monkeypatch):
+    """Streaming equals one-shot for all that is measured, with every kind of model there is (as stubs)."""
+    source, twin = drive["synthetic"], drive["photoreal"].rgb
+    output = (0.9 * twin + 0.05 * source.rgb).clamp(0, 1)
+
+    def encode(frames):
+        return torch.cat([frames.mean((1, 2)), frames.amax((1, 2))], 1)
+
+    network = TextImage(encode, lambda prompts: torch.eye(6)[: len(prompts)] + 0.1, 5.0, "stub")
+    estimators = Estimators(lambda f: 1 / (0.1 + f.mean(-1)), lambda f: (f.mean(-1) < 0.5).to(torch.uint8) * 14)
+    extras = Extras(
+        estimators=estimators, encoder=encode, seams=(9,), real=twin[:7], text_image=network, pick=network,
+        prompt="a street", video_encoder=(lambda w: w.mean((1, 2, 3)), 4, (8, 8)), quality={"dover": torch.mean},
+        judge=lambda a, b: float(a.mean() > b.mean()),
+    )  # fmt: skip
+    reports = []
+    for frames in (100, 5, 1):
+        monkeypatch.setattr("pipeline_core.metrics.compare._CHUNK", frames)
+        reports.append(compare_frames(source.rgb, output, twin, None, buffers=RenderedBuffers(source), extras=extras))
+    whole, *pieces = reports
+    undefined = {f"{s}: {n}" for s, held in whole["figures"].items() for n, f in held.items() if f["value"] is None}
+    for other in pieces:
+        assert other["lost"] == whole["lost"]
+        for section, figures in whole["figures"].items():
+            for name, figure in figures.items():
+                value = other["figures"][section][name]["value"]
+                if figure["value"] is None:
+                    assert value is None
+                else:
+                    assert value == pytest.approx(figure["value"], rel=1e-5, abs=1e-9), (section, name)
+    assert len(undefined) < 20, undefined  # small frames, no LPIPS, no blur, no people, no masks of the output
