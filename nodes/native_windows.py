@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import comfy.context_windows
+import comfy.model_management
 import comfy.model_patcher
 import comfy.patcher_extension
 import torch
@@ -235,7 +236,8 @@ class _Handler(comfy.context_windows.ContextHandlerABC):
         return self  # older cores copy everything a MODEL carries whenever it is cloned
 
     def _answer(self, ask, model, conds, layout: Layout, index: int, x: Tensor, timestep, model_options) -> list:
-        """[x0 per condition] of the window's own latent x; ask: ComfyUI's calc_cond_batch."""
+        """[x0 per condition] of the window's own latent x; ask: ComfyUI's calc_cond_batch. Cancel is heard here."""
+        comfy.model_management.throw_exception_if_processing_interrupted()
         window = frame_window(layout.spans[index], layout.total, layout.dim)
         shape = list(x.shape)
         shape[layout.dim] = layout.total

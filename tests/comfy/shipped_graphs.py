@@ -15,7 +15,7 @@ NAMES = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
 QUICK_STEPS = {
     "KarrasScheduler": (0, 5),
     "VideoRealismEnhanceRealism": (-1, 4),
-    "VideoRealismEnhanceVideoFile": (-4, 4),
+    "VideoRealismEnhanceVideoFile": (-5, 4),
 }
 AS_SHIPPED = "realism_demo"
 

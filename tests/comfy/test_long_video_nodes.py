@@ -5,6 +5,7 @@ numbers say which frames a window was given; the core's own hand-over on the emb
 """
 
 import json
+import time
 
 import pytest
 import torch
@@ -388,3 +389,40 @@ def test_stitching_by_flow_gives_unchanged_chunks_back(server):
     before, after = (values(outputs, node) for node in saved)
     assert torch.allclose(before, after, atol=1e-4)
     assert "cost: " in text_of(outputs, plan)
+
+
+def test_noise_is_calibrated_on_a_windowed_model(server):
+    graph, model, (text, *_), latent, sigmas = tiny("wan")
+    latent = resized(graph, latent, LATENTS, 2)
+    guider = graph.add("BasicGuider", model=windowed(graph, model), conditioning=text)
+    low = graph.add("SplitSigmasDenoise", sigmas=sigmas, denoise=0.5)[1]
+    noise, euler = euler_and_noise(graph)
+    wires = {"noise": noise, "guider": guider, "latent": latent, "sigmas": low}
+    made = graph.add("VideoRealismNoiseCalibrate", **wires, rounds=3, nu=1.0, low=0.0, filter="box", max_std=0.0)
+    done = custom(graph, made[0], guider, euler, low, latent)
+    finite = graph.add("VRTestStatistics", value=done)
+    shown = graph.add("PreviewAny", source=made[1])
+    outputs = server.run(graph)
+    assert json.loads(text_of(outputs, finite))["finite"]
+    residuals = json.loads(text_of(outputs, shown))["residuals"]
+    assert residuals[-1] < residuals[0]
+
+
+@pytest.mark.parametrize("handover", ["mean", "fused"])
+def test_cancel_is_heard_between_windows(server, handover):
+    graph, model, (one, two, _), latent, _ = tiny("wan")
+    latent = resized(graph, latent, LATENTS, 2)
+    sigmas = graph.add("BasicScheduler", model=model, scheduler="simple", steps=1000, denoise=1.0)
+    noise, euler = euler_and_noise(graph)
+    guider = dual_prompt(graph, model, one, two)
+    long = long_sampler(graph, guider, latent, sigmas, handover, noise=noise, sampler=euler)
+    shown = graph.add("VRTestStatistics", value=long[0])
+    prompt = server.queue(graph)
+    while not server.get("/queue")["queue_running"]:
+        pass
+    time.sleep(1)
+    server.interrupt()
+    messages = dict(server.wait(prompt)["status"]["messages"])
+    assert messages["execution_interrupted"]["node_type"] == "VideoRealismLongVideoSampler"
+    graph[str(sigmas)]["inputs"]["steps"] = 3
+    assert json.loads(text_of(server.run(graph), shown))["finite"]
