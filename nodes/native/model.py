@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...pipeline_core.errors import UserError
 from ...pipeline_core.models.cosmos import cosmos_forward
+from ...pipeline_core.models.folder import read_index
 from ...pipeline_core.models.loading import runs_bf16
 from ...pipeline_core.models.prediction import clean_prediction, flow_state, network_input
 from ...pipeline_core.models.preset import Preset, read_latent_rgb, read_preset
@@ -152,6 +153,14 @@ def given_frames(mask: Tensor) -> Tensor:
     return given
 
 
+def _wan_rgb(folder: Path) -> tuple[list, list] | None:
+    """ComfyUI's preview colours of Wan 2.1's latents, which a folder with that VAE has too."""
+    if read_index(folder).get("vae", [""])[-1] != "AutoencoderKLWan":
+        return None
+    known = comfy.latent_formats.Wan21()
+    return known.latent_rgb_factors, known.latent_rgb_factors_bias
+
+
 def load_model(folder: Path, precision: str, weights: str) -> ModelPatcher:
     """The MODEL of a model folder. precision: auto, bf16 or fp32, as on the command line.
 
@@ -162,7 +171,7 @@ def load_model(folder: Path, precision: str, weights: str) -> ModelPatcher:
     network = VideoDiT(load_castable(folder, "transformer", weights), bf16, preset.given_time)
     settings = network.transformer.config
     config = comfy.supported_models_base.BASE({"image_model": "cosmos_transfer", "disable_unet_model_creation": True})
-    config.latent_format = VideoLatent(preset, settings.out_channels, read_latent_rgb(folder))
+    config.latent_format = VideoLatent(preset, settings.out_channels, read_latent_rgb(folder) or _wan_rgb(folder))
     flow = {"shift": 1.0, "multiplier": 1.0}
     noise_levels = {"sigma_min": preset.sigma_min, "sigma_max": preset.sigma_max, "sigma_data": 1.0}
     config.sampling_settings = noise_levels if preset.interpolant == "ve" else flow

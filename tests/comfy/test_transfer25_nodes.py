@@ -198,6 +198,27 @@ def test_inversion_under_three_controls_comes_back(server, folder):
     assert float(server.run(scene)[error]["text"][0]) < 1e-4
 
 
+def test_the_preset_comes_with_the_model_and_an_inversion_may_take_fewer_steps(server, folder):
+    """Noise from 8 steps, sampled in 12 by a native sampler over the model's own levels."""
+    scene = Scene(server)
+    scene.control("edge", clip(1), 1.0)
+    latent = scene.add("VAEEncode", vae=scene.vae, pixels=scene.tensor(clip(7)))
+    preset = [
+        scene.add("VideoRealismModelPreset", model=scene.model, steps=n, strength=1.0, shift=0.0) for n in (8, 12)
+    ]
+    told = dict(model=scene.model, inversion=scene.prompts[0], latent=latent, sigmas=preset[0][0])
+    found = scene.add("VideoRealismDDIMInvert", method="exact", measure_round_trip=False, **told)
+    guide = scene.add("CFGGuider", model=scene.model, positive=scene.prompts[0], negative=scene.prompts[1], cfg=1.0)
+    wires = dict(noise=found[0], sigmas=preset[1][0], guider=guide, latent_image=latent)
+    sampler = scene.add("KSamplerSelect", sampler_name="dpmpp_2m")
+    near = scene.add("SamplerCustomAdvanced", sampler=sampler, **wires)
+    error = scene.add("VRTestCompareLatents", latent=near, reference=latent)
+    outputs = server.run(scene)
+    assert "93" in outputs[preset[1]]["text"][0] and "cfg 4 as released" in outputs[preset[1]]["text"][0]
+    assert "12 steps from sigma 200 to 0.01" in outputs[preset[1]]["text"][0]
+    assert 1e-4 < float(outputs[error]["text"][0]) < 1
+
+
 def test_the_shipped_graph_on_a_tiny_folder_of_its_name(server, tiny):
     """Maps, stack, inversion, guider, sampler, decode: the shipped wires, with a small model in the shipped folder."""
     graph = api_graph("cosmos_transfer25", quick=True)
@@ -234,7 +255,8 @@ def test_the_shipped_graph_on_a_tiny_folder_of_its_name(server, tiny):
 def test_weights_of_model_and_branch_have_to_be_the_same(server, folder):
     scene = Scene(server)
     scene.control("edge", clip(1), 1.0)
-    scene["1"]["inputs"]["weights"] = "bf16"
+    branch = next(node for node in scene.values() if node["class_type"] == "VideoRealismLoadControlBranch")
+    branch["inputs"]["weights"] = "bf16"
     latent = scene.tensor(draw(1, 1, CHANNELS, *CELLS))[1]
     with pytest.raises(RunError, match="edge control branch and the MODEL have different weights"):
         scene.states(draw(2, 1, CHANNELS, *CELLS), torch.tensor([0.9, 0.5, 0.0]), scene.euler(), latent)
