@@ -33,6 +33,7 @@ from .model_folders import NONE
 from .packages import require_packages
 from .schema import search_words
 
+THESE, WHOLE = "these frames", "whole recording"
 DEEPEST = 3  # folders below the input folder that are offered
 LOADED = (AUTO, "carla", "carla_log", "cosmos_log", "cosmos_inverse")
 
@@ -157,6 +158,13 @@ class SimulatorBuffers(io.ComfyNode):
                     tooltip="Cut the buffers to the frames' shape around the middle, as Upscale Image does with crop "
                     "center. Off: another shape is an error.",
                 ),
+                io.Combo.Input(
+                    "depth_range",
+                    options=[THESE, WHOLE],
+                    default=THESE,
+                    tooltip="What black and white mean in the depth map: the range of these frames, or of the folder's "
+                    "whole recording, so that parts of a clip that are made one by one fit each other.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="edge", tooltip="Canny edges of the frames, without those inside lights."),
@@ -180,7 +188,7 @@ class SimulatorBuffers(io.ComfyNode):
     @classmethod
     def execute(
         cls, folder, palette, mask_classes, class_weights, edge_preset, depth_format, semantic_format, depth_scale,
-        camera, start, length, crop, frames=None, video=None, depth_pictures=None, tag_pictures=None,
+        camera, start, length, crop, depth_range, frames=None, video=None, depth_pictures=None, tag_pictures=None,
         instance_pictures=None,
     ) -> io.NodeOutput:  # fmt: skip
         require_packages("kornia", "av")
@@ -201,7 +209,7 @@ class SimulatorBuffers(io.ComfyNode):
             check_clip(path, video)
             found = find_recording(path, camera, depth_format, semantic_format)
             count = length if frames is None else len(frames)
-            streams = recording_streams(found, depth_scale, start, count)
+            streams = recording_streams(found, depth_scale, start, count, depth_range == WHOLE)
             told |= {"depth_format": found.depth_format, "semantic_format": found.semantic_format}
         weights = parse_class_weights(class_weights)
         wanted = {"mask_of": mask_classes.strip(), "weights": weights}
@@ -220,12 +228,12 @@ class SimulatorBuffers(io.ComfyNode):
 
 
 def recordings() -> dict[str, Path]:
-    """Name -> path of the folders in ComfyUI's input folder, a few levels deep."""
+    """Name -> path of the folders in ComfyUI's input folder, a few levels deep, but not those inside a recording."""
     root = Path(folder_paths.get_input_directory())
     found = {}
-    for path, folders, _ in os.walk(root):
-        depth = len(Path(path).relative_to(root).parts)
-        folders[:] = sorted(name for name in folders if not name.startswith(".")) if depth < DEEPEST else []
+    for path, folders, files in os.walk(root):
+        inside = {"buffers.json", "manifest.json"} & set(files) or len(Path(path).relative_to(root).parts) >= DEEPEST
+        folders[:] = [] if inside else sorted(name for name in folders if not name.startswith("."))
         found |= {(Path(path) / name).relative_to(root).as_posix(): Path(path) / name for name in folders}
     return dict(sorted(found.items()))
 

@@ -7,7 +7,7 @@ from ..pipeline_core.conditions.blur import BLUR_PRESETS, blur_map
 from ..pipeline_core.conditions.depth import disparity_limits, disparity_map
 from ..pipeline_core.conditions.edges import CANNY_PRESETS, edge_map
 from ..pipeline_core.conditions.estimators import load_estimators
-from ..pipeline_core.conditions.segmentation import TAG, segmentation_map
+from ..pipeline_core.conditions.segmentation import PALETTES, TAG, segmentation_map
 from ..pipeline_core.conditions.smoothing import smooth_depth
 from .adapter import compute_device, progress_bar
 from .clips import clip_input, grey
@@ -89,6 +89,13 @@ class StructureMaps(io.ComfyNode):
                     tooltip="A blurred copy of the clip, the vis control of Cosmos-Transfer1: it keeps colours and "
                     "light and drops detail. medium is its default; high is slow without a graphics card.",
                 ),
+                io.Combo.Input(
+                    "palette",
+                    options=list(PALETTES),
+                    default="carla",
+                    optional=True,
+                    tooltip="Colours of the segmentation map, those that its control network was trained with.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="edge", tooltip="Canny edges, without those inside traffic lights."),
@@ -98,7 +105,7 @@ class StructureMaps(io.ComfyNode):
                 ),
                 io.Image.Output(
                     display_name="segmentation",
-                    tooltip="Classes in CARLA's colours. Empty without a segmentation model.",
+                    tooltip="Classes in the palette's colours. Empty without a segmentation model.",
                 ),
                 io.Image.Output(display_name="blur", tooltip="The blurred clip. Empty while blur is none."),
             ],
@@ -108,7 +115,7 @@ class StructureMaps(io.ComfyNode):
     @classmethod
     def execute(
         cls, frames, edge_low, edge_high, depth_model, segmentation_model, edge_preset=CUSTOM, temporal_smoothing=0,
-        blur=NONE,
+        blur=NONE, palette="carla",
     ) -> io.NodeOutput:  # fmt: skip
         require_packages("kornia", *(["transformers"] if {depth_model, segmentation_model} != {NONE} else []))
         frames = clip_input(frames, "frames")
@@ -129,7 +136,7 @@ class StructureMaps(io.ComfyNode):
             if estimators.depth:
                 distances.append(estimators.depth(chunk))
             if classes is not None:
-                painted.append(segmentation_map(classes))
+                painted.append(segmentation_map(classes, palette))
             if blur != NONE:
                 blurred.append(blur_map(chunk.to(device), blur).cpu())
             done += len(chunk)

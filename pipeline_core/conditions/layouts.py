@@ -107,8 +107,9 @@ def _by_manifest(folder: Path, videos: dict, camera: str) -> dict:
 
 def _by_name(folder: Path, camera: str) -> dict:
     places: dict[str, list[Path]] = {kind: [] for kind in _WORDS}
-    for path in _sources(folder, _DEEPEST):
-        words = str(path.relative_to(folder)).lower()
+    itself = [folder] if _holds_pictures(folder) else []
+    for path in (*itself, *_sources(folder, _DEEPEST)):
+        words = str(path.relative_to(folder.parent if path == folder else folder)).lower()
         kind = next((kind for kind, known in _WORDS.items() if any(word in words for word in known)), None)
         if kind and camera.lower() in words:
             places[kind].append(path)
@@ -133,8 +134,12 @@ def _sources(folder: Path, depth: int) -> list[Path]:
     found = [path for path in entries if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()]
     for path in entries:
         if path.is_dir():
-            if any(file.suffix.lower() in (".png", ".exr") for file in path.iterdir()):
+            if _holds_pictures(path):
                 found.append(path)
             elif depth > 0:
                 found += _sources(path, depth - 1)
     return found
+
+
+def _holds_pictures(folder: Path) -> bool:
+    return any(path.suffix.lower() in (".png", ".exr") for path in folder.iterdir())

@@ -32,19 +32,24 @@ Stream = Callable[[], Iterator[Tensor]]
 class Streams:
     """The channels of a recording, each a function that starts reading (H, W) frames anew, or None.
 
-    depth in metres with the sky at 1000.0, classes as current CARLA tags, instances as ids; frames: how many.
+    depth in metres with the sky at 1000.0, classes as current CARLA tags, instances as ids; frames: how many;
+    scale: the depth that the ends of the depth scale are taken from, where that is more than these frames.
     """
 
     frames: int
     depth: Stream | None = None
     classes: Stream | None = None
     instances: Stream | None = None
+    scale: Stream | None = None
 
 
-def recording_streams(recording: Recording, depth_scale: float = 1.0, start: int = 0, frames: int = 0) -> Streams:
+def recording_streams(
+    recording: Recording, depth_scale: float = 1.0, start: int = 0, frames: int = 0, whole_scale: bool = False
+) -> Streams:
     """Streams of the frames start .. start + frames - 1 of a recording; 0 frames is all that follow.
 
-    UserError where its channels differ in length, or end before.
+    whole_scale: take the depth scale from the whole recording, so that its parts fit each other. UserError where its
+    channels differ in length, or end before.
     """
     given = [source for source in (recording.depth, recording.semantic, recording.instance) if source is not None]
     counts = {source: count_pictures(source) for source in given}
@@ -63,11 +68,13 @@ def recording_streams(recording: Recording, depth_scale: float = 1.0, start: int
         return None if source is None else lambda: read(source, *arguments, start=start, stop=stop)
 
     classes = recording.semantic or recording.instance
+    whole = whole_scale and recording.depth is not None
     return Streams(
         stop - start,
         reader(recording.depth, read_depth, recording.depth_format, depth_scale),
         reader(classes, read_classes, recording.semantic_format),
         reader(recording.instance, read_instances, recording.instance_format),
+        (lambda: read_depth(recording.depth, recording.depth_format, depth_scale)) if whole else None,
     )
 
 
@@ -115,14 +122,15 @@ def simulator_maps(
     recording's own. paint: a palette's name, or "instances" for a colour per object; mask_of: classes ("lights and
     signs"); weights: {class: weight from 0 to 1} (see `class_weights`); thresholds: of the edges, which ignore the
     inside of traffic lights. crop: cut the recording to the clip's shape around its middle where they differ; otherwise
-    that is an error. The depth scale is of these frames (see `disparity_limits`). UserError for buffers of another
+    that is an error. The depth scale is the streams' (see `disparity_limits`). UserError for buffers of another
     length or shape than the clip, and for weights above 1.
     """
     _check(streams, frames, paint, mask_of, weights)
     passes = 1 + (streams.depth is not None)
     limits = None
     if streams.depth is not None:
-        counted = _counted(_chunks(streams.depth()), lambda done: progress(done, passes * streams.frames))
+        source = streams.scale or streams.depth
+        counted = _counted(_chunks(source()), lambda done: progress(min(done, streams.frames), passes * streams.frames))
         limits = disparity_limits(counted)
     parts: dict[str, list[Tensor]] = {}
     channels = {name: getattr(streams, name) for name in ("depth", "classes", "instances")}

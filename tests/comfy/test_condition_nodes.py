@@ -31,6 +31,7 @@ DEFAULTS = {
     "SimulatorBuffers": dict(
         folder="none", palette="carla", mask_classes="lights and signs", class_weights=SENTENCE, edge_preset="medium",
         depth_format="auto", semantic_format="auto", depth_scale=1.0, camera="", start=0, length=0, crop=False,
+        depth_range="these frames",
     ),
     "StructureMaps": dict(edge_low=100.0, edge_high=200.0, depth_model="none", segmentation_model="none"),
     "TrackObjects": dict(words="car. person.", detection_model="none", tracking_model="none"),

@@ -2,12 +2,15 @@
 
 import pytest
 import torch
+from PIL import Image
 
+from pipeline_core.conditions.buffers import write_buffers
 from pipeline_core.conditions.depth import disparity_limits, disparity_map
 from pipeline_core.conditions.edges import edge_map
 from pipeline_core.conditions.encodings import encode_classes, encode_depth, encode_instances
 from pipeline_core.conditions.estimators import Estimators
 from pipeline_core.conditions.instances import instance_map
+from pipeline_core.conditions.layouts import find_recording
 from pipeline_core.conditions.maps import clip_disparity_limits, window_maps
 from pipeline_core.conditions.recordings import classes_of_frames, depth_of_frames, instances_of_frames
 from pipeline_core.conditions.segmentation import PALETTES, TAG, segmentation_map
@@ -103,9 +106,6 @@ def test_buffers_of_another_clip_are_refused(drive, tmp_path):
         tensor_streams(drive.depth, drive.classes[:4])
     with pytest.raises(UserError, match="No buffers"):
         tensor_streams()
-    from pipeline_core.conditions.buffers import write_buffers
-    from pipeline_core.conditions.layouts import find_recording
-
     write_clip(tmp_path / "a.mp4", drive.rgb, 24)
     write_buffers(tmp_path / "b", tmp_path / "a.mp4", drive)
     recording = find_recording(tmp_path / "b")
@@ -116,6 +116,22 @@ def test_buffers_of_another_clip_are_refused(drive, tmp_path):
     (tmp_path / "b" / "depth" / "000004.png").unlink()
     with pytest.raises(UserError, match="differ in length"):
         recording_streams(recording)
+
+
+def test_parts_of_a_recording_fit_each_other_on_its_own_scale(tmp_path):
+    """Something near in the last frame only: the first frames alone would not know it."""
+    depth = torch.full((6, 16, 16), 50.0)
+    depth[:, 0], depth[5, 8:] = 200.0, 3.0
+    (tmp_path / "depth").mkdir()
+    for t, frame in enumerate(depth):
+        Image.fromarray(encode_depth(frame)).save(tmp_path / "depth" / f"{t}.png")
+    recording = find_recording(tmp_path)
+    whole = simulator_maps(recording_streams(recording)).depth
+    parts = [simulator_maps(recording_streams(recording, 1.0, t, 3, True)).depth for t in (0, 3)]
+    assert torch.equal(torch.cat(parts), whole)
+    alone = simulator_maps(recording_streams(recording, 1.0, 0, 3)).depth
+    assert float((alone - whole[:3]).abs().max()) > 0.5
+    assert find_recording(tmp_path / "depth") == recording
 
 
 def test_what_is_not_there_is_said(drive):
