@@ -44,7 +44,7 @@ What was not measured is in **report** with what it needs; it is never 0.
     report = canvas.node(
         "VideoRealismReport",
         "Realism Report",
-        tall=820,
+        tall=1120,
         source=before,
         output=after,
         name="after",
