@@ -123,7 +123,7 @@ class EnhanceVideoFile(io.ComfyNode):
                     default=NONE,
                     tooltip="A folder in models/semantic_segmentation, for clips whose buffers have no classes.",
                 ),
-                flow_input("For motion and flow, where the clip's buffers have none"),
+                flow_input("For motion and flow, where the clip's buffers have none", optional=False),
             ],
             outputs=[
                 io.Video.Output(display_name="video", tooltip="The enhanced clip: as many frames, same rate and size."),
@@ -148,7 +148,7 @@ class EnhanceVideoFile(io.ComfyNode):
     @classmethod
     def execute(
         cls, video, filename_prefix, realism, faithfulness, prompt, model, handover, stitch, seed, steps,
-        depth_model, segmentation_model, flow_model=NONE,
+        depth_model, segmentation_model, flow_model,
     ) -> io.NodeOutput:  # fmt: skip
         require_packages("av", "kornia", "diffusers", "transformers")
         from ..pipeline_core import media

@@ -74,13 +74,13 @@ def flow_files() -> dict[str, Path]:
     return {path.name: path for root in roots for path in sorted(root.glob("*.safetensors"))}
 
 
-def flow_input(used: str) -> io.Combo.Input:
+def flow_input(used: str, optional: bool = True) -> io.Combo.Input:
     """The widget flow_model. used: when it is, in words."""
     return io.Combo.Input(
         "flow_model",
         options=[NONE, *flow_files()],
         default=NONE,
-        optional=True,
+        optional=optional,
         tooltip=f"{used}: RAFT's weights in models/optical_flow, as safetensors. none: TV-L1, which needs no weights "
         "but the Python package scikit-image.",
     )

@@ -53,16 +53,14 @@ class Node:
 
     def widget_values(self) -> list:
         """By position, as the canvas keeps them, with the widgets that it adds by itself."""
-        found, upload = [], False
-        optional = self.info["input"].get("optional", {})
+        found, upload = [], []
         for name, spec in self.widgets():
-            if upload and name in optional:
-                found, upload = [*found, "image"], False
             found.append(self.values.get(name, default(spec)))
             if options(spec).get("control_after_generate"):
                 found.append("fixed")
-            upload = upload or bool(options(spec).get("video_upload") or options(spec).get("image_upload"))
-        return [*found, "image"] if upload else found  # the upload button, the last of the required widgets
+            if options(spec).get("video_upload") or options(spec).get("image_upload"):
+                upload = ["image"]  # the upload button, which comes last
+        return found + upload
 
 
 def inputs(info: dict) -> list[tuple[str, list]]:

@@ -19,7 +19,7 @@ from workflow_parts import (
     video_model,
 )
 
-LENGTH = 3 * WINDOW - 2  # three windows
+LENGTH = 3 * WINDOW - 2  # four windows
 CUT = {"window": WINDOW, "overlap": PRESET["overlap"], "temporal_ratio": PRESET["temporal_ratio"]}
 OWN_CLIP = """**Your own clip:** replace Demo Drive by the group *Clip* of *realism_video_file*, without *Take 17 \
 frames*, and choose a length that the VAE takes: 1 plus a multiple of 4."""
@@ -59,7 +59,7 @@ Calibrate and KSamplerSelect.
     levels = noise_levels(canvas)
     guide = guider(canvas, model["model"], {"positive": told["positive"], "negative": told["negative"]})
     wires = {"guider": guide, "latent": latent, "sigmas": levels, "inversion": told["inversion"]}
-    result = canvas.node("VideoRealismLongVideoSampler", "Long Video Sampler", report=7, **wires, **CUT)
+    result = canvas.node("VideoRealismLongVideoSampler", "Long Video Sampler", tall=690, **wires, **CUT)
     frames = canvas.node("VAEDecode", "VAE Decode", samples=result["latent"], vae=model["vae"])
     canvas.group("Result", 640)
     clips = {"source": source["frames"], "enhanced": frames, "photoreal twin": twin["frames"]}

@@ -24,7 +24,14 @@ def graph_of(video, prefix="video/test", **given):
     """(graph, node, a read-out of its report)."""
     graph = Graph()
     values = {"realism": 0.5, "faithfulness": 0.5, "prompt": "", "model": "embedded", "handover": "none", "seed": 0}
-    values |= {"stitch": "crossfade", "steps": STEPS, "depth_model": "none", "segmentation_model": "none", **given}
+    values |= {
+        "stitch": "crossfade",
+        "steps": STEPS,
+        "depth_model": "none",
+        "segmentation_model": "none",
+        "flow_model": "none",
+        **given,
+    }
     node = graph.add(NODE, title="Enhance", video=video, filename_prefix=prefix, **values)
     return graph, node, graph.add("PreviewAny", source=node[1])
 

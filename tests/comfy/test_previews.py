@@ -95,6 +95,7 @@ def test_enhance_video_file_shows_plan_windows_and_pairs(showing):
         "steps": 5,
         "depth_model": "none",
         "segmentation_model": "none",
+        "flow_model": "none",
         "filename_prefix": "shown",
     }
     node = graph.add("VideoRealismEnhanceVideoFile", video="shown.mp4", **values)
