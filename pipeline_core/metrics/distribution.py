@@ -17,6 +17,7 @@ from .realism import FeatureStatistics, frechet_distance
 
 _KEPT = 2048  # feature vectors kept on each side for KID
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+_CLIPS = (".mp4", ".mov", ".mkv", ".webm", ".avi")
 
 
 def kernel_distance(x: Tensor, y: Tensor) -> float:
@@ -110,17 +111,30 @@ def real_frames(path: str | os.PathLike | Tensor, chunk: int = 16) -> Iterator[T
     if isinstance(path, Tensor):
         yield from path.split(chunk)
         return
-    path = Path(path)
-    if not path.is_dir():
-        yield from _joined(media.read_frames(path), chunk)
-        return
-    pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in _PICTURES)
-    clips = sorted(p for p in path.iterdir() if p.suffix.lower() in (".mp4", ".mov", ".mkv", ".webm", ".avi"))
-    if not pictures and not clips:
-        raise UserError(f"{path} holds no PNG, JPEG or WebP picture and no video: give a folder of real frames.")
+    pictures, clips = _found(Path(path))
     yield from _joined((_picture(p) for p in pictures), chunk)
     for clip in clips:
         yield from _joined(media.read_frames(clip), chunk)
+
+
+def real_clips(path: str | os.PathLike | Tensor, chunk: int = 16) -> Iterator[Iterator[Tensor]]:
+    """The clips among the real frames, each as chunks; frames in a tensor are one clip, single pictures are none."""
+    if isinstance(path, Tensor):
+        yield iter(path.split(chunk))
+        return
+    for clip in _found(Path(path))[1]:
+        yield _joined(media.read_frames(clip), chunk)
+
+
+def _found(path: Path) -> tuple[list[Path], list[Path]]:
+    """Pictures and clips of a folder, or a file as a clip."""
+    if not path.is_dir():
+        return [], [path]
+    pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in _PICTURES)
+    clips = sorted(p for p in path.iterdir() if p.suffix.lower() in _CLIPS)
+    if not pictures and not clips:
+        raise UserError(f"{path} holds no PNG, JPEG or WebP picture and no video: give a folder of real frames.")
+    return pictures, clips
 
 
 def _picture(path: Path) -> Tensor:

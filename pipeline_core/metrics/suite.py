@@ -19,7 +19,7 @@ from .agreement import DepthRMSE, MaskIoU
 from .base import Figure
 from .blur import BlurSSIM
 from .detected import Detect, DetectedObjects, objects_of
-from .distribution import RealDistance, real_frames
+from .distribution import RealDistance, real_clips, real_frames
 from .features import Encode, FrameConsistency, ObjectAlignment
 from .fidelity import PSNR, SSIM, LowFrequencyError
 from .frequency import SpatialFrequency
@@ -272,11 +272,10 @@ class Suite:
         video = VideoDistance(*(extras.video_encoder or (None,)))
         unwatched = None if extras.video_encoder is not None else "not measured: give a video network (VideoMAE)"
         self._add("realism", video, lambda c: video.update(c.made), unwatched or no_real)
-        for chunk in real_frames(extras.real) if extras.real is not None else ():
-            if extras.encoder is not None:
-                distance.update_real(chunk)
-            if extras.video_encoder is not None:
-                video.update_real(chunk)
+        for chunk in real_frames(extras.real) if not (unseen or no_real) else ():
+            distance.update_real(chunk)
+        for clip in real_clips(extras.real) if not (unwatched or no_real) else ():
+            video.update_real(clip)
         if extras.text_image is not None:
             quality = ClipQuality(extras.text_image)
             self._add("realism", quality, lambda c: quality.update(c.made))

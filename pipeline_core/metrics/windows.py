@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -39,8 +39,6 @@ class Windows:
             planes = F.interpolate(frames.movedim(-1, 1), self.size, mode="bicubic", antialias=True)
             frames = planes.movedim(1, -1)
         for frame in (frames.clamp(0, 1) * 255).round().byte().cpu():
-            if self._held and self._held[0].shape != frame.shape:
-                self._held = []
             self._held.append(frame)
             if len(self._held) == self.length:
                 yield torch.stack(self._held).float() / 255
@@ -69,9 +67,11 @@ class VideoDistance:
         self._add(0, check_frames(output, "output", self._frames))
         self._frames += len(output)
 
-    def update_real(self, real: Tensor) -> None:
-        """The next frames (T, H, W, 3) in [0, 1] of real clips; a clip of another size begins a new window."""
-        self._add(1, check_frames(real, "real frames"))
+    def update_real(self, real: Iterable[Tensor]) -> None:
+        """A real clip as chunks (T, H, W, 3) in [0, 1]; what fills no window at its end is not used."""
+        for chunk in real:
+            self._add(1, check_frames(chunk, "real frames"))
+        self._windows[1] = Windows(self._windows[1].length, self._windows[1].size)
 
     def _add(self, side: int, frames: Tensor) -> None:
         for window in self._windows[side].push(frames):
