@@ -132,9 +132,9 @@ The result is in the output folder, with as many frames and the rate and size of
 *source* and *enhanced* are 16 frames of both for a look.
 
 **Time** about two seconds a frame on one CPU core.""",
-        (420, 520),
+        (420, 430),
     )
-    canvas.group("Enhance", 400)
+    canvas.group("Enhance", 520)
     made = canvas.node("VideoRealismEnhanceVideoFile", "Enhance Video File", report=10, tall=880, video="drive.mp4")
     canvas.group("A look at it", 640)
     compared(canvas, "enhance_video_file", {"source": made["source"], "enhanced": made["enhanced"]}, sheet=300)
