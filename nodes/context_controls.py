@@ -35,7 +35,7 @@ class ContextControl(comfy.controlnet.ControlBase):
         self.upscale_algorithm = "bilinear"  # as the native nodes resize a control video
         self.weight_mask: Tensor | None = None
         self._kept: dict[str, Tensor] = {}  # latents on the CPU, for every copy that shows the same map
-        self._model = None
+        self._model, self._grid = None, None  # the grid: the mask over the whole clip's cells
         self._bounds = (float("inf"), 0.0)  # sigmas between which it acts
 
     def set_cond_hint(self, *args, **kwargs) -> ContextControl:
@@ -44,7 +44,7 @@ class ContextControl(comfy.controlnet.ControlBase):
 
     def set_weight_mask(self, mask: Tensor | None) -> ContextControl:
         """Multiply the strength by `mask` (F, H, W): pixels of the map's frames, or 1 frame for all of them."""
-        self.weight_mask = mask
+        self.weight_mask, self._grid = mask, None
         return self
 
     def copy(self) -> ContextControl:
@@ -76,7 +76,7 @@ class ContextControl(comfy.controlnet.ControlBase):
 
     def cleanup(self) -> None:
         super().cleanup()
-        self._model = None
+        self._model, self._grid = None, None
 
     def get_control(self, x_noisy, t, cond, batched_number, transformer_options):
         before = None
@@ -100,13 +100,21 @@ class ContextControl(comfy.controlnet.ControlBase):
 
     def _hint(self, x_noisy: Tensor, window) -> Tensor:
         """(1, C, t, h, w) in model space: the map's latent for the frames of this call."""
-        if self.cond_hint is None or self.cond_hint.shape[-2:] != x_noisy.shape[-2:]:
-            key = f"{tuple(x_noisy.shape[-2:])}"
-            if key not in self._kept:
-                self._kept.clear()
-                self._kept[key] = self._encoded(x_noisy, window).cpu()
-            self.cond_hint = self._kept[key].to(x_noisy.device)
+        if self.cond_hint is None or not self._fits(self.cond_hint, x_noisy, window):
+            kept = self._kept.get("map")
+            if kept is None or not self._fits(kept, x_noisy, window):
+                kept = self._kept["map"] = self._encoded(x_noisy, window).cpu()
+            self.cond_hint, self._grid = kept.to(x_noisy.device), None
         return self._cut(self.cond_hint, x_noisy, window)
+
+    def _fits(self, hint: Tensor, x_noisy: Tensor, window) -> bool:
+        """Whether a latent made before is of this size; of a single frame, long enough as well."""
+        if hint.shape[-2:] != x_noisy.shape[-2:]:
+            return False
+        if len(self.cond_hint_original) > 1:
+            return True
+        frames = hint.shape[TIME]
+        return frames == x_noisy.shape[TIME] if window is None else frames > max(window.index_list)
 
     def _cut(self, values: Tensor, x_noisy: Tensor, window) -> Tensor:
         """The frames of this call out of `values`, whose dimension 2 is the whole clip's time."""
@@ -122,8 +130,8 @@ class ContextControl(comfy.controlnet.ControlBase):
         """The latent of the whole map, stretched to the latent's size."""
         frames = self.cond_hint_original
         count = x_noisy.shape[TIME] if window is None else getattr(window, "total_frames", 0)
-        if count and len(frames) == 1:
-            frames = frames.expand(self._pixel_frames(count), -1, -1, -1)  # one frame stands for all
+        if len(frames) == 1:  # stands for all; older windows do not say how many that are
+            frames = frames.expand(self._pixel_frames(count or max(window.index_list) + 1), -1, -1, -1)
         elif count and len(frames) != self._pixel_frames(count):
             self._refuse_length(count)
         height, width = (size * self.vae.spacial_compression_encode() for size in x_noisy.shape[-2:])
@@ -156,9 +164,13 @@ class ContextControl(comfy.controlnet.ControlBase):
                 f"The weight mask has {count} frames and the control's map {len(self.cond_hint_original)}; give the "
                 "mask as many frames, or one for all."
             )
-        size = self.cond_hint.shape[TIME:]
-        weights = token_grid_weights(self.weight_mask.to(x_noisy.device), size, patch)[None, None] * self.strength
-        return self._cut(weights, x_noisy, window)
+        if self._grid is None:
+            size = self.cond_hint.shape[TIME:]
+            height, width = (side * self.vae.spacial_compression_encode() for side in size[1:])
+            mask = self.weight_mask[:, None].to(x_noisy.device, torch.float32)
+            mask = common_upscale(mask, width, height, "area", "center")[:, 0]  # as the map is cut
+            self._grid = token_grid_weights(mask, size, patch)[None, None]
+        return self._cut(self._grid * self.strength, x_noisy, window)
 
 
 class VaceControl(ContextControl):

@@ -22,7 +22,7 @@ class Family:
 
     window: the most pixel frames of one pass that it was trained on; overlap: frames neighbouring windows share.
     size: (height, width) in pixels. fps: of the training clips. temporal_ratio, spatial_ratio: pixel frames and pixels
-    per latent cell; patch: latent cells per token side. channels: of the latent.
+    per latent cell; patch: latent cells per token side. channels: of the latent, 0 where a folder does not say.
     interpolant: "ve" (x0 + sigma n) or "flow" ((1 - sigma) x0 + sigma n); sigma_min, sigma_max on its scale; rho: of
     the Karras grid, 0 where the levels come from a flow shift instead; shift: the flow's, 0 where there is none.
     published_cfg + cfg_offset is ComfyUI's cfg. steps: of one pass.
@@ -177,7 +177,7 @@ def family_of_preset(preset: Preset) -> Family:
 
     return Family(
         preset.name, preset.name, preset.window, preset.overlap, preset.size, fps=0.0,
-        temporal_ratio=preset.temporal_ratio, spatial_ratio=preset.spatial_ratio, patch=2, channels=16,
+        temporal_ratio=preset.temporal_ratio, spatial_ratio=preset.spatial_ratio, patch=2, channels=0,
         interpolant=preset.interpolant, sigma_min=scaled(preset.sigma_min), sigma_max=scaled(preset.sigma_max),
         rho=preset.rho, shift=0.0, published_cfg=preset.cfg, cfg_offset=0.0, steps=preset.steps, control="branches",
         control_weights=preset.control_weights,

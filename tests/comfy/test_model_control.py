@@ -374,6 +374,43 @@ def test_the_control_of_another_model_and_a_missing_vae_are_named(server):
         server.run(scene)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_single_frame_stands_for_all_of_them_in_windows_and_in_clips_of_two_lengths(server, kind):
+    scene = scene_with_windows(server, kind)
+    still = scene.add("VRTestFlatImages", frames=1, height=scene.clip, width=scene.clip, channels=3, value=0.25)
+    whole = scene.add("RepeatImageBatch", image=still, amount=scene.pixels)
+    windowed, one, all_of_it = scene.windowed(), scene.stack(still), scene.stack(whole)
+    pairs = [(scene.sampled(one, model), scene.sampled(all_of_it, model)) for model in (windowed, None)]
+    shape = {**KINDS[kind][2], "frames": 2, "height": 8, "width": 8, "batch": 1}
+    long, scene.latent = scene.latent, scene.add("VRTestRandomLatent", seed=7, scale=1.0, **shape)
+    short = scene.sampled(one)
+    pairs.append(
+        (short, scene.sampled(scene.stack(scene.add("RepeatImageBatch", image=still, amount=scene.ratio + 1))))
+    )
+    errors = [scene.compare(found, wanted) for found, wanted in pairs]
+    outputs = server.run(scene, timeout=300)
+    assert long != scene.latent and max(float(outputs[node]["text"][0]) for node in errors) < 1e-6
+
+
+@pytest.mark.parametrize("kind", ["vace", "fun-2.1"])
+def test_map_and_mask_of_another_shape_are_cut_alike(server, kind):
+    """Both twice as wide as the clip: the middle is taken, so a mask white outside of it leaves nothing."""
+    scene = Scene(kind)
+    wide = dict(width=2 * scene.clip, height=scene.clip)
+    image = scene.add("VRTestRandomImages", frames=scene.pixels, seed=4, **wide)
+    white = scene.add("SolidMask", value=1.0, **wide)
+    middle = scene.add("SolidMask", value=0.0, width=scene.clip, height=scene.clip)
+    placed = dict(destination=white, source=middle, x=scene.clip // 2, y=0, operation="multiply")
+    outside = scene.add("MaskComposite", **placed)
+    off = scene.sampled(scene.stack(image, weight_mask=outside))
+    error = scene.compare(off, scene.sampled(scene.prompts))
+    shown = scene.compare(scene.sampled(scene.stack(image)), off)
+    outputs = server.run(scene)
+    if kind == "fun-2.1":
+        assert float(outputs[error]["text"][0]) < 1e-6
+    assert float(outputs[shown]["text"][0]) > 1e-4
+
+
 def test_a_map_of_another_length_is_named(server):
     scene = Scene("vace")
     scene.add("VRTestStatistics", value=scene.sampled(scene.stack(scene.map(frames=5))))
