@@ -53,6 +53,25 @@ def test_render_writes_the_clip_it_was_asked_for(clip):
     assert (info.frames, info.fps, info.height, info.width) == (7, Fraction(25, 2), 38, 62)
 
 
+def told_prompts(clip, model_folder, folder, *options):
+    report = folder / "report.json"
+    where = ("--model", model_folder, "--start", "sdedit", "--steps", "2", "--report", report)
+    assert main([str(a) for a in ("enhance", clip, "-o", folder / "out.mp4", *where, *options)]) == 0
+    settings = json.loads(report.read_text())["settings"]
+    return settings["prompt"], settings["negative_prompt"], settings["inversion_prompt"]
+
+
+def test_a_prompt_set_words_what_the_buffers_say_and_a_given_prompt_goes_before_it(clip, model_folder, tmp_path):
+    from pipeline_core.conditions.buffers import open_buffers
+    from pipeline_core.models.caption import compose
+
+    known = compose("video realism", open_buffers(clip.with_name("drive_buffers"), clip).scene["description"])
+    told = told_prompts(clip, model_folder, tmp_path, "--prompt-set", "video realism")
+    assert told == (known.positive, known.negative, known.inversion)
+    told = told_prompts(clip, model_folder, tmp_path, "--prompt-set", "video realism", "--prompt", "at night")
+    assert told == ("at night", known.negative, known.inversion)
+
+
 @pytest.mark.parametrize("start", ["inversion", "calibration", "sdedit", "noise"])
 def test_enhance_keeps_count_rate_and_size_and_says_what_it_changed(clip, model_folder, tmp_path, start, capsys):
     out, report = tmp_path / "out.mp4", tmp_path / "report.json"

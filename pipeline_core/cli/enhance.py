@@ -17,6 +17,7 @@ from ..metrics.compare import compare
 from ..metrics.report import environment, write_json
 from ..metrics.seams import plan_seams
 from ..metrics.suite import Extras
+from ..models.caption import PROMPT_SETS, file_prompts
 from ..models.loading import load_video_model
 from ..models.memory import WEIGHTS
 from ..models.preset import Preset
@@ -66,6 +67,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prompt", help="what the result should look like")
     parser.add_argument("--negative", help="what it should not look like")
     parser.add_argument("--inversion-prompt", help="what the source looks like")
+    parser.add_argument(
+        "--prompt-set",
+        choices=PROMPT_SETS,
+        help="wording of the papers around what the clip shows, for the prompts that are not given",
+    )
+    parser.add_argument(
+        "--caption-model",
+        type=Path,
+        help="transformers folder of a vision-language model that says what the clip shows; default: the buffers' "
+        "description of the scene",
+    )
     parser.add_argument(
         "--realism",
         type=float,
@@ -146,9 +158,10 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(f"The output {options.output} is the input itself: change -o.")
     buffers = find_buffers(options.input, options.buffers)
     estimators = load_estimators(options.depth_model, options.segmentation_model, flow=options.flow_model)
+    worded = worded_prompts(options, buffers)  # before the video model needs the memory
     tell = print if options.model is not None else None
     model = load_video_model(options.model, options.device, weights=options.weights, tell=tell)
-    settings = told_settings(options, model.preset)
+    settings = told_settings(options, model.preset, worded)
     keep = options.keep_windows
     report = enhance_file(options.input, options.output, info, model, settings, buffers, estimators, keep)
     if options.report:
@@ -160,8 +173,21 @@ def run(options: argparse.Namespace) -> None:
         write_json(options.report, report)
 
 
-def told_settings(options: argparse.Namespace, preset: Preset) -> EnhanceSettings:
-    """What the options say; the dials fill in what they set and no option gave."""
+def worded_prompts(options: argparse.Namespace, buffers) -> dict[str, str]:
+    """The prompts of --prompt-set and --caption-model, by the names of the settings; none without the two."""
+    if options.prompt_set is None and options.caption_model is None:
+        return {}
+    description = buffers.scene.get("description", "") if buffers is not None else ""
+    prompts = file_prompts(options.input, options.prompt_set or "embedded", options.caption_model, description)
+    return {
+        "prompt": prompts.positive,
+        "negative_prompt": prompts.negative,
+        "inversion_prompt": prompts.inversion,
+    }
+
+
+def told_settings(options: argparse.Namespace, preset: Preset, worded: dict[str, str]) -> EnhanceSettings:
+    """What the options say; prompts that were worded and the dials fill in what no option gave."""
     told = {
         "prompt": options.prompt,
         "negative_prompt": options.negative,
@@ -169,7 +195,7 @@ def told_settings(options: argparse.Namespace, preset: Preset) -> EnhanceSetting
         "controls": parse_controls(options.controls) if options.controls else None,
         **{name: getattr(options, name) for name in OPTIONS},
     }
-    told = {name: value for name, value in told.items() if value is not None}
+    told = worded | {name: value for name, value in told.items() if value is not None}
     if options.realism is None and options.faithfulness is None:
         return EnhanceSettings(**told)
     middle = {"realism": 0.5, "faithfulness": 0.5}
