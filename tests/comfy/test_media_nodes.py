@@ -143,7 +143,7 @@ def test_a_clip_cut_into_chunks_and_joined_is_the_clip(server, frames):
         (found,) = images(outputs, file)
         assert found.shape == wanted.shape and float((found - wanted).abs().max()) < 1e-6
     said = outputs[plan]["text"][0]
-    assert "repeated 1 times" in said and f"{len(windows)} chunks of 5" in said
+    assert "repeated 1 times" in said and f"{len(windows)} chunk{'s' * (len(windows) > 1)} of 5: " in said
 
 
 def test_metrics_are_those_of_the_core_and_a_clip_equals_itself(server):
