@@ -51,9 +51,7 @@ class DualPromptCFGSampler(io.ComfyNode):
                     default="dpmpp_2m",
                     tooltip="How to sample where nothing is inverted; an inversion is walked back the way it came.",
                 ),
-                io.Int.Input(
-                    "calibration_rounds", default=1, min=1, max=50, tooltip="Rounds of the calibration."
-                ),
+                io.Int.Input("calibration_rounds", default=1, min=1, max=50, tooltip="Rounds of the calibration."),
                 io.Float.Input(
                     "calibration_nu",
                     default=0.5,

@@ -11,7 +11,8 @@ from ..pipeline_core.enhance import Report, enhance
 from ..pipeline_core.models.loading import load_video_model
 from .adapter import compute_device, make_room, progress_bar
 from .clips import clip_input
-from .native.folders import EMBEDDED_NAME, model_folder, model_folders
+from .job_inputs import dial_inputs, pass_inputs
+from .native.folders import model_folder
 from .packages import require_packages
 from .previews import WatchedModel
 from .schema import search_words
@@ -45,47 +46,8 @@ class EnhanceRealism(io.ComfyNode):
                     force_input=True,
                     tooltip="What is in the clip, added to the preset's prompts, such as Demo Drive's description.",
                 ),
-                io.Float.Input(
-                    "realism",
-                    default=0.5,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    round=0.001,
-                    tooltip="0: hardly changed, 0.5: the model's preset, 1: as photoreal as the model can.",
-                ),
-                io.Float.Input(
-                    "faithfulness",
-                    default=0.5,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    round=0.001,
-                    tooltip="0: free to differ from the source, 0.5: the model's preset, 1: held to the source.",
-                ),
-                io.String.Input(
-                    "prompt",
-                    default="",
-                    multiline=True,
-                    tooltip="How the result should look, weather and light included. Empty: the model's preset.",
-                ),
-                io.Combo.Input(
-                    "model",
-                    options=list(model_folders()),
-                    default=EMBEDDED_NAME,
-                    tooltip="embedded: the small model of this pack, or a folder under models/diffusers.",
-                ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=2**53 - 1,
-                    control_after_generate=True,
-                    tooltip="Of the random noise; starts that invert the source use none.",
-                ),
-                io.Int.Input(
-                    "steps", default=0, min=0, max=1000, tooltip="Model steps of one pass. 0: the model's preset."
-                ),
+                *dial_inputs(),
+                *pass_inputs(),
             ],
             outputs=[
                 io.Image.Output(display_name="frames", tooltip="The enhanced clip, of the same length and size."),

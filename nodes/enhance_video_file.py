@@ -22,9 +22,10 @@ from ..pipeline_core.models.loading import load_video_model
 from ..pipeline_core.settings import HANDOVERS, STITCHES, EnhanceSettings
 from .adapter import PREVIEW_SIZE, announce, compute_device, make_room, progress_bar
 from .enhance_realism import report_text
+from .job_inputs import dial_inputs, pass_inputs
 from .long_video import flow_files, flow_input, plan_lines
 from .model_folders import NONE, transformers_folders
-from .native.folders import EMBEDDED_NAME, model_folder, model_folders
+from .native.folders import model_folder
 from .packages import require_packages
 from .previews import WatchedModel
 from .schema import search_words
@@ -55,36 +56,7 @@ class EnhanceVideoFile(io.ComfyNode):
                     default="video/enhanced",
                     tooltip="Where in ComfyUI's output folder the result goes; the clip's name and a number follow.",
                 ),
-                io.Float.Input(
-                    "realism",
-                    default=0.5,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    round=0.001,
-                    tooltip="0: hardly changed, 0.5: the model's preset, 1: as photoreal as the model can.",
-                ),
-                io.Float.Input(
-                    "faithfulness",
-                    default=0.5,
-                    min=0.0,
-                    max=1.0,
-                    step=0.01,
-                    round=0.001,
-                    tooltip="0: free to differ from the source, 0.5: the model's preset, 1: held to the source.",
-                ),
-                io.String.Input(
-                    "prompt",
-                    default="",
-                    multiline=True,
-                    tooltip="How the result should look, weather and light included. Empty: the model's preset.",
-                ),
-                io.Combo.Input(
-                    "model",
-                    options=list(model_folders()),
-                    default=EMBEDDED_NAME,
-                    tooltip="embedded: the small model of this pack, or a folder under models/diffusers.",
-                ),
+                *dial_inputs(),
                 io.Combo.Input(
                     "handover",
                     options=list(HANDOVERS),
@@ -100,17 +72,7 @@ class EnhanceVideoFile(io.ComfyNode):
                     tooltip="How frames that two windows share become one. flow: both are moved to where their mixture "
                     "has its edges, so that none is shown twice; slower.",
                 ),
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=2**53 - 1,
-                    control_after_generate=True,
-                    tooltip="Of the random noise; starts that invert the source use none.",
-                ),
-                io.Int.Input(
-                    "steps", default=0, min=0, max=1000, tooltip="Model steps of one pass. 0: the model's preset."
-                ),
+                *pass_inputs(),
                 io.Combo.Input(
                     "depth_model",
                     options=[NONE, *transformers_folders(DEPTH)],

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import comfy.controlnet
 import comfy.latent_formats
 import comfy.model_management
-import comfy.utils
 import torch
 from comfy.ldm.cosmos.model import GeneralDIT
+from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ...pipeline_core.conditions.stack import normalise_weights
 from ...pipeline_core.errors import UserError
 from ...pipeline_core.models.transfer1 import PATCH, SPACE_RATIO, TIME_RATIO, token_weights
-from .terms import ControlTerms, terms_of
+from .map_control import MapControl
+from .terms import terms_of
 
 KEY = "video_realism_transfer1"
 NOT_COSMOS = (
@@ -23,37 +23,21 @@ NOT_COSMOS = (
 )
 
 
-class Transfer1Control(comfy.controlnet.ControlBase):
+class Transfer1Control(MapControl):
     """One control branch, its map and its strength.
 
     The strengths of all Transfer1 controls in a chain are normalised at every token as in the release, w divided by
-    max(1, sum of w). `set_weight_mask` makes a strength local.
+    max(1, sum of w).
     """
 
-    def __init__(self, modality: str, branch):
-        super().__init__()
-        self.modality, self.branch = modality, branch
-        self.latent_format = comfy.latent_formats.Cosmos1CV8x8x8()
-        # Class colours must not mix; other maps shrink to the mean of their pixels.
-        self.upscale_algorithm = "nearest-exact" if modality == "segmentation" else "area"
-        self.weight_mask: Tensor | None = None
-        self._weight: float | Tensor = 1.0  # the mask on the tokens of the whole clip, as long as cond_hint is there
+    temporal_ratio, spatial_ratio = TIME_RATIO, SPACE_RATIO
 
-    def set_weight_mask(self, mask: Tensor | None) -> Transfer1Control:
-        """Multiply the strength by `mask` (T, H, W): pixels of the map's frames, or 1 frame for all of them."""
-        if mask is not None and mask.ndim != 3:
-            raise UserError(f"A weight mask of shape {tuple(mask.shape)} came; give (frames, height, width).")
-        self.weight_mask, self.cond_hint = mask, None
-        return self
+    def __init__(self, modality: str, branch: ModelPatcher):
+        super().__init__(modality, branch)
+        self.latent_format = comfy.latent_formats.Cosmos1CV8x8x8()  # ComfyUI's mark of a control that needs a VAE
 
     def copy(self) -> Transfer1Control:
-        made = Transfer1Control(self.modality, self.branch)
-        self.copy_to(made)
-        made.weight_mask = self.weight_mask
-        return made
-
-    def get_models(self) -> list:
-        return [*super().get_models(), self.branch]
+        return self.copied_to(Transfer1Control(self.modality, self.branch))
 
     def inference_memory_requirements(self, dtype) -> int:
         # The branch's state and position code, for two prompts; the rest is as large as in the base's own blocks.
@@ -85,61 +69,25 @@ class Transfer1Control(comfy.controlnet.ControlBase):
                 "the control is applied."
             )
 
-    def get_control(self, x_noisy, t, cond, batched_number, transformer_options):
-        before = None
-        if self.previous_controlnet is not None:
-            before = self.previous_controlnet.get_control(x_noisy, t, cond, batched_number, transformer_options)
-        high, low = self.timestep_range or (t[0], t[0])
-        if t[0] > high or t[0] < low or self.strength == 0:
-            return before
-        window = transformer_options.get("context_window")
-        window = window if getattr(window, "dim", None) == 2 else None  # 2: time, the one a clip is windowed in
-        if self.cond_hint is None or self.cond_hint.shape[-2:] != x_noisy.shape[-2:]:
-            self.cond_hint = self._encode(x_noisy, window).to(x_noisy.device)
-            mask = self.weight_mask
-            self._weight = 1.0 if mask is None else token_weights(mask.cpu(), self.cond_hint.shape[2:])
-        hint, weight = self.cond_hint, self._weight
-        if window is not None:
-            if max(window.index_list) >= hint.shape[2]:
-                self._refuse_length(max(window.index_list) + 1)
-            hint = window.get_tensor(hint, dim=2)
-            weight = window.get_tensor(weight[None, None], dim=2)[0, 0] if torch.is_tensor(weight) else weight
-        if hint.shape[2] != x_noisy.shape[2]:
-            self._refuse_length(x_noisy.shape[2])
+    def _term(self, hint: Tensor, weight: float | Tensor, transformer_options: dict) -> tuple:
         install(transformer_options)
-        own = ControlTerms(((self.branch.model, hint, weight),))
-        return self.control_merge({"input": [own], "middle": [], "output": []}, before, output_dtype=None)
+        return self.branch.model, hint, weight
 
-    def _encode(self, x_noisy: Tensor, window) -> Tensor:
-        """Hint latent (1, C, t, h, w) of the whole map, stretched to the latent's size, with the release's x 0.5."""
-        frames = self.cond_hint_original
-        latent_frames = x_noisy.shape[2] if window is None else getattr(window, "total_frames", 0)
-        needed = 1 + (latent_frames - 1) * TIME_RATIO
-        if latent_frames and len(frames) == 1:
-            frames = frames.expand(needed, -1, -1, -1)  # a single frame stands for all, as with native ControlNets
-        elif latent_frames and len(frames) != needed:
-            self._refuse_length(latent_frames)
-        width, height = (size * SPACE_RATIO for size in (x_noisy.shape[-1], x_noisy.shape[-2]))
-        if tuple(frames.shape[-2:]) != (height, width):
-            frames = comfy.utils.common_upscale(frames, width, height, self.upscale_algorithm, "disabled")
-        # Loading the VAE may push out the models that are sampling.
-        loaded = comfy.model_management.loaded_models(only_currently_used=True)
-        hint = self.latent_format.process_in(self.vae.encode(frames.movedim(1, -1)))
-        comfy.model_management.load_models_gpu(loaded)
-        wanted = x_noisy.shape[1], 1 + (len(frames) - 1) // TIME_RATIO, *x_noisy.shape[-2:]
-        if tuple(hint.shape[1:]) != wanted:
+    def _latent(self, frames: Tensor) -> Tensor:
+        """With the release's x 0.5."""
+        hint = self.latent_format.process_in(self.vae.encode(frames))
+        count, height, width = frames.shape[:3]
+        cells = 1 + (count - 1) // TIME_RATIO, height // SPACE_RATIO, width // SPACE_RATIO
+        wanted = (1, self.latent_format.latent_channels, *cells)
+        if tuple(hint.shape) != wanted:
             raise UserError(
-                f"The vae made a latent of shape {tuple(hint.shape)} of the {self.modality} map, but {(1, *wanted)} is "
+                f"The vae made a latent of shape {tuple(hint.shape)} of the {self.modality} map, but {wanted} is "
                 "needed; connect the Cosmos VAE (CV8x8x8) to the vae input."
             )
         return hint
 
-    def _refuse_length(self, latent_frames: int) -> None:
-        needed = 1 + (latent_frames - 1) * TIME_RATIO
-        raise UserError(
-            f"The {self.modality} map has {len(self.cond_hint_original)} frames and the latent stands for {needed}; "
-            "give the control's image as many frames as the clip."
-        )
+    def _token_weights(self, mask: Tensor, latent_size: tuple[int, int, int]) -> Tensor:
+        return token_weights(mask.cpu(), latent_size)
 
 
 def install(transformer_options: dict) -> None:
