@@ -4,7 +4,7 @@ from comfy_api.latest import io, ui
 
 from ..pipeline_core.models.loading import PRECISIONS, branch_names, runs_bf16
 from ..pipeline_core.models.memory import WEIGHTS
-from ..pipeline_core.models.preset import read_preset
+from ..pipeline_core.models.preset_file import read_preset
 from .adapter import compute_device
 from .native.casts import folder_plan, log_plan
 from .native.folders import EMBEDDED_NAME, model_folder, model_folders, stamp

@@ -7,7 +7,7 @@ from pathlib import Path
 import latent_preview
 from torch import Tensor
 
-from ..pipeline_core.models.preset import read_latent_rgb
+from ..pipeline_core.models.preset_file import read_latent_rgb
 from .native.model import VideoLatent
 
 

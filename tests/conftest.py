@@ -95,7 +95,7 @@ def model_folder(tmp_path_factory):
     tokenizer = train_tokenizer(["a photoreal video of a street at night", "a synthetic street"] * 4, 300)
     tokenizer.save_pretrained(folder / "tokenizer")
     write_networks(build_tiny(), folder, torch.float32)
-    from pipeline_core.models.preset import write_preset
+    from pipeline_core.models.preset_file import write_preset
 
     write_preset(Preset(window=5, overlap=1, size=(32, 48), max_text_tokens=8), folder)
     return folder

@@ -10,7 +10,7 @@ import torch
 from pipeline_core import media
 from pipeline_core.__main__ import main
 from pipeline_core.dials import dials
-from pipeline_core.models.preset import read_preset
+from pipeline_core.models.preset_file import read_preset
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import torch
 from ...pipeline_core.models.folder import Stored
 from ...pipeline_core.models.loading import TYPES, load_part
 from ...pipeline_core.models.memory import Plan, is_matrix, plan_memory
-from ...pipeline_core.models.preset import read_preset
+from ...pipeline_core.models.preset_file import read_preset
 
 
 def folder_plan(folder: Path, weights: str) -> Plan:

@@ -18,7 +18,8 @@ from ...pipeline_core.models.cosmos import cosmos_forward
 from ...pipeline_core.models.folder import read_index
 from ...pipeline_core.models.loading import runs_bf16
 from ...pipeline_core.models.prediction import clean_prediction, flow_state, network_input
-from ...pipeline_core.models.preset import Preset, read_latent_rgb, read_preset
+from ...pipeline_core.models.preset import Preset
+from ...pipeline_core.models.preset_file import read_latent_rgb, read_preset
 from .casts import load_castable
 from .parts import Part
 from .terms import MISFIT, terms_of

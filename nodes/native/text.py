@@ -10,7 +10,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...pipeline_core.models.loading import load_tokenizer, runs_bf16
-from ...pipeline_core.models.preset import read_preset
+from ...pipeline_core.models.preset_file import read_preset
 from ...pipeline_core.models.text import embed_tokens, is_chat, tokenise
 from .casts import load_castable
 

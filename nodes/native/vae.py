@@ -11,7 +11,8 @@ from torch import Tensor
 from ...pipeline_core.errors import UserError
 from ...pipeline_core.models.grid import check_frames
 from ...pipeline_core.models.loading import load_part
-from ...pipeline_core.models.preset import Preset, read_preset
+from ...pipeline_core.models.preset import Preset
+from ...pipeline_core.models.preset_file import read_preset
 from ...pipeline_core.models.vae import decode_latents, encode_clips, latent_statistics
 from .parts import shared_patcher
 

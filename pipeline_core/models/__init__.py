@@ -2,7 +2,8 @@
 
 from .cosmos import cosmos_forward
 from .loading import has_bf16, load_video_model
-from .preset import Preset, read_preset, write_preset
+from .preset import Preset
+from .preset_file import read_preset, write_preset
 from .video_model import VideoModel
 
 __all__ = [

@@ -13,7 +13,7 @@ from ..errors import UserError
 from .folder import CLASSES, branch_parts, check_kind, is_branch, part_folder, read_headers, read_index
 from .memory import Plan, plan_memory
 from .placement import Turns, in_one_byte, streamed
-from .preset import read_preset
+from .preset_file import read_preset
 from .text import language_part
 from .video_model import VideoModel
 

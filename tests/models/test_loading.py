@@ -11,7 +11,7 @@ from pipeline_core.errors import UserError
 from pipeline_core.models import has_bf16, load_video_model
 from pipeline_core.models.folder import is_model_folder
 from pipeline_core.models.loading import branch_names, load_part
-from pipeline_core.models.preset import read_latent_rgb
+from pipeline_core.models.preset_file import read_latent_rgb
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from pipeline_core.errors import UserError
 from pipeline_core.media import VideoWriter
 from pipeline_core.models import load_video_model, read_preset
 from pipeline_core.models.folder import branch_parts
-from pipeline_core.models.preset import write_preset
+from pipeline_core.models.preset_file import write_preset
 from pipeline_core.models.text import CHAT
 from pipeline_core.settings import EnhanceSettings, resolve
 
