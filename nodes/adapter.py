@@ -17,7 +17,6 @@ import comfy.samplers
 import comfy.utils
 import latent_preview
 import torch
-from server import PromptServer
 from torch import Tensor
 
 from ..pipeline_core.diffusion import FLOW, VE, Interpolant, end_above_zero, sample
@@ -392,4 +391,6 @@ def make_room() -> None:
 
 def announce(node_id: str, text: str) -> None:
     """Show a text in the node at once, before it has run; web/js/report.js draws it where reports go."""
+    from server import PromptServer  # there is one only where ComfyUI serves
+
     PromptServer.instance.send_sync("video_realism.report", {"node": str(node_id), "text": text})

@@ -59,7 +59,7 @@ def windows_there(server, count, seconds=120):
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    path = tmp_path_factory.mktemp("clip") / "street.mp4"
+    path = tmp_path_factory.mktemp("clip") / "drive_by.mp4"
     write_clip(path, FRAMES)
     return path
 
