@@ -34,7 +34,7 @@ class EnhanceSettings:
     handover_share: of the steps, from the first, in which a window is held to the one before. The paper's half leaves
     the shared frames free to part again; all steps gave a third of its change at hard cuts, as near to the twin.
     anchor: how much of what a window takes over is faded out by its end, so that it is not handed on, in [0, 1]: with
-    all of it runs do not drift from what the source gives, and come 0.65 dB nearer to the twin than with none.
+    all of it a 40-second run stays as near to the twin as it began, 2.5 dB nearer than with none.
     anchor_colours: hold every window's mean colour as far from the source's as the first window's is. It stops a drift
     of brightness, and costs up to 0.2 dB where a style's colours depend on what is in view; not for fused windows.
     stitch: how frames that two windows share become one: "crossfade", or "flow", which aligns the two first (5 % less
