@@ -16,6 +16,8 @@ from pathlib import Path
 from ..errors import UserError
 from .base import Figure
 
+NOT_MEASURED = "not measured: "  # how the remark of a figure begins whose network was not given
+
 
 def collect(sections: Mapping[str, Mapping[str, Figure]], **about) -> dict:
     """One report from {section: {name: Figure}} and what it is about (paths, settings, seeds, versions).
@@ -69,13 +71,21 @@ def file_hashes(paths: Mapping[str, str | os.PathLike | None]) -> dict[str, dict
 
 
 def format_table(report: dict) -> str:
-    """The figures of `collect` as aligned text: name, value, unit, the better direction, remark."""
+    """The figures of `collect` as aligned text: name, value, unit, the better direction, remark.
+
+    What was not measured follows below the table, by what to give for it.
+    """
     rows = [("figure", "value", "unit", "better", "remark")]
+    missing: dict[str, list[str]] = {}
     for section, content in report["figures"].items():
-        rows.append((section, "", "", "", ""))
+        measured = []
         for name, figure in content.items():
+            if figure["value"] is None and figure["note"].startswith(NOT_MEASURED):
+                missing.setdefault(figure["note"].removeprefix(NOT_MEASURED), []).append(name)
+                continue
             value = "undefined" if figure["value"] is None else f"{figure['value']:.4g}"
-            rows.append((f"  {name}", value, figure["unit"], figure["better"], figure["note"]))
+            measured.append((f"  {name}", value, figure["unit"], figure["better"], figure["note"]))
+        rows += [(section, "", "", "", ""), *measured] if measured else []
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     lines = [
         "  ".join(
@@ -89,6 +99,9 @@ def format_table(report: dict) -> str:
         )
         for name, value, unit, better, note in rows
     ]
+    if missing:
+        lines.append("not measured")
+        lines += [f"  {what}: {', '.join(dict.fromkeys(names))}" for what, names in missing.items()]
     return "\n".join(line.rstrip() for line in lines)
 
 

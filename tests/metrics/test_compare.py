@@ -111,10 +111,17 @@ def test_what_was_not_given_is_undefined_not_zero(street):
     for section in ("to the reference", "objects", "time", "realism"):
         for figure in report["figures"][section].values():
             assert figure["value"] is None and "not measured: give" in figure["note"]
-    table = format_table(report)
-    assert table.count("undefined") == sum(
-        figure["value"] is None for section in report["figures"].values() for figure in section.values()
-    )
+    table, _, below = format_table(report).partition("\nnot measured\n")
+    named = {line.partition(": ")[0].strip(): line.partition(": ")[2].split(", ") for line in below.splitlines()}
+    undefined = 0
+    for section in report["figures"].values():
+        for name, figure in section.items():
+            if figure["note"].startswith("not measured: "):
+                assert name in named[figure["note"].removeprefix("not measured: ")]
+            else:
+                undefined += figure["value"] is None
+                assert f"  {name} " in table
+    assert table.count("undefined") == undefined and "objects" not in table.split()
 
 
 def test_clips_that_do_not_fit_are_refused(street):
