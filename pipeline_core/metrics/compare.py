@@ -42,7 +42,8 @@ def _chunks(path: str | os.PathLike) -> Iterator[Tensor]:
 def _to_floats(frames: list[Tensor]) -> Tensor:
     planes = torch.empty(len(frames), 3, *frames[0].shape[:2])
     for plane, frame in zip(planes, frames):
-        plane.copy_(frame.permute(2, 0, 1))
+        # Turned as bytes first: a copy that turns and converts at once is many times slower.
+        plane.copy_(frame.permute(2, 0, 1).contiguous())
     return planes.div_(255).movedim(1, -1)
 
 

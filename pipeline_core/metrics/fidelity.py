@@ -14,8 +14,9 @@ from .base import Figure, check_pair, mean_figure
 MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _WINDOW, _SIGMA = 11, 1.5
 _SMALLEST = _WINDOW * 2 ** (len(MS_WEIGHTS) - 1)
-_ROWS = 32  # a strip of so many rows stays in a processor's cache
-_LANES = 16  # channels that a depthwise convolution works on at once
+_C1, _C2 = 0.01**2, 0.03**2
+_ROWS = 64
+_BLOCK = 16  # places of the window that are computed at once each way; a strip of so many rows stays in the cache
 
 
 class PSNR:
@@ -51,48 +52,59 @@ def ssim_means(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     K2 = 0.03, as in scikit-image with gaussian_weights.
     """
     P, H, W = x.shape
-    rows = _ROWS if x.device.type == "cpu" else H + -H % 4
-    taps = torch.exp(-0.5 * (torch.arange(_WINDOW, dtype=torch.float64) - _WINDOW // 2).square() / _SIGMA**2)
-    taps = (taps / taps.sum()).to(x)
-    # Always along the slow axis, 16 neighbours at once: what depthwise convolutions are fast at. So the strip is
-    # filtered down its columns, turned, and filtered down its columns again.
-    held = x.new_zeros(4 * P, rows + _WINDOW - 1, W + -W % _LANES)
-    turned = x.new_empty(W, 4 * P * rows)
+    reach = _WINDOW - 1
+    band = _band(x)
+    blocks, rest = divmod(W - reach, _BLOCK)
+    held = x.new_empty(4, P, _BLOCK + reach, W)
     sums = x.new_zeros(2, P, dtype=torch.float64)
-    for row in range(0, H - _WINDOW + 1, rows):
-        strip = slice(row, min(row + rows + _WINDOW - 1, H))
-        a, b, squares, product = (part[:, : strip.stop - row, :W] for part in held.split(P))
+    for row in range(0, H - reach, _BLOCK):
+        rows = min(_BLOCK, H - reach - row)
+        strip = slice(row, row + rows + reach)
         # Variances are differences of squares; measured from a value near the means they lose fewer digits.
-        centre = (x[:, row].mean(1) + y[:, row].mean(1))[:, None, None] / 2
-        torch.sub(x[:, strip], centre, out=a)
-        torch.sub(y[:, strip], centre, out=b)
-        torch.mul(a, b, out=product)
-        torch.mul(a, a, out=squares)
-        squares.addcmul_(b, b)
-        turned.copy_(_down(held, taps).reshape(4 * P * rows, -1)[:, :W].T)
-        smooth = _down(turned[None], taps).view(W - _WINDOW + 1, 4, P, rows)[..., : strip.stop - row - _WINDOW + 1]
-        sums += _ssim_sums(*smooth.unbind(1), centre[:, 0])
-    return tuple(sums / ((H - _WINDOW + 1) * (W - _WINDOW + 1)))
+        centre = x[:, row].mean(1) + y[:, row].mean(1)
+        moments = _moments(x[:, strip], y[:, strip], centre, held[:, :, : rows + reach])
+        down = torch.matmul(band[:rows, : rows + reach], moments.flatten(0, 1))
+        parts = [(down.as_strided((blocks, 4 * P * rows, _BLOCK + reach), (_BLOCK, W, 1)), _BLOCK)] if blocks else []
+        if rest:
+            parts.append((down.view(1, 4 * P * rows, W)[..., -(rest + reach) :], rest))
+        for columns, width in parts:
+            across = band[:width, : width + reach].T.expand(len(columns), -1, -1)
+            smooth = torch.bmm(columns, across).view(len(columns), 4, P, rows * width)
+            sums += _ssim_sums(*smooth.unbind(1), centre[:, None])
+    return tuple(sums / ((H - reach) * (W - reach)))
 
 
-def _down(planes: Tensor, taps: Tensor) -> Tensor:
-    """(N, rows, columns) filtered along its rows where the taps fit; columns a multiple of 16."""
-    N, rows, columns = planes.shape
-    packed = planes.view(N, rows, columns // _LANES, _LANES).permute(0, 3, 1, 2)
-    weight = taps.view(1, 1, -1, 1).expand(_LANES, 1, -1, 1)
-    filtered = F.conv2d(packed, weight, groups=_LANES)
-    return filtered.permute(0, 2, 3, 1).reshape(N, rows - len(taps) + 1, columns)
+def _band(like: Tensor) -> Tensor:
+    """The window's taps as a banded matrix (16, 26): 16 neighbouring places of the window at once. Dense products
+    of such small blocks are faster than any convolution, half of their factors being 0 notwithstanding."""
+    taps = torch.exp(-0.5 * (torch.arange(_WINDOW, dtype=torch.float64) - _WINDOW // 2).square() / _SIGMA**2)
+    rows = [F.pad(taps / taps.sum(), (i, _BLOCK - 1 - i)) for i in range(_BLOCK)]
+    return torch.stack(rows).to(like)
 
 
-def _ssim_sums(ma: Tensor, mb: Tensor, squares: Tensor, ab: Tensor, centre: Tensor) -> Tensor:
-    """Sums (2, P) of SSIM and of its structure term; the smoothed (W, P, rows) moments of what is left of the planes
-    after taking `centre` (P, 1) from them."""
-    c1, c2 = 0.01**2, 0.03**2
-    both, own = ma * mb, (ma * ma).addcmul_(mb, mb)
-    structure = (ab - both).mul_(2).add_(c2).div_((squares - own).add_(c2))
-    # With m = centre + m': 2 mx my = 2 m'a m'b + s, mx^2 + my^2 = m'a^2 + m'b^2 + s, s = 2 c (m'a + m'b + c).
-    shift = (ma + mb).add_(centre).mul_(2 * centre)
-    whole = both.mul_(2).add_(shift).add_(c1).div_(own.add_(shift).add_(c1)).mul_(structure)
+def _moments(x: Tensor, y: Tensor, centre: Tensor, out: Tensor) -> Tensor:
+    """s = x + y - centre, d = x - y, s^2 + 2 C2 and d^2, into `out` (4, P, rows, W): the window's means of these
+    four say all that SSIM asks."""
+    s, d, ss, dd = out
+    torch.add(x, y, out=s).sub_(centre[:, None, None])
+    torch.sub(x, y, out=d)
+    torch.addcmul(s.new_tensor(2 * _C2), s, s, out=ss)
+    torch.mul(d, d, out=dd)
+    return out
+
+
+def _ssim_sums(s: Tensor, d: Tensor, ss: Tensor, dd: Tensor, centre: Tensor) -> Tensor:
+    """Sums (2, P) of SSIM and of its structure term from the smoothed `_moments` (blocks, P, places).
+
+    2 sigma_xy = (var s - var d) / 2 and sigma_x^2 + sigma_y^2 = (var s + var d) / 2; the means likewise, `centre`
+    (P, 1) put back. Numerators and denominators are both twice the equation's. The moments are overwritten.
+    """
+    d2 = d * d
+    var_s, var_d = ss.addcmul_(s, s, value=-1), dd.sub_(d2)
+    structure = (var_s - var_d).div_(var_s.add_(var_d))
+    s = s.add_(centre)
+    s2 = torch.addcmul(s.new_tensor(2 * _C1), s, s)
+    whole = (s2 - d2).div_(s2.add_(d2)).mul_(structure)
     return torch.stack([part.sum(0).sum(1, dtype=torch.float64) for part in (whole, structure)])
 
 
@@ -173,8 +185,13 @@ def low_energy(planes: Tensor, nu: float) -> float:
     P, H, W = planes.shape
     limit = nu / 2 + 1e-9
     fx = torch.fft.rfftfreq(W, dtype=torch.float64)
-    # Only the columns that are kept go through the second transform, which then runs along memory.
-    columns = torch.fft.rfft(planes)[..., : int((fx <= limit).sum())].transpose(1, 2).contiguous()
+    # Only the columns that are kept go through the second transform, which then runs along memory. The first one's
+    # strips are small: a whole spectrum's memory would cost more to get from the system than the transform.
+    keep = int((fx <= limit).sum())
+    columns = torch.empty(P, keep, H, dtype=torch.complex64, device=planes.device)
+    for row in range(0, H, _ROWS):
+        strip = torch.fft.rfft(planes[:, row : row + _ROWS])
+        columns[..., row : row + _ROWS] = strip[..., :keep].transpose(1, 2)
     kept = torch.fft.fft(columns)[..., (torch.fft.fftfreq(H, dtype=torch.float64).abs() <= limit).to(planes.device)]
     energy = torch.view_as_real(kept).flatten(2).square().sum(2, dtype=torch.float64).sum(0).cpu()
     # The half spectrum stands for both signs of fx, but for fx = 0 and, at even W, the last column.

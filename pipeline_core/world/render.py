@@ -134,7 +134,7 @@ def _render_chunk(scene: Scene, numbers: range, size: tuple[int, int], styles: t
     }
     sun = sun_direction(scene.sun_azimuth, LOOKS["day"].elevation)
     if "synthetic" in styles:
-        result["synthetic"] = shade_synthetic(surface, hits, sunlit(scene, camera, seconds, hits, sun))
+        result["synthetic"] = shade_synthetic(surface, hits, sunlit(scene, camera, seconds, hits, sun), sun)
     looks = {style: LOOKS[style.partition(".")[2] or "day"] for style in styles if style != "synthetic"}
     linear = dict.fromkeys(looks, 0.0)
     for dx, dy in PHOTO_SAMPLES if looks else ():

@@ -1,4 +1,4 @@
-"""The synthetic style: flat shading, saturated paint, hard shadows, one sample per pixel, no noise."""
+"""The synthetic style: Lambert light on saturated paint, hard shadows, one sample per pixel, no texture, no noise."""
 
 import torch
 from torch import Tensor
@@ -7,14 +7,16 @@ from .raycast import Hits
 from .surfaces import Surface
 
 SKY_PAINT = (0.40, 0.70, 1.00)
-SHADOW = 0.58
+# Shares of the shade of level ground in full sun, which is 1: what the sky alone gives it, and what the sun adds.
+AMBIENT, SUN = 0.50, 0.50
+# A wall sees half the sky, a surface that faces down none of it; the rest is light that bounces.
+FROM_SKY = 0.20
 
 
-def shade_synthetic(surface: Surface, hits: Hits, light: Tensor) -> Tensor:
-    """(F, H, W, 3) sRGB in [0, 1]. `light` is 1 in the sun and 0 in shadow."""
-    up, across = hits.normal[..., 1], hits.normal[..., 0].abs()
-    facet = 0.80 + 0.20 * up.clamp(min=0) - 0.10 * across
-    shade = facet * (SHADOW + (1 - SHADOW) * light)
+def shade_synthetic(surface: Surface, hits: Hits, light: Tensor, sun: Tensor) -> Tensor:
+    """(F, H, W, 3) sRGB in [0, 1]. `light` is 1 in the sun and 0 in shadow; `sun` is the unit vector (3,) towards it."""
+    facing = (hits.normal @ sun).clamp(min=0) / sun[1]
+    shade = AMBIENT * (1 - FROM_SKY + FROM_SKY * hits.normal[..., 1]) + SUN * facing * light
     shade = torch.where(surface.glow > 0, torch.ones_like(shade), shade)
-    image = surface.paint * shade[..., None]
+    image = (surface.paint * shade[..., None]).clamp(max=1)
     return torch.where((surface.material < 0)[..., None], torch.tensor(SKY_PAINT), image)
