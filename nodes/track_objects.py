@@ -1,4 +1,4 @@
-"""Track Objects: objects found by words in the first frame and followed through the clip."""
+"""Track Objects: objects found by words and followed through the clip, those too that come into view later."""
 
 import json
 
@@ -6,7 +6,7 @@ import torch
 from comfy_api.latest import io, ui
 
 from ..pipeline_core.conditions.instances import instance_map
-from ..pipeline_core.conditions.tracking import load_detector, load_tracker
+from ..pipeline_core.conditions.tracking import load_detector, load_tracker, look_again
 from .adapter import compute_device, make_room, progress_bar
 from .clips import clip_input
 from .model_folders import NONE, chosen_folder, transformers_folders
@@ -23,8 +23,8 @@ class TrackObjects(io.ComfyNode):
             node_id="VideoRealismTrackObjects",
             display_name="Track Objects",
             category="video realism/conditions",
-            description="Finds the objects you name in the first frame and follows them through the clip: a colour of "
-            "its own for each, as the segmentation control of Cosmos-Transfer has it, and a mask of all.",
+            description="Finds the objects you name and follows them through the clip, those too that come into view "
+            "later: a colour of its own for each, as Cosmos-Transfer's segmentation control has it, and a mask of all.",
             inputs=[
                 io.Image.Input("frames", tooltip="The whole clip."),
                 io.String.Input(
@@ -45,19 +45,26 @@ class TrackObjects(io.ComfyNode):
                     default=NONE,
                     tooltip="A transformers folder of SAM 2 for video in models/video_segmentation.",
                 ),
+                io.Int.Input(
+                    "look_every",
+                    default=24,
+                    min=0,
+                    max=10000,
+                    tooltip="Look for objects that are new every so many frames; 0 looks in the first frame only.",
+                ),
             ],
             outputs=[
                 io.Image.Output(
                     display_name="segmentation", tooltip="Every object in a colour of its own, black else."
                 ),
                 io.Mask.Output(display_name="mask", tooltip="1 on every object, 0 elsewhere."),
-                io.String.Output(display_name="report", tooltip="What was found, and where in the first frame; JSON."),
+                io.String.Output(display_name="report", tooltip="What was found, in which frame and where; JSON."),
             ],
             **search_words("grounding dino", "sam2", "segment anything", "segmentation", "instances", "controlnet"),
         )
 
     @classmethod
-    def execute(cls, frames, words, detection_model, tracking_model) -> io.NodeOutput:
+    def execute(cls, frames, words, detection_model, tracking_model, look_every) -> io.NodeOutput:
         require_packages("transformers")
         frames = clip_input(frames, "frames")
         folders = [
@@ -67,9 +74,11 @@ class TrackObjects(io.ComfyNode):
         device, progress = str(compute_device()), progress_bar()
         progress(0, len(frames))
         make_room()
-        boxes = load_detector(folders[0], device)(frames[0], words)
-        track, ids = load_tracker(folders[1], device), []
-        for found in track(iter(frames), boxes):
+        detect, track = load_detector(folders[0], device), load_tracker(folders[1], device)
+        first = detect(frames[0], words)
+        boxes, ids, since = list(first), [], [0] * len(first)
+        for found in track(iter(frames), first, look_again(detect, words, look_every, boxes) if look_every else None):
+            since += [len(ids)] * (len(boxes) - len(since))
             ids.append(found)
             progress(len(ids), len(frames))
         instances = torch.stack(ids)
@@ -78,15 +87,16 @@ class TrackObjects(io.ComfyNode):
             {
                 "words": box.words,
                 "score": round(box.score, 4),
+                "first_frame": start,
                 "box": [round(value, 1) for value in (box.x0, box.y0, box.x1, box.y1)],
                 "frames": count,
             }
-            for box, count in zip(boxes, seen)
+            for box, start, count in zip(boxes, since, seen)
         ]
-        lines = [f"{len(boxes)} objects in the first frame, followed through {len(frames)} frames"]
+        lines = [f"{len(boxes)} objects in {len(frames)} frames, {len(first)} of them from the first on"]
         lines += [f"{entry['words']} ({entry['score']:.2f}): {entry['frames']} frames" for entry in objects[:12]]
         if not boxes:
-            lines = ["The segmentation is empty: nothing of these words is in the first frame."]
+            lines = ["The segmentation is empty: nothing of these words was found."]
         report = json.dumps({"objects": objects})
         mask = (instances > 0).float()
         return io.NodeOutput(instance_map(instances), mask, report, ui=ui.PreviewText("\n".join(lines)))

@@ -7,7 +7,7 @@ simulator's instance buffer: one id per object for the whole clip.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from .estimators import load_network
 # Cosmos-Transfer1: box and text threshold, and those for a second try when nothing was found.
 THRESHOLDS = ((0.15, 0.25), (0.1, 0.1))
 MOST_OBJECTS = 100
+_SAME = 0.5  # overlap from which a box is of an object that is followed already
 _MEMORY = 16  # frames back that SAM 2 looks at: older ones are let go
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _DETECTOR_SIDES = (800, 1333)  # Grounding DINO's short side, and the most its long side may have
@@ -95,11 +96,18 @@ def _boxes(scores: Tensor, boxes: Tensor, ids: Tensor, tokenizer, shape) -> list
     return found[:MOST_OBJECTS]
 
 
-def load_tracker(folder: str | Path, device: str = "cpu") -> Callable[[Iterable[Tensor], list[Box]], Iterator[Tensor]]:
-    """Callable (frames (H, W, 3) in [0, 1] one after the other, boxes in the first) -> instance ids (H, W) int32.
+Look = Callable[[int, Tensor, Tensor], Sequence[Box]]
+
+
+def load_tracker(
+    folder: str | Path, device: str = "cpu"
+) -> Callable[[Iterable[Tensor], Sequence[Box], Look | None], Iterator[Tensor]]:
+    """Callable (frames (H, W, 3) in [0, 1] one after the other, boxes in the first, look) -> ids (H, W) int32.
 
     folder: SAM 2 in transformers' format. Ids are 1, 2, ... in the order of the boxes, 0 where there is no object;
-    where two masks overlap the surer one counts. Frames are taken one at a time, and memory does not grow with them.
+    where two masks overlap the surer one counts. `look(number, frame, ids of the frame before)` is asked before every
+    later frame for boxes of objects that are new in it (see `look_again`); they get the next ids. Frames are taken
+    one at a time, and memory grows with the objects, not with the frames.
     """
     folder = Path(folder)
     model = load_network(folder, "Sam2VideoModel", device)
@@ -107,40 +115,86 @@ def load_tracker(folder: str | Path, device: str = "cpu") -> Callable[[Iterable[
     mean, std, _ = _preprocessing(folder, (side, side))
 
     @torch.no_grad()
-    def track(frames: Iterable[Tensor], boxes: list[Box]) -> Iterator[Tensor]:
-        session = None
+    def track(frames: Iterable[Tensor], boxes: Sequence[Box], look: Look | None = None) -> Iterator[Tensor]:
+        session, ids = None, None
         for number, frame in enumerate(frames):
             size = tuple(frame.shape[:2])
-            if not boxes:
-                yield torch.zeros(size, dtype=torch.int32)
-                continue
+            new = boxes if number == 0 else look(number, frame, ids) if look else ()
+            if new and session is None:
+                session = _session(model, size, device)
+            if new:
+                _add(session, new, number, size, side)
             if session is None:
-                session = _session(model, boxes, size, side, device)
-            planes = _normalised(frame[None], (side, side), mean, std, device)
-            answer = model(inference_session=session, frame=planes[0].to(session.dtype), frame_idx=number)
-            _forget(session, number)
-            yield _instances(answer.pred_masks, answer.object_ids, size)
+                ids = torch.zeros(size, dtype=torch.int32)
+            else:
+                planes = _normalised(frame[None], (side, side), mean, std, device)
+                answer = model(inference_session=session, frame=planes[0].to(session.dtype), frame_idx=number)
+                _forget(session, number)
+                ids = _instances(answer.pred_masks, answer.object_ids, size)
+            yield ids
 
     return track
 
 
-def _session(model, boxes: list[Box], size: tuple[int, int], side: int, device: str):
-    """A session that knows the boxes of frame 0, in pixels of the network's square."""
+def look_again(detect: Callable[[Tensor, str], list[Box]], words: str, every: int, known: list[Box]) -> Look:
+    """For a tracker: detect in every `every`-th frame and answer with what is not followed yet, MOST_OBJECTS in all.
+
+    known: the boxes followed so far, by id; what is new is appended. A box is of an object that is followed if it
+    shares half of its union with that object's own box, or if an object of the same words covers half of it.
+    """
+
+    def look(number: int, frame: Tensor, ids: Tensor) -> list[Box]:
+        if number % every:
+            return []
+        boxes = [box for box in detect(frame, words) if not _followed(box, ids, known)]
+        boxes = boxes[: MOST_OBJECTS - len(known)]
+        known.extend(boxes)
+        return boxes
+
+    return look
+
+
+def _followed(box: Box, ids: Tensor, known: Sequence[Box]) -> bool:
+    H, W = ids.shape
+    x0, x1 = (min(max(round(x), 0), W) for x in (box.x0, box.x1))
+    y0, y1 = (min(max(round(y), 0), H) for y in (box.y0, box.y1))
+    inside = ids[y0:y1, x0:x1]
+    if not inside.numel():
+        return True  # nothing of it is in the picture
+    for number in inside.unique().tolist():
+        if number == 0:
+            continue
+        rows, columns = (ids == number).nonzero().unbind(1)
+        left, right, top, bottom = (int(v) for v in (columns.min(), columns.max() + 1, rows.min(), rows.max() + 1))
+        shared = max(0, min(x1, right) - max(x0, left)) * max(0, min(y1, bottom) - max(y0, top))
+        union = inside.numel() + (right - left) * (bottom - top) - shared
+        covered = float((inside == number).float().mean())
+        if shared >= _SAME * union or (known[number - 1].words == box.words and covered >= _SAME):
+            return True
+    return False
+
+
+def _session(model, size: tuple[int, int], device: str):
     from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
-    session = Sam2VideoInferenceSession(
+    return Sam2VideoInferenceSession(
         video_height=size[0], video_width=size[1], inference_device=device, dtype=next(model.parameters()).dtype
     )
+
+
+def _add(session, boxes: Sequence[Box], number: int, size: tuple[int, int], side: int) -> None:
+    """Make the boxes of frame `number`, in pixels of the network's square, objects of the session."""
     across, down = side / size[1], side / size[0]
-    for number, box in enumerate(boxes, start=1):
+    first = len(session.obj_ids) + 1
+    new = list(range(first, first + len(boxes)))
+    for obj_id, box in zip(new, boxes):
         corners = [[box.x0 * across, box.y0 * down], [box.x1 * across, box.y1 * down]]
         point = {
             "point_coords": torch.tensor(corners, dtype=session.dtype)[None, None],
             "point_labels": torch.tensor([[[2, 3]]], dtype=torch.int32),  # the box's first and its other corner
         }
-        session.add_point_inputs(session.obj_id_to_idx(number), 0, point)
-    session.obj_with_new_inputs = list(session.obj_ids)
-    return session
+        session.add_point_inputs(session.obj_id_to_idx(obj_id), number, point)
+    session.obj_with_new_inputs = new
 
 
 def _forget(session, number: int) -> None:

@@ -14,7 +14,7 @@ FROM_SKY = 0.20
 
 
 def shade_synthetic(surface: Surface, hits: Hits, light: Tensor, sun: Tensor) -> Tensor:
-    """(F, H, W, 3) sRGB in [0, 1]. `light` is 1 in the sun and 0 in shadow; `sun` is the unit vector (3,) towards it."""
+    """(F, H, W, 3) sRGB in [0, 1]. `light`: 1 in the sun, 0 in shadow; `sun`: the unit vector (3,) towards it."""
     facing = (hits.normal @ sun).clamp(min=0) / sun[1]
     shade = AMBIENT * (1 - FROM_SKY + FROM_SKY * hits.normal[..., 1]) + SUN * facing * light
     shade = torch.where(surface.glow > 0, torch.ones_like(shade), shade)

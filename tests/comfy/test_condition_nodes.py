@@ -18,7 +18,7 @@ from pipeline_core.conditions.estimators import load_estimators
 from pipeline_core.conditions.instances import instance_map
 from pipeline_core.conditions.simulator import simulator_maps, tensor_streams
 from pipeline_core.conditions.smoothing import smooth_depth
-from pipeline_core.conditions.tracking import load_detector, load_tracker
+from pipeline_core.conditions.tracking import load_detector, load_tracker, look_again
 from pipeline_core.conditions.weights import parse_class_weights
 from pipeline_core.media import write_clip
 from pipeline_core.models.caption import compose, load_captioner
@@ -34,7 +34,7 @@ DEFAULTS = {
         depth_range="these frames",
     ),
     "StructureMaps": dict(edge_low=100.0, edge_high=200.0, depth_model="none", segmentation_model="none"),
-    "TrackObjects": dict(words="car. person.", detection_model="none", tracking_model="none"),
+    "TrackObjects": dict(words="car. person.", detection_model="none", tracking_model="none", look_every=2),
     "ControlDetector": dict(detector="hed", resolution=0),
     "CaptionVideo": dict(prompt_set="embedded", look="", model="none", instruction="what is it", pictures=3, tokens=6),
 }  # fmt: skip
@@ -248,13 +248,17 @@ def test_objects_are_found_and_followed_as_in_the_core(server, folders, drive):
     node = graph.ours("TrackObjects", frames=frames, detection_model="tiny", tracking_model="tiny")
     files, report = [graph.file(node[0]), graph.mask_file(node[1])], graph.text(node[2])
     outputs = server.run(graph)
-    boxes = load_detector(folders["object_detection"])(drive.rgb[0], "car. person.")
-    ids = torch.stack(list(load_tracker(folders["video_segmentation"])(iter(drive.rgb), boxes)))
+    detect = load_detector(folders["object_detection"])
+    first = detect(drive.rgb[0], "car. person.")
+    boxes = list(first)
+    look = look_again(detect, "car. person.", 2, boxes)
+    ids = torch.stack(list(load_tracker(folders["video_segmentation"])(iter(drive.rgb), first, look)))
     same = (images(outputs, files[0]) - instance_map(ids)).abs().amax(-1) < 1e-5
     assert float(same.float().mean()) > 0.99 and 0 < float((ids > 0).float().mean())
     assert float((images(outputs, files[1])[..., 0] - (ids > 0).float()).abs().mean()) < 0.01
     found = json.loads(outputs[report]["text"][0])["objects"]
-    assert len(found) == len(boxes) and found[0]["words"] == boxes[0].words
+    assert [entry["words"] for entry in found] == [box.words for box in boxes]
+    assert [entry["first_frame"] == 0 for entry in found] == [True] * len(first) + [False] * (len(boxes) - len(first))
 
 
 def test_without_controlnet_aux_the_detector_says_what_to_install(server):

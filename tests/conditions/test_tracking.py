@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from pipeline_core.conditions.tracking import Box, _boxes, _instances, detector_text, load_detector, load_tracker
+from pipeline_core.conditions.tracking import (
+    Box,
+    _boxes,
+    _instances,
+    detector_text,
+    load_detector,
+    load_tracker,
+    look_again,
+)
 from pipeline_core.errors import UserError
 from tests.tiny_perception import save_detector, save_tracker
 
@@ -122,3 +130,93 @@ def test_no_object_and_wrong_folders(tracker_folder, detector_folder, frames, tm
         load_tracker(tmp_path)
     with pytest.raises(UserError, match="AutoModelForZeroShotObjectDetection"):
         load_detector(tracker_folder)
+
+
+def test_an_object_that_comes_later_joins_the_session(tracker_folder, frames):
+    """Against transformers' own session over a whole clip in memory, told of the second object at frame 2."""
+    from transformers import Sam2VideoModel
+    from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
+
+    boxes = [Box(4, 4, 30, 30, "car", 0.9), Box(20, 10, 44, 34, "bus", 0.8)]
+    asked = []
+
+    def look(number, frame, ids):
+        asked.append((number, ids.shape))
+        assert torch.equal(frame, frames[number])
+        return boxes[1:] if number == 2 else []
+
+    made = list(load_tracker(tracker_folder)(iter(frames), boxes[:1], look))
+    assert asked == [(number, (36, 48)) for number in range(1, 5)]
+    assert int(torch.stack(made[:2]).max()) <= 1
+    model = Sam2VideoModel.from_pretrained(tracker_folder).eval()
+    planes = torch.nn.functional.interpolate(frames.movedim(-1, 1), size=(64, 64), mode="bilinear", antialias=True)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    planes = (planes - mean[:, None, None]) / std[:, None, None]
+    session = Sam2VideoInferenceSession(video=planes, video_height=36, video_width=48, dtype=torch.float32)
+    with torch.no_grad():
+        for number in range(5):
+            for obj_id, start, box in ((1, 0, boxes[0]), (2, 2, boxes[1])):
+                if number == start:
+                    corners = [[box.x0 * 64 / 48, box.y0 * 64 / 36], [box.x1 * 64 / 48, box.y1 * 64 / 36]]
+                    point = {"point_coords": torch.tensor([[corners]]), "point_labels": torch.tensor([[[2, 3]]])}
+                    session.add_point_inputs(session.obj_id_to_idx(obj_id), start, point)
+                    session.obj_with_new_inputs = [obj_id]
+            answer = model(inference_session=session, frame_idx=number)
+            expected = _instances(answer.pred_masks, answer.object_ids, (36, 48))
+            assert float((expected == made[number]).float().mean()) > 0.99
+    # Nothing at first is no reason to stay blind.
+    late = list(load_tracker(tracker_folder)(iter(frames), [], look))
+    assert not any(int(ids.max()) for ids in late[:2]) and any(int(ids.max()) for ids in late[2:])
+
+
+def test_looking_again_finds_every_object_of_a_drive_once():
+    """A detector and a tracker that know the truth: what is in view when it looks is followed, and nothing twice."""
+    from pipeline_core.world import make_scene, render
+
+    truth = render(make_scene(800005), range(0, 72, 3)).instances
+    names, known = {}, []  # truth's id to ours
+
+    def detect(frame, words):
+        found = []
+        for number in frame.unique().tolist():
+            rows, columns = (frame == number).nonzero().unbind(1)
+            if number and len(rows) >= 30:
+                edges = [int(v) for v in (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)]
+                found.append(Box(*edges, f"thing {number}", 0.9))
+        return found
+
+    def followed(frame):
+        ids = torch.zeros(frame.shape, dtype=torch.int32)
+        for number, ours in names.items():
+            ids[frame == number] = ours
+        return ids
+
+    every, looked = 6, set()
+    known.extend(detect(truth[0], ""))
+    look = look_again(detect, "", every, known)
+    for number, frame in enumerate(truth):
+        new = look(number, frame, followed(truth[number - 1])) if number else known
+        for box in new:
+            names[int(box.words.split()[1])] = len(names) + 1
+        if number % every == 0:
+            looked |= {box.words for box in detect(frame, "")}
+    words = [box.words for box in known]
+    assert len(set(words)) == len(words) and len(words) > len(detect(truth[0], ""))
+    assert set(words) == looked
+
+
+def test_what_counts_as_followed():
+    ids = torch.zeros(40, 60, dtype=torch.int32)
+    ids[10:30, 10:40] = 1
+    known = [Box(10, 10, 40, 30, "car", 0.9)]
+    look = look_again(lambda frame, words: [box], "", 1, known)
+    for box, new in (
+        (Box(11, 9, 42, 31, "bus", 0.9), False),  # the same box under another name
+        (Box(12, 12, 20, 20, "car", 0.9), False),  # a part of it
+        (Box(12, 12, 20, 20, "traffic light", 0.9), True),  # something in front of it
+        (Box(42, 10, 58, 30, "car", 0.9), True),  # beside it
+        (Box(70, 10, 90, 30, "car", 0.9), False),  # out of the picture
+    ):
+        assert bool(look(3, None, ids)) == new, box
+        del known[1:]
+    assert look_again(lambda frame, words: [box], "", 4, known)(3, None, ids) == []

@@ -1,6 +1,7 @@
 """The world against closed forms (planes, boxes, projection), brute force (shadows) and its own promises."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -18,8 +19,9 @@ from pipeline_core.world import (
     render_styles,
     tags,
 )
-from pipeline_core.world.materials import CAR_PAINTS, LAMP_PAINTS
+from pipeline_core.world.materials import CAR_PAINTS, INDEX, LAMP_PAINTS
 from pipeline_core.world.shapes import Solid, box_planes, intersect, to_local, to_world
+from pipeline_core.world.surfaces import describe
 
 SIZE = (48, 80)
 
@@ -189,6 +191,30 @@ def test_shadows_equal_brute_force_over_all_solids(scene):
     seen = hits.solid != raycast.SKY
     assert torch.equal(light[seen], free[seen])
     assert 0.02 < float((1 - light[seen]).mean()) < 0.98
+
+
+def test_one_sun_lights_both_styles(scene):
+    """Lambert's law on faces whose paint is known: the road, and the same crown or wall under the sun turned about."""
+    camera, seconds = scene.camera(torch.arange(1), *SIZE), torch.zeros(1)
+    hits = raycast.cast(scene, camera, seconds)
+    surface = describe(scene, hits, seconds)
+    shades = {}
+    for azimuth in (scene.sun_azimuth, -scene.sun_azimuth):
+        turned = replace(scene, sun_azimuth=azimuth)
+        clips = render_styles(turned, 1, SIZE, ("synthetic", "photoreal.day"))
+        light = raycast.sunlit(turned, camera, seconds, hits, raycast.sun_direction(azimuth, 58.0))
+        flat = clips["synthetic"].rgb
+        road = surface.material == INDEX["asphalt"]
+        for lit, shade in ((1, 1.0), (0, 0.5)):
+            at = road & (light == lit)
+            assert torch.allclose(flat[at], surface.paint[at] * shade, atol=1e-6), lit
+        shades[azimuth > 0] = {style: clip.rgb.mean(-1) for style, clip in clips.items()}
+    upright = (hits.normal[..., 1].abs() < 0.3) & (hits.solid >= 0) & (surface.glow == 0) & (surface.glass == 0)
+    right = hits.normal[..., 0]  # the sun at a positive azimuth stands to the right
+    for style in ("synthetic", "photoreal.day"):
+        gain = shades[True][style] - shades[False][style]
+        assert float(gain[upright & (right > 0.5)].mean()) > 0.05, style
+        assert float(gain[upright & (right < -0.5)].mean()) < -0.05, style
 
 
 def test_lit_lamps_lie_in_their_boxes_and_have_their_colour():
