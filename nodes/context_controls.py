@@ -8,7 +8,6 @@ can be weighed, masked, ranged, chained and cut to context windows like any Cont
 from __future__ import annotations
 
 import comfy.controlnet
-import comfy.model_management
 import comfy.patcher_extension
 import torch
 from comfy.utils import common_upscale
@@ -17,8 +16,7 @@ from torch import Tensor
 from ..pipeline_core.errors import UserError
 from ..pipeline_core.models.families import FUN, GUIDE, VACE, control_kind
 from ..pipeline_core.models.grid import token_grid_weights
-
-TIME = 2  # the dimension of a video latent that context windows cut
+from .native.clip_maps import TIME, frames_of_call, refuse_length, sampling_models_kept, time_window
 
 
 class ContextControl(comfy.controlnet.ControlBase):
@@ -82,8 +80,7 @@ class ContextControl(comfy.controlnet.ControlBase):
         before = None
         if self.previous_controlnet is not None:
             before = self.previous_controlnet.get_control(x_noisy, t, cond, batched_number, transformer_options)
-        window = transformer_options.get("context_window")
-        window = window if getattr(window, "dim", None) == TIME else None
+        window = time_window(transformer_options)
         (high, low), sigma = self._bounds, float(t[0])
         if self.strength == 0 or not low <= sigma <= high:
             self._rest(cond, x_noisy, window)
@@ -118,13 +115,7 @@ class ContextControl(comfy.controlnet.ControlBase):
 
     def _cut(self, values: Tensor, x_noisy: Tensor, window) -> Tensor:
         """The frames of this call out of `values`, whose dimension 2 is the whole clip's time."""
-        if window is not None:
-            if max(window.index_list) >= values.shape[TIME]:
-                self._refuse_length(max(window.index_list) + 1)
-            values = window.get_tensor(values, dim=TIME)
-        if values.shape[TIME] != x_noisy.shape[TIME]:
-            self._refuse_length(x_noisy.shape[TIME])
-        return values
+        return frames_of_call(values, x_noisy, window, self._refuse_length)
 
     def _encoded(self, x_noisy: Tensor, window) -> Tensor:
         """The latent of the whole map, stretched to the latent's size."""
@@ -139,20 +130,15 @@ class ContextControl(comfy.controlnet.ControlBase):
 
     def _encode(self, frames: Tensor) -> Tensor:
         """(F, 3, H, W) in [0, 1] to a latent in model space."""
-        # Loading the VAE may push out the models that are sampling.
-        loaded = comfy.model_management.loaded_models(only_currently_used=True)
-        latent = self.vae.encode(frames.movedim(1, -1)[..., :3])
-        comfy.model_management.load_models_gpu(loaded)
+        with sampling_models_kept():
+            latent = self.vae.encode(frames.movedim(1, -1)[..., :3])
         return self._model.process_latent_in(latent)
 
     def _pixel_frames(self, latent_frames: int) -> int:
         return self.vae.upscale_ratio[0](latent_frames)
 
     def _refuse_length(self, latent_frames: int) -> None:
-        raise UserError(
-            f"The control's map has {len(self.cond_hint_original)} frames and the latent stands for "
-            f"{self._pixel_frames(latent_frames)}; give the control's image as many frames as the clip."
-        )
+        refuse_length("control's map", len(self.cond_hint_original), self._pixel_frames(latent_frames))
 
     def _weights(self, x_noisy: Tensor, window, patch: tuple[int, int, int]) -> float | Tensor:
         """The strength, or where a mask weighs it (1, 1, t, h / p_h, w / p_w), for the frames of this call."""

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import comfy.controlnet
-import comfy.model_management
 import comfy.utils
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...pipeline_core.errors import UserError
+from .clip_maps import TIME, frames_of_call, refuse_length, sampling_models_kept, time_window
 from .terms import ControlTerms
-
-TIME = 2  # the dimension of a video latent that context windows cut
 
 
 class MapControl(comfy.controlnet.ControlBase):
@@ -55,20 +53,14 @@ class MapControl(comfy.controlnet.ControlBase):
         high, low = self.timestep_range or (t[0], t[0])
         if t[0] > high or t[0] < low or self.strength == 0:
             return before
-        window = transformer_options.get("context_window")
-        window = window if getattr(window, "dim", None) == TIME else None
+        window = time_window(transformer_options)
         if self.cond_hint is None or self.cond_hint.shape[-2:] != x_noisy.shape[-2:]:
             self.cond_hint = self._encode(x_noisy, window).to(x_noisy.device)
             mask = self.weight_mask
             self._weight = 1.0 if mask is None else self._token_weights(mask, self.cond_hint.shape[TIME:])
-        hint, weight = self.cond_hint, self._weight
-        if window is not None:
-            if max(window.index_list) >= hint.shape[TIME]:
-                self._refuse_length(max(window.index_list) + 1)
-            hint = window.get_tensor(hint, dim=TIME)
-            weight = window.get_tensor(weight[None, None], dim=TIME)[0, 0] if torch.is_tensor(weight) else weight
-        if hint.shape[TIME] != x_noisy.shape[TIME]:
-            self._refuse_length(x_noisy.shape[TIME])
+        hint, weight = frames_of_call(self.cond_hint, x_noisy, window, self._refuse_length), self._weight
+        if torch.is_tensor(weight):
+            weight = frames_of_call(weight[None, None], x_noisy, window, self._refuse_length)[0, 0]
         own = ControlTerms((self._term(hint, weight, transformer_options),))
         return self.control_merge({"input": [own], "middle": [], "output": []}, before, output_dtype=None)
 
@@ -96,17 +88,11 @@ class MapControl(comfy.controlnet.ControlBase):
         width, height = (size * self.spatial_ratio for size in (x_noisy.shape[-1], x_noisy.shape[-2]))
         if tuple(frames.shape[-2:]) != (height, width):
             frames = comfy.utils.common_upscale(frames, width, height, self.upscale_algorithm, "disabled")
-        # Loading the VAE may push out the models that are sampling.
-        loaded = comfy.model_management.loaded_models(only_currently_used=True)
-        hint = self._latent(frames.movedim(1, -1))
-        comfy.model_management.load_models_gpu(loaded)
-        return hint
+        with sampling_models_kept():
+            return self._latent(frames.movedim(1, -1))
 
     def _pixel_frames(self, latent_frames: int) -> int:
         return 1 + (latent_frames - 1) * self.temporal_ratio
 
     def _refuse_length(self, latent_frames: int) -> None:
-        raise UserError(
-            f"The {self.modality} map has {len(self.cond_hint_original)} frames and the latent stands for "
-            f"{self._pixel_frames(latent_frames)}; give the control's image as many frames as the clip."
-        )
+        refuse_length(f"{self.modality} map", len(self.cond_hint_original), self._pixel_frames(latent_frames))
