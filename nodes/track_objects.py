@@ -5,8 +5,9 @@ import json
 import torch
 from comfy_api.latest import io, ui
 
+from ..pipeline_core.conditions.grounding import load_detector
 from ..pipeline_core.conditions.instances import instance_map
-from ..pipeline_core.conditions.tracking import load_detector, load_tracker, look_again
+from ..pipeline_core.conditions.tracking import load_tracker, look_again
 from .adapter import compute_device, make_room, progress_bar
 from .clips import clip_input
 from .model_folders import NONE, chosen_folder, transformers_folders

@@ -15,10 +15,11 @@ from pipeline_core.conditions.depth import disparity_limits, disparity_map
 from pipeline_core.conditions.edges import CANNY_PRESETS, edge_map
 from pipeline_core.conditions.encodings import encode_depth, encode_instances
 from pipeline_core.conditions.estimators import load_estimators
+from pipeline_core.conditions.grounding import load_detector
 from pipeline_core.conditions.instances import instance_map
 from pipeline_core.conditions.simulator import simulator_maps, tensor_streams
 from pipeline_core.conditions.smoothing import smooth_depth
-from pipeline_core.conditions.tracking import load_detector, load_tracker, look_again
+from pipeline_core.conditions.tracking import load_tracker, look_again
 from pipeline_core.conditions.weights import parse_class_weights
 from pipeline_core.media import write_clip
 from pipeline_core.models.caption import compose, load_captioner

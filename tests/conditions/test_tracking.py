@@ -3,15 +3,8 @@
 import pytest
 import torch
 
-from pipeline_core.conditions.tracking import (
-    Box,
-    _boxes,
-    _instances,
-    detector_text,
-    load_detector,
-    load_tracker,
-    look_again,
-)
+from pipeline_core.conditions.grounding import Box, _boxes, detector_text, load_detector
+from pipeline_core.conditions.tracking import _instances, load_tracker, look_again
 from pipeline_core.errors import UserError
 from tests.tiny_perception import save_detector, save_tracker
 
