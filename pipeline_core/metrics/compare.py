@@ -118,9 +118,13 @@ def compare(
     if buffers is not None:
         about["buffers"] = str(buffers.folder)
     streams = [read_ahead(_chunks(path)) for path in clips.values()]
+    # PyTorch's threads wait for each other: one that shares its core with the decoding holds up all of them.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads - 1))
     try:
         return _measure(streams, total, buffers, critic, progress, extras, about)
     finally:
+        torch.set_num_threads(threads)
         for stream in streams:
             stream.close()
 

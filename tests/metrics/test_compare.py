@@ -172,3 +172,17 @@ def test_what_is_read_ahead_is_the_same_and_stops_with_its_reader():
     with pytest.raises(UserError, match="breaks off"):
         list(read_ahead(broken()))
     assert not [t for t in threading.enumerate() if t.name == "read ahead"]
+
+
+def test_pytorchs_threads_are_as_before(street, monkeypatch):
+    """One is left to the decoding while it measures; the process gets its own number back, after a failure too."""
+    folder, _ = street
+    clips, threads, seen = [folder / "source.mp4", folder / "twin.mp4"], torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    compare(*clips, progress=lambda done, total: seen.append(torch.get_num_threads()))
+    assert set(seen) == {1} and torch.get_num_threads() == 2
+    monkeypatch.setattr("pipeline_core.metrics.compare._measure", lambda *given: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        compare(*clips)
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(threads)
