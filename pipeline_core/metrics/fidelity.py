@@ -15,7 +15,7 @@ MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _WINDOW, _SIGMA = 11, 1.5
 _SMALLEST = _WINDOW * 2 ** (len(MS_WEIGHTS) - 1)
 _C1, _C2 = 0.01**2, 0.03**2
-_ROWS = 64
+_ROWS = 64  # of a picture that are transformed at once
 _BLOCK = 16  # places of the window that are computed at once each way; a strip of so many rows stays in the cache
 
 
@@ -188,7 +188,7 @@ def low_energy(planes: Tensor, nu: float) -> float:
     # Only the columns that are kept go through the second transform, which then runs along memory. The first one's
     # strips are small: a whole spectrum's memory would cost more to get from the system than the transform.
     keep = int((fx <= limit).sum())
-    columns = torch.empty(P, keep, H, dtype=torch.complex64, device=planes.device)
+    columns = torch.empty(P, keep, H, dtype=planes.dtype.to_complex(), device=planes.device)
     for row in range(0, H, _ROWS):
         strip = torch.fft.rfft(planes[:, row : row + _ROWS])
         columns[..., row : row + _ROWS] = strip[..., :keep].transpose(1, 2)
