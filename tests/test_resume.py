@@ -178,7 +178,8 @@ def test_killed_at_a_random_moment_the_command_goes_on_to_the_same_file(model_fo
     time.sleep(random.Random(os.getpid()).random() * 0.5)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert not killed.exists() or process.returncode == 0
+    # Killed after the last frame, it may have put the file in its place: then it is whole.
+    assert not killed.exists() or media.probe(killed) == media.probe(source)
     from pipeline_core.__main__ import main
 
     for target in ([killed], [whole, "--keep-windows"]):

@@ -95,7 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--guidance-reach",
         type=float,
-        help="hold guidance back to this share of what the prompt itself changes; 0.25 makes any --cfg safe",
+        help="hold guidance back to this share of what the prompt itself changes; 0.1 makes any --cfg safe",
     )
     parser.add_argument(
         "--noise-blend", type=float, help="share of fresh noise in the inverted one, 0 to 1 (goes before a dial)"
