@@ -7,7 +7,8 @@ Latents inside are in model space, as the core wants them; outside they are Comf
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import comfy.model_management
@@ -394,3 +395,11 @@ def announce(node_id: str, text: str) -> None:
     from server import PromptServer  # there is one only where ComfyUI serves
 
     PromptServer.instance.send_sync("video_realism.report", {"node": str(node_id), "text": text})
+
+
+@contextmanager
+def sampling_models_kept() -> Iterator[None]:
+    """While a map is encoded: loading the VAE may push out the models that are sampling, so they are loaded again."""
+    loaded = comfy.model_management.loaded_models(only_currently_used=True)
+    yield
+    comfy.model_management.load_models_gpu(loaded)

@@ -16,7 +16,8 @@ from torch import Tensor
 from ..pipeline_core.errors import UserError
 from ..pipeline_core.models.families import FUN, GUIDE, VACE, control_kind
 from ..pipeline_core.models.grid import token_grid_weights
-from .native.clip_maps import TIME, frames_of_call, refuse_length, sampling_models_kept, time_window
+from .adapter import sampling_models_kept
+from .native.clip_maps import TIME, frames_of_call, refuse_length, time_window
 
 
 class ContextControl(comfy.controlnet.ControlBase):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
-import comfy.model_management
 from torch import Tensor
 
 from ...pipeline_core.errors import UserError
@@ -37,11 +35,3 @@ def refuse_length(what: str, frames: int, pixel_frames: int) -> None:
         f"The {what} has {frames} frames and the latent stands for {pixel_frames}; "
         "give the control's image as many frames as the clip."
     )
-
-
-@contextmanager
-def sampling_models_kept() -> Iterator[None]:
-    """While a map is encoded: loading the VAE may push out the models that are sampling, so they are loaded again."""
-    loaded = comfy.model_management.loaded_models(only_currently_used=True)
-    yield
-    comfy.model_management.load_models_gpu(loaded)

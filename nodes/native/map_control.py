@@ -9,7 +9,8 @@ from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
 from ...pipeline_core.errors import UserError
-from .clip_maps import TIME, frames_of_call, refuse_length, sampling_models_kept, time_window
+from ..adapter import sampling_models_kept
+from .clip_maps import TIME, frames_of_call, refuse_length, time_window
 from .terms import ControlTerms
 
 

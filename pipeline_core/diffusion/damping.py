@@ -21,7 +21,7 @@ class ConflictDamping:
     so a scale of 7 neither erases a lamp nor burns out the sky.
 
     strength in [0, 1]: 0 is the inner guidance, 1 the whole bound. reach, at least 0: more is more guidance.
-    0.1 was the most that cost the embedded model neither PSNR nor colours at a scale of 7 (benchmarks/guidance.py).
+    with 0.1 a scale of 7 costs the embedded model neither PSNR nor colours, 0.25 costs 0.1 dB (guidance.py --tune).
     structure: the branch of the inversion prompt; costs one branch more. Raises UserError.
     """
 

@@ -35,7 +35,8 @@ def test_psnr_is_scikit_image_s():
     assert run(PSNR(), clip * 0 + 0.1, clip * 0)["psnr"] == pytest.approx(20, abs=1e-5)
 
 
-@pytest.mark.parametrize("size", [(24, 31), (11, 11), (40, 12)])
+# One block of 16 places, one more than that, and several with a rest, each way.
+@pytest.mark.parametrize("size", [(24, 31), (11, 11), (40, 12), (26, 27), (27, 26), (58, 59)])
 def test_ssim_is_scikit_image_s(size):
     output, clip = pair(3, *size)
     expected = [
