@@ -15,6 +15,7 @@ from .scene import Scene
 from .shapes import NO_HIT, Solid, intersect, normal_at, to_local
 
 FAR = 125.0
+NEAR = 0.05
 GROUND = -1
 SKY = -2
 
@@ -37,16 +38,19 @@ class Hits:
     direction: Tensor
 
 
-def visible_solids(scene: Scene, camera: Camera, seconds: Tensor) -> list[tuple[int, Solid, Tensor]]:
-    """Index, solid and positions (F, 3) of everything that can be in view of any of the frames."""
-    near_z = float(camera.position[:, 2].min()) - 25.0
-    far_z = float(camera.position[:, 2].max()) + FAR
+def visible_solids(scene: Scene, camera: Camera, seconds: Tensor) -> list[tuple[int, Solid, Tensor, Tensor]]:
+    """Index, solid, positions (F, 3) and frames (F,), bool, of everything that is near enough to be drawn in any frame.
+
+    Each frame decides for itself, so that a frame looks the same whichever others are rendered with it.
+    """
+    near_z, far_z = camera.position[:, 2] - 25.0, camera.position[:, 2] + FAR
     found = []
     for index, solid in enumerate(scene.solids):
         position = solid.position_at(seconds)
         reach = max(solid.size)
-        if float(position[:, 2].max()) + reach >= near_z and float(position[:, 2].min()) - reach <= far_z:
-            found.append((index, solid, position))
+        frames = (position[:, 2] + reach >= near_z) & (position[:, 2] - reach <= far_z)
+        if bool(frames.any()):
+            found.append((index, solid, position, frames))
     return found
 
 
@@ -64,7 +68,7 @@ def cast(scene: Scene, camera: Camera, seconds: Tensor, dx: float = 0.5, dy: flo
     normal = torch.zeros_like(direction)
     normal[..., 1] = 1.0
     local = torch.zeros_like(direction)
-    for index, solid, position in visible_solids(scene, camera, seconds):
+    for index, solid, position, drawn in visible_solids(scene, camera, seconds):
         window = _screen_window(camera, _world_corners(solid, position), height, width)
         if window is None:
             continue
@@ -73,7 +77,7 @@ def cast(scene: Scene, camera: Camera, seconds: Tensor, dx: float = 0.5, dy: flo
         o = to_local(origin - position[:, None, None, :], solid.yaw)
         d = to_local(direction[at], solid.yaw)
         t, entered = intersect(solid, o, d)
-        closer = t < depth[at]
+        closer = (t < depth[at]) & drawn[:, None, None]
         if not bool(closer.any()):
             continue
         point = o + d * torch.where(closer, t, torch.zeros_like(t))[..., None]
@@ -98,7 +102,7 @@ def sunlit(scene: Scene, camera: Camera, seconds: Tensor, hits: Hits, sun: Tenso
     light = torch.where(hits.solid == SKY, torch.ones_like(light), light)
     height, width = light.shape[1:]
     start = hits.point + hits.normal * 0.02
-    for _, solid, position in visible_solids(scene, camera, seconds):
+    for _, solid, position, drawn in visible_solids(scene, camera, seconds):
         if not solid.casts_shadow:
             continue
         corners = _world_corners(solid, position)
@@ -110,7 +114,7 @@ def sunlit(scene: Scene, camera: Camera, seconds: Tensor, hits: Hits, sun: Tenso
         at = (slice(None), slice(y0, y1), slice(x0, x1))
         o = to_local(start[at] - position[:, None, None, :], solid.yaw)
         t, _ = intersect(solid, o, to_local(sun, solid.yaw))
-        light[at] = torch.where(torch.isinf(t), light[at], torch.zeros_like(t))
+        light[at] = torch.where(torch.isinf(t) | ~drawn[:, None, None], light[at], torch.zeros_like(t))
     return light
 
 
@@ -122,12 +126,26 @@ def _world_corners(solid: Solid, position: Tensor) -> Tensor:
 def _screen_window(camera: Camera, corners: Tensor, height: int, width: int) -> tuple[int, int, int, int] | None:
     """Rows and columns (y0, y1, x0, x1) that cover the corners' hull in all frames, or None if out of view."""
     pixels, depth = camera.project(corners)
-    if bool((depth <= 0.05).all()):
+    front = depth > NEAR
+    if not bool(front.any()):
         return None
-    if bool((depth <= 0.05).any()):
-        # A hull that crosses the camera plane has no bounded projection.
-        return 0, height, 0, width
-    low, high = pixels.amin(dim=(0, 1)), pixels.amax(dim=(0, 1))
+    if not bool(front.all()):
+        pixels = torch.cat([pixels[front], _cut_at_near_plane(camera, corners, depth)])
+    pixels = pixels.reshape(-1, 2)
+    low, high = pixels.amin(dim=0), pixels.amax(dim=0)
     x0, x1 = max(0, floor(float(low[0])) - 1), min(width, ceil(float(high[0])) + 2)
     y0, y1 = max(0, floor(float(low[1])) - 1), min(height, ceil(float(high[1])) + 2)
     return (y0, y1, x0, x1) if x0 < x1 and y0 < y1 else None
+
+
+def _cut_at_near_plane(camera: Camera, corners: Tensor, depth: Tensor) -> Tensor:
+    """Pixels (N, 2) where lines from corners in front of the near plane to those behind it meet it.
+
+    With the corners in front they span what is visible of the hull; not only its edges are cut, but every such line.
+    corners (F, P, 3), depth (F, P) metres along the axis.
+    """
+    above, below = (depth - NEAR)[:, :, None], (depth - NEAR)[:, None, :]
+    crossing = (above > 0) & (below <= 0)
+    share = above / (above - below).clamp(min=1e-9)
+    points = corners[:, :, None] + share[..., None] * (corners[:, None] - corners[:, :, None])
+    return camera.project(points)[0][crossing]

@@ -18,7 +18,8 @@ from .synthetic import shade_synthetic
 
 # Two rays per pixel on the diagonal, plus the lens blur, stand for a camera's low-pass filter.
 PHOTO_SAMPLES = ((0.27, 0.27), (0.73, 0.73))
-CHUNK = 5
+# Rays traced at once: at few, PyTorch's calls cost more than their work; at many, memory does.
+RAYS = 2**18
 FAR_PLANE = 1000.0  # metres at which a buffers folder stores the sky
 
 
@@ -82,7 +83,8 @@ def render_styles(
     """`render` for several styles at once, tracing the rays only once."""
     numbers = range(frames) if isinstance(frames, int) else frames
     _check(numbers, size, styles)
-    pieces = [_render_chunk(scene, numbers[i : i + CHUNK], size, styles) for i in range(0, len(numbers), CHUNK)]
+    count = max(1, RAYS // (size[0] * size[1]))
+    pieces = [_render_chunk(scene, numbers[i : i + count], size, styles) for i in range(0, len(numbers), count)]
     lights = _join_lights([piece["lights"] for piece in pieces])
     shared = {key: torch.cat([piece[key] for piece in pieces]) for key in ("depth", "classes", "instances", "flow")}
     return {

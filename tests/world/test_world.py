@@ -183,7 +183,7 @@ def test_shadows_equal_brute_force_over_all_solids(scene):
     light = raycast.sunlit(scene, camera, seconds, hits, sun)
     start = hits.point + hits.normal * 0.02
     free = ((hits.normal @ sun) > 0).float()
-    for _, solid, position in raycast.visible_solids(scene, camera, seconds):
+    for _, solid, position, _ in raycast.visible_solids(scene, camera, seconds):
         if solid.casts_shadow:
             o = to_local(start - position[:, None, None, :], solid.yaw)
             t, _ = intersect(solid, o, to_local(sun, solid.yaw).expand_as(o))
