@@ -15,6 +15,7 @@ from pipeline_core.models.text import tokenise
 from .latents import scene_seed
 
 HOLDOUT_EVERY = 40
+DAY = "photoreal.day"
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,13 @@ def draw_batch(
     seed: int,
     step: int,
     synthetic: float = 0.35,
+    by_day: float = 0.65,
     no_text: float = 0.1,
 ) -> Batch:
     """A training batch, the same for the same (scenes, seed, step): this is what makes resuming exact.
 
-    synthetic: share of synthetic renders. no_text: share of empty prompts (for classifier-free guidance).
+    synthetic: share of synthetic renders. by_day: share of the photoreal ones that show the default look; each of
+    the four others is in a quarter of the scenes only. no_text: share of empty prompts (for classifier-free guidance).
     """
     generator = torch.Generator().manual_seed((seed << 32) + step)
 
@@ -94,8 +97,11 @@ def draw_batch(
     x0, hints, ids, weights = [], {m: [] for m in modalities}, [], []
     for _ in range(size):
         scene = choose(scenes)
-        photoreal = sorted(k for k in scene.tokens if k != "synthetic")
-        key = "synthetic" if not photoreal or uniform() < synthetic else choose(photoreal)
+        others = sorted(scene.tokens.keys() - {"synthetic", DAY})
+        if uniform() < synthetic:
+            key = "synthetic"
+        else:
+            key = choose(others) if others and uniform() >= by_day else DAY
         x0.append(scene.latents[f"rgb.{key}"])
         for modality in modalities:
             hints[modality].append(scene.latents[modality])

@@ -62,6 +62,19 @@ def write_networks(networks: EmbeddedNetworks, folder: Path, dtype: torch.dtype)
     (folder / "model_index.json").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
+def load_exported(folder: Path, networks: EmbeddedNetworks) -> None:
+    """Fill networks in place with what `write_networks` saved in a model folder."""
+    from safetensors.torch import load_file
+
+    parts = {"transformer": networks.transformer, "text_encoder": networks.text_encoder}
+    parts |= {f"controlnet_{name}": branch for name, branch in networks.branches.items()}
+    for name, part in parts.items():
+        (file,) = (folder / name).glob("*.safetensors")
+        saved = load_file(str(file))
+        for key, parameter in part.named_parameters():
+            parameter.data.copy_(saved[key])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", type=Path, default=Path("training/runs/dit/checkpoint.safetensors"))

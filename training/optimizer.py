@@ -1,4 +1,4 @@
-"""Orthogonalised momentum (Muon, Jordan et al. 2024) for inner convolutions, Adam for everything else."""
+"""Orthogonalised momentum (Muon, Jordan et al. 2024) for inner matrices and convolutions, Adam for everything else."""
 
 from __future__ import annotations
 

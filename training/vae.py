@@ -26,6 +26,7 @@ from pipeline_core.conditions.segmentation import CARLA_TAGS, TAG
 from .checkpoint import load_checkpoint, read_state, save_checkpoint
 from .latents import load_vae
 from .optimizer import MixedOptimizer
+from .vae_grow import grow_decoder
 from .vae_start import build, start_from_principal_components
 
 CRITIC_SEEDS, VALIDATION_SEEDS, BENCHMARK_SEEDS = 600_000, 850_000, 900_000
@@ -69,8 +70,9 @@ def pixel_weights(segmentation: torch.Tensor) -> torch.Tensor:
     return weights[None]
 
 
-def draw_crop(path: Path, generator: torch.Generator) -> torch.Tensor:
-    """A random clip of the scene, a random 64x64 window of it, mirrored half the time.
+def draw_crop(path: Path, generator: torch.Generator, map_share: float = MAP_SHARE) -> torch.Tensor:
+    """A random clip of the scene, a random 64x64 window of it, mirrored half the time; a map instead of a render in
+    `map_share` of the draws.
 
     (4, T, 64, 64): the video in [-1, 1] and the weight of each pixel.
     """
@@ -81,7 +83,7 @@ def draw_crop(path: Path, generator: torch.Generator) -> torch.Tensor:
 
     with safe_open(str(path), framework="pt") as shard:
         names = sorted(shard.keys())
-        maps = torch.rand((), generator=generator) < MAP_SHARE
+        maps = torch.rand((), generator=generator) < map_share
         looks = [n for n in names if n.startswith("rgb.photoreal")]
         renders = ["rgb.synthetic", looks[pick(len(looks))]] if looks else ["rgb.synthetic"]
         pool = MAPS if maps else renders
@@ -203,6 +205,8 @@ def train(vae: torch.nn.Module, run: Path, args: argparse.Namespace, state: dict
         state = load_checkpoint(checkpoint, vae, average, optimizer)
     generator = torch.Generator().manual_seed(args.seed + state["step"])
     files = scene_files(args.scenes)
+    # Maps are encoded as hints and never decoded: a frozen encoder has nothing to learn from them.
+    map_share = 0.0 if args.decoder_only else MAP_SHARE
     start = saved = listed = time.monotonic()
     before, budget = state["seconds"], args.minutes * 60
     losses: list[float] = []
@@ -213,7 +217,7 @@ def train(vae: torch.nn.Module, run: Path, args: argparse.Namespace, state: dict
             files, listed = scene_files(args.scenes), now
         count = args.threads * args.batch
         chosen = torch.randint(len(files), (count,), generator=generator).tolist()
-        clips = torch.stack([draw_crop(files[i], generator) for i in chosen])
+        clips = torch.stack([draw_crop(files[i], generator, map_share) for i in chosen])
         loss, grads = gradients(vae, parameters, list(clips.chunk(args.threads)), pool, generator)
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss became {loss} at step {state['step']}; lower RATES")
@@ -268,6 +272,7 @@ def main() -> None:
     parser.add_argument(
         "--decoder-only", action="store_true", help="keep the encoder of the VAE in --out; use another --run"
     )
+    parser.add_argument("--grow", type=int, help="residual layers that every level of the decoder is to have")
     parser.add_argument("--batch", type=int, default=2, help="clips per thread and step")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--every", type=float, default=150, help="seconds between checkpoints")
@@ -285,6 +290,8 @@ def main() -> None:
         print(json.dumps(entry), flush=True)
 
     vae = load_vae(args.out) if args.decoder_only else build(args.channels)
+    if args.grow is not None:
+        vae = grow_decoder(vae, args.grow)
     vae.encoder.requires_grad_(not args.decoder_only)
     if (args.run / "vae.safetensors").exists():
         log({"resumed": read_state(args.run / "vae.safetensors")})
