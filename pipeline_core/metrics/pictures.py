@@ -34,8 +34,7 @@ _PLOTS = (
 
 def heat_map(a: Tensor, b: Tensor) -> Tensor:
     """Mean absolute difference of two (..., 3) pictures in [0, 1], coloured black - red - yellow - white at 0, 1/3, 2/3
-        and all of _SHOWN = 640  # pixels that a frame is wide at most where several stand beside each other
-    HEAT_FULL = 0.5, whatever the pictures: maps of different frames and runs compare."""
+    and all of HEAT_FULL = 0.5, whatever the pictures: maps of different frames and runs compare."""
     heat = (a - b).abs().mean(-1) / HEAT_FULL
     return torch.stack([(3 * heat - i).clamp(0, 1) for i in range(3)], -1)
 

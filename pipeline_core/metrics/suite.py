@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -44,6 +45,7 @@ _NO_BUFFERS = "not measured: give the source's buffers, or masks of its objects"
 _NO_TWIN = "not measured: give a reference"
 _NO_ENCODER = "not measured: give a feature network (DINOv2 or CLIP)"
 _OBJECT_TAGS = (*VEHICLE_TAGS, TAG["pedestrian"], TAG["rider"], TAG["traffic light"], TAG["traffic sign"])
+_THREADS = 2  # that metrics are fed in beside the one that calls
 _NAMES = {tag: name for tag, (name, _) in CARLA_TAGS.items()}
 
 
@@ -136,6 +138,12 @@ class _Entry:
     missing: str | None = None
     remark: str = ""
     suffix: str = ""
+    alone: bool = False  # looks at nothing but the clips, so it can be fed beside others
+
+
+@torch.no_grad()  # a thread does not take this over from the one that started it
+def _feed(entry: _Entry, chunk: _Chunk) -> None:
+    entry.feed(chunk)
 
 
 class Suite:
@@ -144,6 +152,7 @@ class Suite:
     def __init__(self, buffers: Buffers | None, has_reference: bool, critic: Critic | None, extras: Extras) -> None:
         self.buffers, self.extras, self._has_reference, self._done = buffers, extras, has_reference, 0
         self._entries: list[_Entry] = []
+        self._pool = ThreadPoolExecutor(_THREADS, "metrics")
         self._last: tuple[Tensor, Tensor, Tensor | None] | None = None  # a frame whose flow is not yet known
         self.held = frozenset(() if buffers is None else buffers.channels)
         self._has_objects = {"semantic", "instance"} <= self.held
@@ -156,16 +165,16 @@ class Suite:
                 add()
 
     def _add(
-        self, section: str, metric, feed: Callable, missing: str | None = None, remark: str = "", suffix=""
+        self, section: str, metric, feed: Callable, missing: str | None = None, remark: str = "", suffix="", alone=False
     ) -> None:
-        self._entries.append(_Entry(section, metric, feed, missing, remark, suffix))
+        self._entries.append(_Entry(section, metric, feed, missing, remark, suffix, alone))
 
     def _to_source(self, metric) -> None:
-        self._add(SOURCE, metric, lambda c: metric.update(c.made, c.given))
+        self._add(SOURCE, metric, lambda c: metric.update(c.made, c.given), alone=True)
 
     def _to_reference(self, metric) -> None:
         missing = None if self._has_reference else _NO_TWIN
-        self._add(REFERENCE, metric, lambda c: metric.update(c.made, c.twin), missing)
+        self._add(REFERENCE, metric, lambda c: metric.update(c.made, c.twin), missing, alone=True)
 
     def _fidelity(self) -> None:
         for add in (self._to_source, self._to_reference):
@@ -299,9 +308,14 @@ class Suite:
     def update(self, given: Tensor, made: Tensor, twin: Tensor | None) -> int:
         """The next chunk of source, output and reference, (T, H, W, 3) in [0, 1]; returns the frames done."""
         chunk = _Chunk(given, made, twin, self._done, self)
-        for entry in self._entries:
-            if entry.missing is None:
+        ready = [entry for entry in self._entries if entry.missing is None]
+        # Most of a metric's time is spent inside PyTorch, where threads do not hold each other up.
+        beside = [self._pool.submit(_feed, entry, chunk) for entry in ready if entry.alone]
+        for entry in ready:
+            if not entry.alone:
                 entry.feed(chunk)
+        for fed in beside:
+            fed.result()
         self._done += len(made)
         return self._done
 
