@@ -34,8 +34,10 @@ from pipeline_core.metrics.temporal import FrameDifferenceError  # noqa: E402
 from pipeline_core.models.loading import load_video_model  # noqa: E402
 from pipeline_core.settings import EnhanceSettings  # noqa: E402
 from pipeline_core.world import RenderedBuffers, make_scene, render_styles  # noqa: E402
+from pipeline_core.world.materials import SIGN_COLOURS  # noqa: E402
 
-KINDS = {"vehicles": ("colour", VEHICLE_TAGS, 24), "signs": ("sign", [TAG["traffic sign"]], 12)}
+# Tags and fewest pixels of the objects whose colours are looked at.
+KINDS = {"vehicles": (VEHICLE_TAGS, 24), "signs": ([TAG["traffic sign"]], 12)}
 HELD_OUT, TUNING = range(900_000, 900_020), range(800_000, 800_006)
 PROTOTYPES = range(800_100, 800_124)
 SIZE = (96, 160)
@@ -62,9 +64,7 @@ class Row:
         self.realism.update_reference(twin.rgb)
         lamps = LampColours(source.lights)
         lamps.update(output)
-        for what, (fact, tags, min_pixels) in KINDS.items():
-            names = {o["instance"]: o[fact] for o in source.scene["objects"] if fact in o}
-            metric = ObjectColours(what, tags, tuned()["prototypes"][what], names, min_pixels)
+        for what, metric in colour_metrics(source).items():
             metric.update(output, twin.rgb, source.classes, source.instances)
             getattr(self, what).extend(d.kept for d in metric.decisions)
         self.lamps += [d.kept for d in lamps.decisions]
@@ -129,17 +129,36 @@ def tuned() -> dict:
     return json.loads(TUNED.read_text())
 
 
+def stated_colours(what: str, source) -> dict[int, str]:
+    """{instance: colour} of a scene's vehicles or signs; of a sign the colour that its kind has in traffic law."""
+    if what == "signs":
+        return {o["instance"]: SIGN_COLOURS[o["sign"]] for o in source.scene["objects"] if "sign" in o}
+    return {o["instance"]: o["colour"] for o in source.scene["objects"] if "colour" in o}
+
+
+def colour_metrics(source) -> dict[str, ObjectColours]:
+    """A fresh measure of each of `KINDS` for one scene."""
+    prototypes = tuned()["prototypes"]
+    return {
+        what: ObjectColours(what, tags, prototypes[what], stated_colours(what, source), min_pixels)
+        for what, (tags, min_pixels) in KINDS.items()
+    }
+
+
 def colour_prototypes(pairs: list[tuple]) -> dict[str, dict]:
-    """Mean colour of every named vehicle colour and kind of sign, as the photoreal twins show them."""
+    """Mean colour of vehicles and signs of every stated colour, as the photoreal twins show them; a grey as bright as
+    the signs' mean stands for a sign that lost its colour."""
     prototypes = {}
-    for what, (fact, tags, min_pixels) in KINDS.items():
+    for what, (tags, min_pixels) in KINDS.items():
         seen: dict[str, list[Tensor]] = {}
         for source, twin in pairs:
-            names = {o["instance"]: o[fact] for o in source.scene["objects"] if fact in o}
+            names = stated_colours(what, source)
             views = object_colours(twin.rgb, source.classes, source.instances, tags, min_pixels)
             for (_, instance), colour in views.items():
                 seen.setdefault(names[instance], []).append(colour)
         prototypes[what] = {name: torch.stack(views).mean(0).tolist() for name, views in sorted(seen.items())}
+    signs = prototypes["signs"]
+    signs["none"] = [float(torch.tensor(list(signs.values())).mean())] * 3
     return prototypes
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from benchmarks.embedded import KINDS, SIZE, mean, tuned
+from benchmarks.embedded import SIZE, colour_metrics, mean
 from pipeline_core.conditions.estimators import Estimators
 from pipeline_core.conditions.maps import clip_disparity_limits, window_maps
 from pipeline_core.conditions.stack import normalise_weights
@@ -20,7 +20,7 @@ from pipeline_core.diffusion.frequency import low_pass
 from pipeline_core.diffusion.guidance import Guidance, Only
 from pipeline_core.enhance import enhance_latent, job_sigmas
 from pipeline_core.metrics.critic import load_critic
-from pipeline_core.metrics.objects import LampColours, ObjectColours
+from pipeline_core.metrics.objects import LampColours
 from pipeline_core.metrics.realism import FeatureStatistics, frechet_distance
 from pipeline_core.metrics.structure import EdgeF1
 from pipeline_core.models.loading import load_video_model
@@ -185,9 +185,7 @@ def figures_of(bench: Bench, clip: Clip, latent: Tensor, look: str) -> dict:
     edges.update(output[::EDGE_STRIDE], source.rgb[::EDGE_STRIDE])
     lamps.update(output)
     kept = {"lamps": [decision.kept for decision in lamps.decisions]}
-    for what, (fact, tags, min_pixels) in KINDS.items():
-        names = {o["instance"]: o[fact] for o in source.scene["objects"] if fact in o}
-        objects = ObjectColours(what, tags, tuned()["prototypes"][what], names, min_pixels)
+    for what, objects in colour_metrics(source).items():
         objects.update(output, twin.rgb, source.classes, source.instances)
         kept[what] = [decision.kept for decision in objects.decisions]
     logits, features = bench.critic(output)
