@@ -1,9 +1,10 @@
-"""Turn a simulator's depth, semantic and instance pictures into the buffers folder of a clip."""
+"""Make the buffers folder of a clip: from a simulator's depth, semantic and instance pictures, or by models."""
 
 import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from ..conditions.estimators import load_estimators
 from ..conditions.layouts import AUTO, Recording, find_recording
 from ..conditions.recordings import DEPTH_SOURCES, INSTANCE_SOURCES, SEMANTIC_SOURCES, import_recording
 from ..errors import UserError
@@ -37,6 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--instance", type=Path, help="folder of CARLA's raw instance pictures")
     parser.add_argument("--instance-format", default="carla", choices=INSTANCE_SOURCES, help="whose instance pictures")
+    parser.add_argument(
+        "--depth-model", type=Path, help="transformers folder, such as Depth Anything V2, where there is no --depth"
+    )
+    parser.add_argument("--segmentation-model", type=Path, help="likewise where there is no --semantic or --instance")
+    parser.add_argument(
+        "--smooth",
+        type=int,
+        default=0,
+        help="steady the model's depth over this many frames before and after; 0 is off, 2 to 4 is usual",
+    )
+    parser.add_argument("--device", default="cpu", help="where the models run: cpu (default) or cuda")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -46,6 +58,9 @@ def run(options: argparse.Namespace) -> None:
         raise UserError(f"The video {options.clip} does not exist: give the path of an existing video file.")
     folder = options.output or options.clip.with_name(f"{options.clip.stem}_buffers")
     told = _recording(options)
+    estimators = load_estimators(options.depth_model, options.segmentation_model, options.device)
+    if options.smooth and (estimators.depth is None or told.depth is not None):
+        raise UserError("--smooth steadies the depth of --depth-model, which is not used here: leave it out.")
     with tqdm(desc="buffers", unit="frame", dynamic_ncols=True) as bar:
 
         def progress(done: int, total: int) -> None:
@@ -54,7 +69,7 @@ def run(options: argparse.Namespace) -> None:
 
         made = import_recording(
             folder, options.clip, told.depth, told.semantic, told.instance, told.depth_format, told.semantic_format,
-            progress, options.depth_scale, told.instance_format,
+            progress, options.depth_scale, told.instance_format, estimators, options.smooth,
         )  # fmt: skip
     print(f"{folder} holds {', '.join(made.channels)} of {made.frames} frames.")
 

@@ -43,13 +43,14 @@ Estimate = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Estimators:
-    """depth: frames (T, H, W, 3) in [0, 1] -> (T, H, W) distance, of unknown unit unless the model is metric;
+    """depth: frames (T, H, W, 3) in [0, 1] -> (T, H, W) distance, of unknown unit unless `depth_in_metres`;
     segmentation: frames -> (T, H, W) uint8 CARLA tags; flow: frames -> (T, H, W, 2) forward pixels. None where no
     model was given; flow needs none (see flow.py)."""
 
     depth: Estimate | None = None
     segmentation: Estimate | None = None
     flow: Estimate | None = None
+    depth_in_metres: bool = False
 
 
 def load_estimators(
@@ -60,8 +61,10 @@ def load_estimators(
 ) -> Estimators:
     """Estimators of two local transformers folders, such as Depth Anything V2 and a Cityscapes SegFormer, and of a
     file of RAFT's weights."""
+    distance, metric = (None, False) if depth is None else _depth_estimate(Path(depth), device)
     return Estimators(
-        depth=None if depth is None else _depth_estimate(Path(depth), device),
+        depth=distance,
+        depth_in_metres=metric,
         segmentation=None if segmentation is None else _segmentation_estimate(Path(segmentation), device),
         flow=None if flow is None else load_raft(flow, device),
     )
@@ -69,10 +72,11 @@ def load_estimators(
 
 def estimated_limits(estimate: Estimate, frames: Iterable[Tensor]) -> DisparityLimits:
     """Disparity limits of a whole clip given as a stream of frames (H, W, 3): the first of two passes."""
-    return disparity_limits(estimate(chunk) for chunk in _chunks(frames))
+    return disparity_limits(estimate(chunk) for chunk in chunks(frames))
 
 
-def _chunks(frames: Iterable[Tensor]) -> Iterator[Tensor]:
+def chunks(frames: Iterable[Tensor]) -> Iterator[Tensor]:
+    """A stream of frames (H, W, 3), uint8 or in [0, 1], in pieces (T, H, W, 3) in [0, 1] for a network at a time."""
     held = []
     for frame in frames:
         held.append(frame.float() / 255 if frame.dtype == torch.uint8 else frame)
@@ -83,7 +87,8 @@ def _chunks(frames: Iterable[Tensor]) -> Iterator[Tensor]:
         yield torch.stack(held)
 
 
-def _depth_estimate(folder: Path, device: str) -> Estimate:
+def _depth_estimate(folder: Path, device: str) -> tuple[Estimate, bool]:
+    """The estimate, and whether it is in metres."""
     model, prepare = _load(folder, "AutoModelForDepthEstimation", device)
     kind = getattr(model.config, "model_type", "")
     metric = kind in _METRIC_MODELS or getattr(model.config, "depth_estimation_type", "relative") == "metric"
@@ -96,7 +101,7 @@ def _depth_estimate(folder: Path, device: str) -> Estimate:
         distance = predicted if metric else 1 / predicted.clamp(min=1 / FAR_PLANE)
         return distance.clamp(min=1e-3)
 
-    return estimate
+    return estimate, metric
 
 
 def _segmentation_estimate(folder: Path, device: str) -> Estimate:

@@ -20,6 +20,8 @@ from ..errors import UserError
 from .buffers import Buffers, BuffersWriter, open_buffers
 from .depth import FAR_PLANE
 from .encodings import DEPTH_FORMATS, decode_classes, decode_depth16, decode_instances, picture_codes
+from .estimated import estimated_classes, estimated_depth
+from .estimators import Estimators
 from .palettes import SYNTHIA
 from .pictures import count_pictures, is_video, list_pictures, read_indices, read_pictures
 from .segmentation import SOURCE_COLOURS, TAG, TAG_TABLES, classes_of_colours, current_tags
@@ -207,23 +209,31 @@ def import_recording(
     progress: Callable[[int, int], None] = lambda done, total: None,
     depth_scale: float = 1.0,
     instance_format: str = "carla",
+    estimators: Estimators = Estimators(),
+    smoothing: int = 0,
 ) -> Buffers:
     """Turn a simulator's pictures into the buffers folder of a clip, and open it.
 
     depth, semantic, instance: folders or videos with one picture per frame of the clip, at its size; without semantic
-    ones the classes are read from the instance pictures. UserError for counts that differ from the clip's, besides all
-    that `read_depth`, `read_classes` and `read_instances` refuse; then nothing is left behind.
+    ones the classes are read from the instance pictures. estimators: depth and segmentation models for what there are
+    no pictures of; smoothing: frames before and after over which their depth is steadied (see `estimated_depth`).
+    UserError for counts that differ from the clip's, besides all that `read_depth`, `read_classes` and
+    `read_instances` refuse; then nothing is left behind.
     """
     total = media.probe(clip).frames
     readers: dict[str, Iterator[Tensor]] = {}
     if depth is not None:
         readers["depth"] = read_depth(depth, depth_format, depth_scale)
+    elif estimators.depth is not None:
+        readers["depth"] = estimated_depth(media.read_frames(clip), estimators, smoothing)
     if semantic is not None or instance is not None:
         readers["classes"] = read_classes(semantic if semantic is not None else instance, semantic_format)
+    elif estimators.segmentation is not None:
+        readers["classes"] = estimated_classes(media.read_frames(clip), estimators.segmentation)
     if instance is not None:
         readers["instances"] = read_instances(instance, instance_format)
     if not readers:
-        raise UserError("No pictures came: give at least one of the depth, semantic and instance folders.")
+        raise UserError("No pictures came: give at least one of the depth, semantic and instance folders, or a model.")
     for given in (depth, semantic, instance):
         count = total if given is None else count_pictures(given)
         if count != total:

@@ -58,8 +58,8 @@ def data(tmp_path):
 def arguments(root, run, steps):
     return argparse.Namespace(
         latents=root / "latents", model=root / "model", run=root / run, minutes=None, steps=steps, batch=2, lr=0.08,
-        warmup=3, start_from=None, compile=False, clip=1.0, average=0.9, text_length=8, limit=None, seed=3, threads=1, save_minutes=60.0,
-        fp32=True, export=False,
+        warmup=3, start_from=None, compile=False, clip=1.0, average=0.9, text_length=8, limit=None, seed=3,
+        threads=1, save_minutes=60.0, fp32=True, export=False,
     )  # fmt: skip
 
 

@@ -1,0 +1,35 @@
+"""Depth and classes that models see in a clip, frame by frame in the units of a recording: steady over the clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+
+from .depth import FAR_PLANE
+from .estimators import Estimate, Estimators, chunks
+from .smoothing import smooth_depth
+
+USUAL_DISTANCE = 20.0  # metres; the middle of a street scene, for models that know no unit
+
+
+def estimated_depth(frames: Iterable[Tensor], estimators: Estimators, smoothing: int = 0) -> Iterator[Tensor]:
+    """Depth of every frame, (H, W) float32, from a stream of frames (H, W, 3), uint8 or in [0, 1].
+
+    In metres where the model is metric; otherwise the whole clip is scaled so that the median of its first frame is
+    USUAL_DISTANCE, because only ratios of disparity mean anything. smoothing: see `smooth_depth`.
+    """
+    factor = 1.0 if estimators.depth_in_metres else None
+    for distance in smooth_depth(map(estimators.depth, chunks(frames)), smoothing):
+        if factor is None:
+            seen = distance[distance < FAR_PLANE]
+            factor = USUAL_DISTANCE / float(seen.median()) if seen.numel() else 1.0
+        sky = distance[0] >= FAR_PLANE
+        yield torch.where(sky, FAR_PLANE, (distance[0] * factor).clamp(max=FAR_PLANE))
+
+
+def estimated_classes(frames: Iterable[Tensor], segment: Estimate) -> Iterator[Tensor]:
+    """CARLA tags of every frame, (H, W) uint8, from a stream of frames (H, W, 3)."""
+    for chunk in chunks(frames):
+        yield from segment(chunk)
