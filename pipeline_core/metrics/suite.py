@@ -45,7 +45,7 @@ _NO_BUFFERS = "not measured: give the source's buffers, or masks of its objects"
 _NO_TWIN = "not measured: give a reference"
 _NO_ENCODER = "not measured: give a feature network (DINOv2 or CLIP)"
 _OBJECT_TAGS = (*VEHICLE_TAGS, TAG["pedestrian"], TAG["rider"], TAG["traffic light"], TAG["traffic sign"])
-_THREADS = 2  # that metrics are fed in beside the one that calls
+BESIDE = 2  # metrics that are fed at once
 _NAMES = {tag: name for tag, (name, _) in CARLA_TAGS.items()}
 
 
@@ -152,7 +152,7 @@ class Suite:
     def __init__(self, buffers: Buffers | None, has_reference: bool, critic: Critic | None, extras: Extras) -> None:
         self.buffers, self.extras, self._has_reference, self._done = buffers, extras, has_reference, 0
         self._entries: list[_Entry] = []
-        self._pool = ThreadPoolExecutor(_THREADS, "metrics")
+        self._pool = ThreadPoolExecutor(BESIDE, "metrics")
         self._last: tuple[Tensor, Tensor, Tensor | None] | None = None  # a frame whose flow is not yet known
         self.held = frozenset(() if buffers is None else buffers.channels)
         self._has_objects = {"semantic", "instance"} <= self.held
@@ -339,6 +339,7 @@ class Suite:
 
     def _finish(self) -> None:
         """Feed the frame that waited for a flow; there is none after the last one and none is used."""
+        self._pool.shutdown()
         if self._last is not None:
             _, made, ids = self._last
             for entry in self._entries:

@@ -60,6 +60,32 @@ def test_any_range_of_frames_is_cut_from_the_same_drive(scene):
     assert torch.equal(part.rgb, whole.rgb[6:]) and torch.equal(part.flow, whole.flow[6:])
 
 
+def test_a_frame_is_the_same_whichever_others_are_rendered_with_it():
+    """Seed 11 has a house that comes within the drawing distance between frames 5 and 6."""
+    far = make_scene(11)
+    together, alone = render(far, range(5, 7), (96, 160)), render(far, range(5, 6), (96, 160))
+    later = render(far, range(6, 7), (96, 160))
+    assert torch.equal(together.rgb, torch.cat([alone.rgb, later.rgb]))
+    assert torch.equal(together.depth, torch.cat([alone.depth, later.depth]))
+
+
+def test_what_reaches_behind_the_camera_is_cast_as_by_brute_force(scene, monkeypatch):
+    """Windows cut at the near plane must hold all that the whole screen shows, shadows too."""
+    camera, seconds = scene.camera(torch.arange(2), 48, 80), torch.zeros(2)
+    sun = raycast.sun_direction(scene.sun_azimuth, 58.0)
+    hits = raycast.cast(scene, camera, seconds)
+    light = raycast.sunlit(scene, camera, seconds, hits, sun)
+    cut = []
+    real = raycast._cut_at_near_plane
+    monkeypatch.setattr(raycast, "_cut_at_near_plane", lambda *given: cut.append(1) or real(*given))
+    raycast.cast(scene, camera, seconds)
+    assert cut
+    monkeypatch.setattr(raycast, "_screen_window", lambda *given: (0, 48, 0, 80))
+    whole = raycast.cast(scene, camera, seconds)
+    assert torch.equal(hits.solid, whole.solid) and torch.equal(hits.depth, whole.depth)
+    assert torch.equal(light, raycast.sunlit(scene, camera, seconds, whole, sun))
+
+
 def test_a_drive_of_any_length_and_rate_begins_like_the_plain_scene(scene):
     for frames, fps in ((3, 24.0), (500, 24.0)):
         assert torch.equal(render(drive_scene(3, frames, fps), 1, SIZE).rgb, render(scene, 1, SIZE).rgb)
