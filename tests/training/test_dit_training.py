@@ -12,8 +12,9 @@ from pipeline_core.models.loading import EMBEDDED
 from pipeline_core.models.prediction import training_target
 from training.architecture import ARCHITECTURE, build_networks, parameter_counts
 from training.captions_tokenizer import train_tokenizer
-from training.dit import PREDICTION, learning_rate, prediction_errors, train
-from training.dit_data import draw_batch, load_scenes, split
+from training.dit import ADAM_SHARE, PREDICTION, learning_rate, parameter_groups, prediction_errors, train
+from training.dit_data import Scene, draw_batch, load_scenes, split
+from training.export import export, load_exported
 
 TINY = {
     "transformer": ARCHITECTURE["transformer"]
@@ -134,6 +135,44 @@ def test_control_dropout_and_weights(data):
     synthetic = torch.stack([(scene.latents["rgb.synthetic"].float()) for scene in scenes])
     share = (batch.x0[:, None] == synthetic).flatten(2).all(2).any(1).float().mean()
     assert abs(share - 0.35) < 0.03
+
+
+def test_the_default_look_is_drawn_more_often(data):
+    """Scenes with a third render: by day in 65 % of the photoreal draws."""
+    root, tokenizer = data
+    scenes = []
+    for scene in load_scenes(root / "latents", tokenizer, 8):
+        night = {"rgb.photoreal.night": scene.latents["rgb.photoreal.day"] + 1}
+        tokens = scene.tokens | {"photoreal.night": scene.tokens["photoreal.day"]}
+        scenes.append(Scene(scene.seed, scene.latents | night, tokens))
+    batch = draw_batch(scenes, ["edge"], 4000, 0, 0)
+    shares = []
+    for key in ("rgb.synthetic", "rgb.photoreal.day", "rgb.photoreal.night"):
+        held = torch.stack([scene.latents[key].float() for scene in scenes])
+        shares.append(float((batch.x0[:, None] == held).flatten(2).all(2).any(1).float().mean()))
+    assert shares == pytest.approx([0.35, 0.65 * 0.65, 0.65 * 0.35], abs=0.03)
+
+
+def test_inner_matrices_take_orthogonal_steps_and_all_else_adams():
+    networks = build_networks(4, 270, 0, TINY)
+    inner, outer = parameter_groups(networks, 0.1)
+    assert inner["orthogonal"] and not outer["orthogonal"] and outer["lr"] == pytest.approx(0.1 * ADAM_SHARE)
+    names = {id(p): name for name, p in networks.named_parameters()}
+    assert {id(p) for p in inner["params"]} | {id(p) for p in outer["params"]} == set(names)
+    inside = [names[id(p)] for p in inner["params"]]
+    assert all(p.ndim == 2 for p in inner["params"]) and not any(n.startswith("text_encoder") for n in inside)
+    # Four projections of two attentions and two of the feed-forward layer a block, before_proj and after_proj besides.
+    assert len([n for n in inside if n.startswith("transformer.transformer_blocks.0.")]) == 10
+
+
+def test_a_run_can_start_from_an_exported_model(data):
+    root, tokenizer = data
+    train(arguments(root, "run", 3), TINY)
+    export(root / "run" / "checkpoint.safetensors", root / "model", torch.float32)
+    networks = build_networks(4, len(tokenizer), 9, TINY)
+    load_exported(root / "model", networks)
+    saved = load_file(root / "run" / "checkpoint.safetensors")
+    assert all(torch.equal(p, saved[f"average.{name}"]) for name, p in networks.named_parameters())
 
 
 def test_held_out_scenes_are_not_trained_on(data):

@@ -6,6 +6,7 @@ import torch
 
 from training import vae as vae_training
 from training.optimizer import MixedOptimizer, orthogonalise
+from training.vae_grow import grow_decoder
 from training.vae_start import build, start_from_principal_components
 
 
@@ -67,6 +68,22 @@ def test_plain_group_is_adam():
         first.step()
         second.step()
     torch.testing.assert_close(mine, theirs)
+
+
+def test_a_grown_decoder_answers_as_before_and_can_learn(started):
+    latents = torch.randn(1, started.config.latent_channels, 3, 4, 4, generator=generator())
+    grown = grow_decoder(started, 2)
+    assert (
+        grown.config.decoder_layers_per_block == [2, 2, 2] or tuple(grown.config.decoder_layers_per_block) == (2,) * 3
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(grown.decode(latents).sample, started.decode(latents).sample, rtol=0, atol=0)
+    new = {name for name, _ in grown.named_parameters()} - {name for name, _ in started.named_parameters()}
+    grown.decode(latents).sample.square().mean().backward()
+    moved = {name for name, p in grown.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}
+    assert len(new) == 12 and {name for name in new if ".conv2." in name} <= moved
+    with pytest.raises(ValueError, match="cannot become 1"):
+        grow_decoder(grown, 1)
 
 
 def test_seeds_are_split(tmp_path):
