@@ -26,7 +26,7 @@ known truth. It is **small** and knows **only that world**: on other footage it 
 - **Data**: {scenes} scenes of seeds {first} to {last}, 17 frames of 96x160 at 24 frames/s, each synthetic, photoreal by
   day and photoreal in one other look; every {every}th seed held out of the DiT's training. The critic saw seeds from
   600000, settings were tuned on seeds from 800000, and benchmarks use seeds from 900000 only.
-- **VAE**: {vae_steps} steps in {vae_minutes:.0f} minutes; validation PSNR {vae_psnr}.
+- **VAE**: {vae_steps} steps in {vae_minutes:.0f} minutes{decoder}; validation PSNR {vae_psnr}.
 - **DiT, control branches, text encoder**: {dit_steps} steps in {dit_minutes:.0f} minutes, an EDM denoiser on
   flow times; training loss {dit_loss:.3f}, held-out prediction error {held_out:.3f} (flow time in fifths: {bins}).
 - **Hardware**: {machine}, {cores} CPU cores, no GPU, torch {torch}.
@@ -68,7 +68,9 @@ def main() -> None:
     rows = [part_row(path.parent) for path in sorted(args.model.glob("*/config.json"))]
     seeds = sorted(int(path.stem.split("_")[1]) for path in args.latents.glob("scene_*.safetensors"))
     seeds = [seed for seed in seeds if seed < 600_000]
-    vae = last_entry(args.runs / "vae" / "log.jsonl", "psnr")
+    vae, decoder = last_entry(args.runs / "vae" / "log.jsonl", "psnr"), None
+    if (args.runs / "decoder" / "log.jsonl").exists():
+        decoder = last_entry(args.runs / "decoder" / "log.jsonl", "psnr")
     dit_log = args.runs / "dit" / "log.jsonl"
     held, loss = last_entry(dit_log, "held_out"), last_entry(dit_log, "loss")
     text = CARD.format(
@@ -81,7 +83,10 @@ def main() -> None:
         every=HOLDOUT_EVERY,
         vae_steps=vae["step"],
         vae_minutes=vae["seconds"] / 60,
-        vae_psnr=", ".join(f"{name} {value:.1f} dB" for name, value in vae["psnr"].items()),
+        vae_psnr=", ".join(f"{name} {value:.1f} dB" for name, value in (decoder or vae)["psnr"].items()),
+        decoder=""
+        if decoder is None
+        else f", then its decoder, grown to more layers, {decoder['step']} steps in {decoder['seconds'] / 60:.0f} minutes",
         dit_steps=loss["step"],
         dit_minutes=loss["minutes"],
         dit_loss=loss["loss"],

@@ -85,5 +85,6 @@ SIGN_KINDS = (
     "direction",
     "warning",
 )  # red disc, white disc with red rim, blue disc, red-rimmed triangle
+# What colour says of a sign what it means: where it is lost, the sign is.
 SIGN_COLOURS = {"stop": "red", "limit": "red", "direction": "blue", "warning": "red"}
 LAMP_PAINTS = {"red": (1.0, 0.06, 0.06), "yellow": (1.0, 0.80, 0.05), "green": (0.05, 0.95, 0.35)}
