@@ -68,9 +68,12 @@ def main() -> None:
     rows = [part_row(path.parent) for path in sorted(args.model.glob("*/config.json"))]
     seeds = sorted(int(path.stem.split("_")[1]) for path in args.latents.glob("scene_*.safetensors"))
     seeds = [seed for seed in seeds if seed < 600_000]
-    vae, decoder = last_entry(args.runs / "vae" / "log.jsonl", "psnr"), None
+    vae, alone = last_entry(args.runs / "vae" / "log.jsonl", "psnr"), ""
+    psnr = vae["psnr"]
     if (args.runs / "decoder" / "log.jsonl").exists():
         decoder = last_entry(args.runs / "decoder" / "log.jsonl", "psnr")
+        psnr, minutes = decoder["psnr"], decoder["seconds"] / 60
+        alone = f", then its decoder, grown to more layers, {decoder['step']} steps in {minutes:.0f} minutes"
     dit_log = args.runs / "dit" / "log.jsonl"
     held, loss = last_entry(dit_log, "held_out"), last_entry(dit_log, "loss")
     text = CARD.format(
@@ -83,10 +86,8 @@ def main() -> None:
         every=HOLDOUT_EVERY,
         vae_steps=vae["step"],
         vae_minutes=vae["seconds"] / 60,
-        vae_psnr=", ".join(f"{name} {value:.1f} dB" for name, value in (decoder or vae)["psnr"].items()),
-        decoder=""
-        if decoder is None
-        else f", then its decoder, grown to more layers, {decoder['step']} steps in {decoder['seconds'] / 60:.0f} minutes",
+        vae_psnr=", ".join(f"{name} {value:.1f} dB" for name, value in psnr.items()),
+        decoder=alone,
         dit_steps=loss["step"],
         dit_minutes=loss["minutes"],
         dit_loss=loss["loss"],
