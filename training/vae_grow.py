@@ -15,7 +15,9 @@ def grow_decoder(vae: torch.nn.Module, layers: int) -> torch.nn.Module:
     before = tuple(vae.config.decoder_layers_per_block)
     if max(before) > layers:
         raise ValueError(f"The decoder has {before} layers; they cannot become {layers}.")
-    grown = type(vae).from_config({**vae.config, "decoder_layers_per_block": (layers,) * len(before)})
+    # Without diffusers' own entries, one of which is the folder on this machine.
+    config = {name: value for name, value in vae.config.items() if not name.startswith("_")}
+    grown = type(vae).from_config(config | {"decoder_layers_per_block": (layers,) * len(before)})
     missing = grown.load_state_dict(vae.state_dict(), strict=False).missing_keys
     for name, parameter in grown.named_parameters():
         if name in missing and ".conv2." in name:
