@@ -6,7 +6,7 @@ from comfy_api.latest import io, ui
 from ..pipeline_core.conditions.estimators import Estimators
 from ..pipeline_core.conditions.maps import clip_disparity_limits, window_maps
 from ..pipeline_core.world import STYLES, Render, RenderedBuffers, drive_scene, render
-from ..pipeline_core.world.render import CHUNK, scene_data
+from ..pipeline_core.world.render import frames_at_once, scene_data
 from .adapter import progress_bar
 from .packages import require_packages
 from .schema import search_words
@@ -78,9 +78,10 @@ class DemoDrive(io.ComfyNode):
 def render_drive(seed: int, frames: int, size: tuple[int, int], style: str, fps: float) -> Render:
     """`world.render` in pieces of a few frames, so that the bar moves and a cancel is heard."""
     scene, progress, pieces = drive_scene(seed, frames, fps), progress_bar(), []
-    for start in range(0, frames, CHUNK):
+    count = frames_at_once(size)
+    for start in range(0, frames, count):
         progress(start, frames)
-        pieces.append(render(scene, range(start, min(start + CHUNK, frames)), size, style))
+        pieces.append(render(scene, range(start, min(start + count, frames)), size, style))
     progress(frames, frames)
     planes = {
         name: torch.cat([getattr(piece, name) for piece in pieces])

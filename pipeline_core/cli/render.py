@@ -9,10 +9,8 @@ from ..conditions.buffers import BuffersWriter
 from ..errors import UserError
 from ..world import STYLES, drive_scene
 from ..world import render as render_world
-from ..world.render import scene_data
+from ..world.render import frames_at_once, scene_data
 from .files import parse_size, writable
-
-CHUNK = 16
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +45,8 @@ def render_file(
     from tqdm import tqdm
 
     scene = drive_scene(seed, frames, fps)
-    chunks = [range(i, min(i + CHUNK, frames)) for i in range(0, frames, CHUNK)]
+    count = frames_at_once(size)
+    chunks = [range(i, min(i + count, frames)) for i in range(0, frames, count)]
     # The buffers name the finished clip by its bytes, so their folder closes after the clip does.
     beside = nullcontext() if buffers is None else BuffersWriter(buffers, output, scene_data(scene, style))
     # Full chroma: at this size 4:2:0 alone would cost a flat-shaded clip more than ten decibels.

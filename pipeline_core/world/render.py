@@ -83,7 +83,7 @@ def render_styles(
     """`render` for several styles at once, tracing the rays only once."""
     numbers = range(frames) if isinstance(frames, int) else frames
     _check(numbers, size, styles)
-    count = max(1, RAYS // (size[0] * size[1]))
+    count = frames_at_once(size)
     pieces = [_render_chunk(scene, numbers[i : i + count], size, styles) for i in range(0, len(numbers), count)]
     lights = _join_lights([piece["lights"] for piece in pieces])
     shared = {key: torch.cat([piece[key] for piece in pieces]) for key in ("depth", "classes", "instances", "flow")}
@@ -96,6 +96,11 @@ def render_styles(
         )
         for style in styles
     }
+
+
+def frames_at_once(size: tuple[int, int]) -> int:
+    """How many frames of size (height, width) are traced together: pieces of so many take a second or two."""
+    return max(1, RAYS // max(1, size[0] * size[1]))
 
 
 def scene_data(scene: Scene, style: str) -> dict:
