@@ -16,7 +16,7 @@ from ..conditions.buffers import Buffers
 from ..errors import UserError
 from .base import as_planes, check_frames
 from .realism import Critic
-from .suite import BESIDE, Extras, Suite
+from .suite import Extras, Suite
 
 Progress = Callable[[int, int], None]
 
@@ -118,9 +118,13 @@ def compare(
     if buffers is not None:
         about["buffers"] = str(buffers.folder)
     streams = [read_ahead(_chunks(path)) for path in clips.values()]
+    # PyTorch's threads wait for each other: one that shares its core with the decoding holds up all of them.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, threads - 1))
     try:
         return _measure(streams, total, buffers, critic, progress, extras, about)
     finally:
+        torch.set_num_threads(threads)
         for stream in streams:
             stream.close()
 
@@ -167,17 +171,10 @@ def _measure(
     about: dict,
 ) -> dict:
     """One pass over the chunks of source, output and, if there is one, reference."""
-    # PyTorch's threads wait for each other: one that shares its core with the decoding, or with a metric fed beside,
-    # holds up all of them.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, threads // BESIDE))
     suite, done = Suite(buffers, len(clips) == 3, critic, extras), 0
-    try:
-        for given, made, *rest in zip(*clips):
-            done = suite.update(given, made, rest[0] if rest else None)
-            progress(done, total)
-    finally:
-        torch.set_num_threads(threads)
+    for given, made, *rest in zip(*clips):
+        done = suite.update(given, made, rest[0] if rest else None)
+        progress(done, total)
     if done != total:
         raise UserError(f"Only {done} of {total} frames could be decoded: give clips that play to their end.")
     return suite.report(**({"seams": list(extras.seams)} if extras.seams else {}), **about)

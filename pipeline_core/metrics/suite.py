@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -45,7 +44,6 @@ _NO_BUFFERS = "not measured: give the source's buffers, or masks of its objects"
 _NO_TWIN = "not measured: give a reference"
 _NO_ENCODER = "not measured: give a feature network (DINOv2 or CLIP)"
 _OBJECT_TAGS = (*VEHICLE_TAGS, TAG["pedestrian"], TAG["rider"], TAG["traffic light"], TAG["traffic sign"])
-BESIDE = 2  # metrics that are fed at once
 _NAMES = {tag: name for tag, (name, _) in CARLA_TAGS.items()}
 
 
@@ -138,12 +136,6 @@ class _Entry:
     missing: str | None = None
     remark: str = ""
     suffix: str = ""
-    alone: bool = False  # looks at nothing but the clips, so it can be fed beside others
-
-
-@torch.no_grad()  # a thread does not take this over from the one that started it
-def _feed(entry: _Entry, chunk: _Chunk) -> None:
-    entry.feed(chunk)
 
 
 class Suite:
@@ -152,7 +144,6 @@ class Suite:
     def __init__(self, buffers: Buffers | None, has_reference: bool, critic: Critic | None, extras: Extras) -> None:
         self.buffers, self.extras, self._has_reference, self._done = buffers, extras, has_reference, 0
         self._entries: list[_Entry] = []
-        self._pool = ThreadPoolExecutor(BESIDE, "metrics")
         self._last: tuple[Tensor, Tensor, Tensor | None] | None = None  # a frame whose flow is not yet known
         self.held = frozenset(() if buffers is None else buffers.channels)
         self._has_objects = {"semantic", "instance"} <= self.held
@@ -165,16 +156,16 @@ class Suite:
                 add()
 
     def _add(
-        self, section: str, metric, feed: Callable, missing: str | None = None, remark: str = "", suffix="", alone=False
+        self, section: str, metric, feed: Callable, missing: str | None = None, remark: str = "", suffix=""
     ) -> None:
-        self._entries.append(_Entry(section, metric, feed, missing, remark, suffix, alone))
+        self._entries.append(_Entry(section, metric, feed, missing, remark, suffix))
 
     def _to_source(self, metric) -> None:
-        self._add(SOURCE, metric, lambda c: metric.update(c.made, c.given), alone=True)
+        self._add(SOURCE, metric, lambda c: metric.update(c.made, c.given))
 
     def _to_reference(self, metric) -> None:
         missing = None if self._has_reference else _NO_TWIN
-        self._add(REFERENCE, metric, lambda c: metric.update(c.made, c.twin), missing, alone=True)
+        self._add(REFERENCE, metric, lambda c: metric.update(c.made, c.twin), missing)
 
     def _fidelity(self) -> None:
         for add in (self._to_source, self._to_reference):
@@ -308,14 +299,9 @@ class Suite:
     def update(self, given: Tensor, made: Tensor, twin: Tensor | None) -> int:
         """The next chunk of source, output and reference, (T, H, W, 3) in [0, 1]; returns the frames done."""
         chunk = _Chunk(given, made, twin, self._done, self)
-        ready = [entry for entry in self._entries if entry.missing is None]
-        # Most of a metric's time is spent inside PyTorch, where threads do not hold each other up.
-        beside = [self._pool.submit(_feed, entry, chunk) for entry in ready if entry.alone]
-        for entry in ready:
-            if not entry.alone:
+        for entry in self._entries:
+            if entry.missing is None:
                 entry.feed(chunk)
-        for fed in beside:
-            fed.result()
         self._done += len(made)
         return self._done
 
@@ -339,7 +325,6 @@ class Suite:
 
     def _finish(self) -> None:
         """Feed the frame that waited for a flow; there is none after the last one and none is used."""
-        self._pool.shutdown()
         if self._last is not None:
             _, made, ids = self._last
             for entry in self._entries:
