@@ -43,8 +43,8 @@ def _to_floats(frames: list[Tensor]) -> Tensor:
     planes = torch.empty(len(frames), 3, *frames[0].shape[:2])
     for plane, frame in zip(planes, frames):
         # Turned as bytes first: a copy that turns and converts at once is many times slower.
-        torch.div(frame.permute(2, 0, 1).contiguous(), 255, out=plane)
-    return planes.movedim(1, -1)
+        plane.copy_(frame.permute(2, 0, 1).contiguous())
+    return planes.div_(255).movedim(1, -1)
 
 
 def read_ahead(chunks: Iterator[Tensor], count: int = 1) -> Iterator[Tensor]:
