@@ -40,7 +40,7 @@ ADAM_SHARE = 0.125
 def prediction_errors(networks: EmbeddedNetworks, batch: Batch, weights: torch.Tensor, autocast: bool) -> torch.Tensor:
     """Per-sample mean square of what the network answers minus what it should (prediction.py); shape (B,).
 
-    weights: (C, 1, 1, 1), how much each latent channel counts.
+    weights: (C, 1, 1, 1), how much each latent channel counts; the batch says how much each place does.
     """
     s = batch.sigma.view(-1, 1, 1, 1, 1)
     x = network_input((1 - s) * batch.x0 + s * batch.noise, s, PREDICTION)
@@ -53,7 +53,7 @@ def prediction_errors(networks: EmbeddedNetworks, batch: Batch, weights: torch.T
         text = embed_tokens(networks.text_encoder, batch.ids, batch.mask)
         answer = cosmos_forward(networks.transformer, controls, x, batch.sigma, text)
     target = training_target(batch.x0, batch.noise, s, PREDICTION)
-    return ((answer.float() - target).square() * weights).flatten(1).mean(1)
+    return ((answer.float() - target).square() * weights * batch.importance).flatten(1).mean(1)
 
 
 def by_sigma(sigmas: torch.Tensor, errors: torch.Tensor) -> list[float | None]:

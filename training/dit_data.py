@@ -20,16 +20,19 @@ DAY = "photoreal.day"
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene: seed, latents fp16 (C, t, h, w) by tensor name, token ids (captions, length) by style key."""
+    """One scene: seed, latents fp16 (C, t, h, w) by tensor name, token ids (captions, length) by style key, and what
+    the loss counts at each latent place, fp16 (t, h, w)."""
 
     seed: int
     latents: dict[str, torch.Tensor]
     tokens: dict[str, torch.Tensor]
+    importance: torch.Tensor
 
 
 @dataclass(frozen=True)
 class Batch:
-    """x0 (B, C, t, h, w), hints {modality: same shape}, weights {modality: (B, 1, 1)}, ids and mask (B, length)."""
+    """x0 (B, C, t, h, w), hints {modality: same shape}, weights {modality: (B, 1, 1)}, ids and mask (B, length),
+    importance (B, 1, t, h, w)."""
 
     x0: torch.Tensor
     hints: dict[str, torch.Tensor]
@@ -38,6 +41,7 @@ class Batch:
     mask: torch.Tensor
     sigma: torch.Tensor
     noise: torch.Tensor
+    importance: torch.Tensor
 
 
 def load_scenes(folder: Path, tokenizer, length: int, limit: int | None = None) -> list[Scene]:
@@ -56,7 +60,8 @@ def load_scenes(folder: Path, tokenizer, length: int, limit: int | None = None) 
             for key, sentences in captions.items()
             if f"rgb.{key}" in latents and sentences
         }
-        scenes.append(Scene(scene_seed(path), latents, tokens))
+        importance = latents.pop("importance")
+        scenes.append(Scene(scene_seed(path), latents, tokens, importance))
     if not scenes:
         raise UserError(f"{folder} holds no scene latents; run training.latents first.")
     if len(marks) > 1:
@@ -94,7 +99,7 @@ def draw_batch(
     def choose(items: Sequence):
         return items[int(torch.randint(len(items), (), generator=generator))]
 
-    x0, hints, ids, weights = [], {m: [] for m in modalities}, [], []
+    x0, hints, ids, weights, importance = [], {m: [] for m in modalities}, [], [], []
     for _ in range(size):
         scene = choose(scenes)
         others = sorted(scene.tokens.keys() - {"synthetic", DAY})
@@ -103,6 +108,7 @@ def draw_batch(
         else:
             key = choose(others) if others and uniform() >= by_day else DAY
         x0.append(scene.latents[f"rgb.{key}"])
+        importance.append(scene.importance)
         for modality in modalities:
             hints[modality].append(scene.latents[modality])
         caption = choose(scene.tokens[key]).long()
@@ -125,6 +131,7 @@ def draw_batch(
         mask=(ids != 0).long(),
         sigma=sigma,
         noise=torch.randn(x0.shape, generator=generator),
+        importance=torch.stack(importance).float()[:, None],
     )
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from tqdm import tqdm
 
 from pipeline_core.errors import UserError
 from pipeline_core.models.vae import encode_clips
+
+from .pixel_weights import pixel_weights
 
 BENCHMARK_SEEDS = 900_000
 CRITIC_SEEDS = 600_000  # from here on scenes belong to the critic, to tuning and to validation
@@ -44,19 +48,38 @@ def as_clip(values: torch.Tensor) -> torch.Tensor:
     return values.float() / 255
 
 
+def over_latents(weights: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
+    """(T, H, W) weights of pixels -> their means (t, h, w) over the pixels of each latent place.
+
+    A causal VAE's first latent frame is the first frame alone, each later one an equal group of the others.
+    """
+    frames, height, width = size
+    first, rest = weights[None, None, :1], weights[None, None, 1:]
+    parts = [F.adaptive_avg_pool3d(first, (1, height, width))]
+    if frames > 1:
+        parts.append(F.adaptive_avg_pool3d(rest, (frames - 1, height, width)))
+    return torch.cat(parts, 2)[0, 0]
+
+
 def encode_scene(vae: torch.nn.Module, source: Path, target: Path, mark: str, autocast: bool) -> None:
-    """Write one scene's latents, fp16 (C, t, h, w) per tensor name, captions and VAE hash in the metadata."""
+    """Write one scene's latents, fp16 (C, t, h, w) per tensor name, captions and VAE hash in the metadata.
+
+    Beside them "importance", fp16 (t, h, w): what the loss counts at each place.
+    """
     from safetensors import safe_open
     from safetensors.torch import save_file
 
     with safe_open(str(source), framework="pt") as shard:
         names = list(shard.keys())
         clips = torch.stack([as_clip(shard.get_tensor(name)) for name in names])
+        weights = pixel_weights(shard.get_tensor("segmentation"))[0]
         metadata = {"captions": shard.metadata()["captions"], "vae": mark}
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         latents = encode_clips(vae, clips).half()
+    tensors = {name: latents[i].contiguous() for i, name in enumerate(names)}
+    tensors["importance"] = over_latents(weights, latents.shape[2:]).half()
     part = target.with_suffix(".part")
-    save_file({name: latents[i].contiguous() for i, name in enumerate(names)}, str(part), metadata)
+    save_file(tensors, str(part), metadata)
     part.replace(target)
 
 

@@ -5,7 +5,7 @@
 
 Loss per clip: log(MSE + 2 MSE of 4x4 means + 1e-3), so that every clip gains decibels at the same rate, easy
 depth maps and hard aliased renders alike, and small lamps keep their mean colour. Errors on signs and lights, a
-thousandth of the pixels, count more (`SMALL_OBJECTS`).
+thousandth of the pixels, count more (pixel_weights.py).
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from pipeline_core.conditions.segmentation import CARLA_TAGS, TAG
-
 from .checkpoint import load_checkpoint, read_state, save_checkpoint
 from .latents import load_vae
 from .optimizer import MixedOptimizer
+from .pixel_weights import pixel_weights
 from .vae_grow import grow_decoder
 from .vae_start import build, start_from_principal_components
 
@@ -33,9 +32,8 @@ CRITIC_SEEDS, VALIDATION_SEEDS, BENCHMARK_SEEDS = 600_000, 850_000, 900_000
 MAPS = ("edge", "depth", "segmentation")
 MAP_SHARE = 0.2
 CROP = 64
-LATENT_NOISE = 0.05
-# How much more a pixel of the class counts in the loss.
-SMALL_OBJECTS = {"traffic sign": 12.0, "traffic light": 3.0}
+# A generated latent is further from the truth than an encoded one: the decoder learns noise of 0 to this deviation.
+LATENT_NOISE = 0.4
 AVERAGE_DECAY = 0.998
 # Peak learning rates of the orthogonalised and of the Adam group.
 RATES = {True: 0.015, False: 3e-4}
@@ -59,15 +57,6 @@ def read_clips(path: Path) -> dict[str, torch.Tensor]:
     from safetensors.torch import load_file
 
     return load_file(str(path))
-
-
-def pixel_weights(segmentation: torch.Tensor) -> torch.Tensor:
-    """uint8 class colours (T, H, W, 3) -> what each pixel's error counts, (1, T, H, W), 1 for most."""
-    weights = torch.ones(segmentation.shape[:-1])
-    for name, weight in SMALL_OBJECTS.items():
-        colour = torch.tensor(CARLA_TAGS[TAG[name]][1], dtype=segmentation.dtype)
-        weights[(segmentation == colour).all(-1)] = weight
-    return weights[None]
 
 
 def draw_crop(path: Path, generator: torch.Generator, map_share: float = MAP_SHARE) -> torch.Tensor:
@@ -99,12 +88,12 @@ def draw_crop(path: Path, generator: torch.Generator, map_share: float = MAP_SHA
 def reconstruction_loss(vae: torch.nn.Module, clips: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
     """Mean over clips of the log error in the module's docstring, and a faint pull of the latents to zero.
 
-    clips: (B, 4, T, H, W) as `draw_crop` gives them.
+    clips: (B, 4, T, H, W) as `draw_crop` gives them. noise: added to the latents before they are decoded.
     """
     videos, weights = clips[:, :3], clips[:, 3:]
     with torch.autocast("cpu", torch.bfloat16):
         latents = vae.encode(videos).latent_dist.mode()
-        output = vae.decode(latents + LATENT_NOISE * noise).sample
+        output = vae.decode(latents + noise).sample
     error = output.float() - videos
     pooled, coarse = F.avg_pool3d(error, (1, 4, 4)), F.avg_pool3d(weights, (1, 4, 4))
     per_clip = (weights * error.square()).mean((1, 2, 3, 4)) + 2 * (coarse * pooled.square()).mean((1, 2, 3, 4))
@@ -181,7 +170,11 @@ def gradients(
     """Mean loss and gradients over the halves, one core each: sharing every layer costs more."""
     _, t, h, w = halves[0].shape[1:]
     shape = (vae.config.latent_channels, 1 + (t - 1) // 4, h // 8, w // 8)
-    noises = [torch.randn(len(half), *shape, generator=generator) for half in halves]
+    noises = [
+        LATENT_NOISE * torch.rand(len(half), 1, 1, 1, 1, generator=generator)
+        * torch.randn(len(half), *shape, generator=generator)
+        for half in halves
+    ]  # fmt: skip
 
     def one(job: tuple[torch.Tensor, torch.Tensor]) -> tuple[float, tuple[torch.Tensor | None, ...]]:
         loss = reconstruction_loss(vae, *job)
@@ -245,7 +238,8 @@ def train(vae: torch.nn.Module, run: Path, args: argparse.Namespace, state: dict
 
 def averaged(vae: torch.nn.Module, average: dict[str, torch.Tensor]) -> torch.nn.Module:
     """A copy of the VAE with the averaged weights."""
-    copy = type(vae).from_config(vae.config)
+    # Without diffusers' own entries, one of which is the folder on this machine.
+    copy = type(vae).from_config({name: value for name, value in vae.config.items() if not name.startswith("_")})
     copy.load_state_dict(vae.state_dict())
     for name, parameter in copy.named_parameters():
         parameter.data.copy_(average[name])

@@ -30,6 +30,7 @@ def write_scene(folder, seed, vae="one"):
     names = ["rgb.synthetic", "rgb.photoreal.day", "edge", "depth", "segmentation"]
     level = torch.tensor([2.0, -1.0, 1.5, -2.5]).view(4, 1, 1, 1)
     latents = {name: (level + 0.2 * torch.randn(4, 2, 4, 4, generator=generator)).half() for name in names}
+    latents["importance"] = torch.ones(2, 4, 4).half()
     path = folder / f"scene_{seed:06d}.safetensors"
     save_file(latents, path, {"captions": json.dumps(CAPTIONS), "vae": vae})
 
@@ -101,6 +102,20 @@ def test_fresh_networks_predict_nothing_and_controls_start_silent(data):
     assert all(torch.equal(value, again[name]) for name, value in networks.state_dict().items())
 
 
+def test_the_error_counts_more_where_the_batch_says_so(data):
+    """Fresh networks answer zero, so the error is the target's own: weighed by place it is a sum by hand."""
+    root, tokenizer = data
+    scenes = load_scenes(root / "latents", tokenizer, 8)
+    importance = torch.ones(2, 4, 4).half()
+    importance[1, 2, 3] = 12
+    marked = [Scene(scene.seed, scene.latents, scene.tokens, importance) for scene in scenes]
+    batch = draw_batch(marked, ["edge", "depth", "segmentation"], 3, 0, 0)
+    errors = prediction_errors(build_networks(4, 270, 0, TINY), batch, torch.ones(()), autocast=False)
+    target = training_target(batch.x0, batch.noise, batch.sigma.view(-1, 1, 1, 1, 1), PREDICTION).square()
+    by_hand = target.mean((1, 2, 3, 4)) + 11 * target[:, :, 1, 2, 3].sum(1) / target[0].numel()
+    torch.testing.assert_close(errors, by_hand)
+
+
 def test_shipped_architecture_keeps_to_its_size():
     counts = parameter_counts(build_networks(32, 1024, 0))
     assert counts["transformer"] <= 5_000_000
@@ -144,7 +159,7 @@ def test_the_default_look_is_drawn_more_often(data):
     for scene in load_scenes(root / "latents", tokenizer, 8):
         night = {"rgb.photoreal.night": scene.latents["rgb.photoreal.day"] + 1}
         tokens = scene.tokens | {"photoreal.night": scene.tokens["photoreal.day"]}
-        scenes.append(Scene(scene.seed, scene.latents | night, tokens))
+        scenes.append(Scene(scene.seed, scene.latents | night, tokens, scene.importance))
     batch = draw_batch(scenes, ["edge"], 4000, 0, 0)
     shares = []
     for key in ("rgb.synthetic", "rgb.photoreal.day", "rgb.photoreal.night"):

@@ -6,6 +6,7 @@ import torch
 
 from training import vae as vae_training
 from training.optimizer import MixedOptimizer, orthogonalise
+from training.pixel_weights import SMALL_OBJECTS, pixel_weights
 from training.vae_grow import grow_decoder
 from training.vae_start import build, start_from_principal_components
 
@@ -97,10 +98,10 @@ def test_signs_and_lights_count_more():
     segmentation = torch.zeros(2, 4, 4, 3, dtype=torch.uint8)
     segmentation[:, 0, 0] = torch.tensor([220, 220, 0], dtype=torch.uint8)
     segmentation[1, 2, 3] = torch.tensor([250, 170, 30], dtype=torch.uint8)
-    weights = vae_training.pixel_weights(segmentation)
+    weights = pixel_weights(segmentation)
     expected = torch.ones(1, 2, 4, 4)
-    expected[0, :, 0, 0] = vae_training.SMALL_OBJECTS["traffic sign"]
-    expected[0, 1, 2, 3] = vae_training.SMALL_OBJECTS["traffic light"]
+    expected[0, :, 0, 0] = SMALL_OBJECTS["traffic sign"]
+    expected[0, 1, 2, 3] = SMALL_OBJECTS["traffic light"]
     torch.testing.assert_close(weights, expected, rtol=0, atol=0)
 
 
