@@ -1,5 +1,6 @@
 import math
 from argparse import Namespace
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -169,3 +170,24 @@ def test_training_stops_resumes_and_exports_normalised_latents(tmp_path):
     assert all(torch.equal(p, encoder[n]) for n, p in refined.encoder.named_parameters())
     torch.testing.assert_close(refined.latents_std, exported.latents_std, rtol=0, atol=0)
     assert not torch.equal(refined.decoder.conv_out.conv.weight, before)
+
+
+def test_every_clip_gets_a_noise_level_of_its_own(monkeypatch):
+    """Levels are uniform from 0 to LATENT_NOISE: of 64 clips the mean is half of it within four standard errors."""
+    seen = []
+    weight = torch.ones((), requires_grad=True)
+
+    def loss(vae, clips, noise):
+        seen.append(noise)
+        return weight * 2
+
+    monkeypatch.setattr(vae_training, "reconstruction_loss", loss)
+    vae = Namespace(config=Namespace(latent_channels=48))
+    halves = [torch.zeros(32, 4, 5, 64, 64)] * 2
+    with ThreadPoolExecutor(1) as pool:
+        mean, grads = vae_training.gradients(vae, [weight], halves, pool, generator())
+    assert (mean, grads[0].item()) == (2, 2)
+    levels = torch.cat(seen).flatten(1).std(1)
+    assert levels.max() <= 1.02 * vae_training.LATENT_NOISE
+    assert levels.std() == pytest.approx(vae_training.LATENT_NOISE / 12**0.5, rel=0.25)
+    assert levels.mean() == pytest.approx(vae_training.LATENT_NOISE / 2, rel=4 / 3**0.5 / 8)
