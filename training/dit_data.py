@@ -53,6 +53,8 @@ def load_scenes(folder: Path, tokenizer, length: int, limit: int | None = None) 
         with safe_open(str(path), framework="pt") as shard:
             metadata = shard.metadata()
             latents = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118 (no __iter__)
+        if "importance" not in latents:
+            raise UserError(f"{path.name} does not weigh its places; delete {folder} and run training.latents again.")
         marks.add(metadata["vae"])
         captions = json.loads(metadata["captions"])
         tokens = {

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from tqdm import tqdm
 
 from pipeline_core.errors import UserError
+from pipeline_core.models.grid import token_grid_weights
 from pipeline_core.models.vae import encode_clips
 
 from .pixel_weights import pixel_weights
@@ -48,19 +47,6 @@ def as_clip(values: torch.Tensor) -> torch.Tensor:
     return values.float() / 255
 
 
-def over_latents(weights: torch.Tensor, size: Sequence[int]) -> torch.Tensor:
-    """(T, H, W) weights of pixels -> their means (t, h, w) over the pixels of each latent place.
-
-    A causal VAE's first latent frame is the first frame alone, each later one an equal group of the others.
-    """
-    frames, height, width = size
-    first, rest = weights[None, None, :1], weights[None, None, 1:]
-    parts = [F.adaptive_avg_pool3d(first, (1, height, width))]
-    if frames > 1:
-        parts.append(F.adaptive_avg_pool3d(rest, (frames - 1, height, width)))
-    return torch.cat(parts, 2)[0, 0]
-
-
 def encode_scene(vae: torch.nn.Module, source: Path, target: Path, mark: str, autocast: bool) -> None:
     """Write one scene's latents, fp16 (C, t, h, w) per tensor name, captions and VAE hash in the metadata.
 
@@ -77,7 +63,7 @@ def encode_scene(vae: torch.nn.Module, source: Path, target: Path, mark: str, au
     with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
         latents = encode_clips(vae, clips).half()
     tensors = {name: latents[i].contiguous() for i, name in enumerate(names)}
-    tensors["importance"] = over_latents(weights, latents.shape[2:]).half()
+    tensors["importance"] = token_grid_weights(weights, latents.shape[2:], (1, 1, 1)).half()
     part = target.with_suffix(".part")
     save_file(tensors, str(part), metadata)
     part.replace(target)
@@ -92,6 +78,11 @@ def load_vae(folder: Path) -> torch.nn.Module:
         str(folder), torch_dtype=torch.float32, local_files_only=True, use_safetensors=True
     )
     return vae.eval()
+
+
+def plain_config(vae: torch.nn.Module) -> dict:
+    """A diffusers model's config without diffusers' own entries, one of which is the folder on this machine."""
+    return {name: value for name, value in vae.config.items() if not name.startswith("_")}
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 
 from .checkpoint import load_checkpoint, read_state, save_checkpoint
-from .latents import load_vae
+from .latents import load_vae, plain_config
 from .optimizer import MixedOptimizer
 from .pixel_weights import pixel_weights
 from .vae_grow import grow_decoder
@@ -170,11 +170,8 @@ def gradients(
     """Mean loss and gradients over the halves, one core each: sharing every layer costs more."""
     _, t, h, w = halves[0].shape[1:]
     shape = (vae.config.latent_channels, 1 + (t - 1) // 4, h // 8, w // 8)
-    noises = [
-        LATENT_NOISE * torch.rand(len(half), 1, 1, 1, 1, generator=generator)
-        * torch.randn(len(half), *shape, generator=generator)
-        for half in halves
-    ]  # fmt: skip
+    levels = [LATENT_NOISE * torch.rand(len(half), 1, 1, 1, 1, generator=generator) for half in halves]
+    noises = [level * torch.randn(len(level), *shape, generator=generator) for level in levels]
 
     def one(job: tuple[torch.Tensor, torch.Tensor]) -> tuple[float, tuple[torch.Tensor | None, ...]]:
         loss = reconstruction_loss(vae, *job)
@@ -238,8 +235,7 @@ def train(vae: torch.nn.Module, run: Path, args: argparse.Namespace, state: dict
 
 def averaged(vae: torch.nn.Module, average: dict[str, torch.Tensor]) -> torch.nn.Module:
     """A copy of the VAE with the averaged weights."""
-    # Without diffusers' own entries, one of which is the folder on this machine.
-    copy = type(vae).from_config({name: value for name, value in vae.config.items() if not name.startswith("_")})
+    copy = type(vae).from_config(plain_config(vae))
     copy.load_state_dict(vae.state_dict())
     for name, parameter in copy.named_parameters():
         parameter.data.copy_(average[name])

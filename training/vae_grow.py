@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from .latents import plain_config
+
 
 @torch.no_grad()
 def grow_decoder(vae: torch.nn.Module, layers: int) -> torch.nn.Module:
@@ -15,9 +17,7 @@ def grow_decoder(vae: torch.nn.Module, layers: int) -> torch.nn.Module:
     before = tuple(vae.config.decoder_layers_per_block)
     if max(before) > layers:
         raise ValueError(f"The decoder has {before} layers; they cannot become {layers}.")
-    # Without diffusers' own entries, one of which is the folder on this machine.
-    config = {name: value for name, value in vae.config.items() if not name.startswith("_")}
-    grown = type(vae).from_config(config | {"decoder_layers_per_block": (layers,) * len(before)})
+    grown = type(vae).from_config(plain_config(vae) | {"decoder_layers_per_block": (layers,) * len(before)})
     missing = grown.load_state_dict(vae.state_dict(), strict=False).missing_keys
     for name, parameter in grown.named_parameters():
         if name in missing and ".conv2." in name:

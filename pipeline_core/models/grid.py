@@ -31,8 +31,18 @@ def token_grid_weights(weight: Tensor, latent_size: Sequence[int], patch: Sequen
     """A weight map (T, H, W), in pixels or latent cells, averaged over each token's cells.
 
     latent_size: (t, h, w) of the latent. Returns float32 (t / p_t, h / p_h, w / p_w). UserError for another shape.
+    Of 1 + k (t - 1) frames the first has latent frame 0 for itself and k share each other one, as in a causal VAE; any
+    other number is spread evenly.
     """
     if weight.ndim != 3:
         raise UserError(f"A control weight map of shape {tuple(weight.shape)} came; give (T, H, W).")
     grid = [size // p for size, p in zip(latent_size, patch)]
+    frames, later = len(weight), grid[0] - 1
+    if frames > 1 and later and (frames - 1) % later == 0:
+        return torch.cat([_averages(weight[:1], [1, *grid[1:]]), _averages(weight[1:], [later, *grid[1:]])])
+    return _averages(weight, grid)
+
+
+def _averages(weight: Tensor, grid: Sequence[int]) -> Tensor:
+    """(T, H, W) -> means over equal boxes, float32 of shape `grid`."""
     return torch.nn.functional.adaptive_avg_pool3d(weight.float()[None, None], grid)[0, 0]

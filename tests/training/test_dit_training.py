@@ -206,6 +206,11 @@ def test_mixed_vaes_benchmark_seeds_and_empty_folders_are_refused(data, tmp_path
     write_scene(root / "latents", 900_003)
     with pytest.raises(UserError, match="benchmark"):
         load_scenes(root / "latents", tokenizer, 8)
+    (root / "latents" / "scene_900003.safetensors").unlink()
+    old = root / "latents" / "scene_000004.safetensors"
+    save_file({"edge": torch.zeros(4, 2, 4, 4)}, old, {"captions": json.dumps(CAPTIONS), "vae": "one"})
+    with pytest.raises(UserError, match="run training.latents again"):
+        load_scenes(root / "latents", tokenizer, 8)
     with pytest.raises(UserError, match="no scene latents"):
         load_scenes(tmp_path, tokenizer, 8)
 

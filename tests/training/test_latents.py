@@ -1,7 +1,7 @@
 import torch
 from safetensors.torch import save_file
 
-from training.latents import fingerprint, over_latents
+from training.latents import fingerprint
 
 
 def mark(folder, **changes):
@@ -16,16 +16,3 @@ def test_latents_belong_to_an_encoder_and_its_normalisation_not_to_a_decoder(tmp
     assert mark(tmp_path, decoder_conv=torch.ones(3)) == before
     assert mark(tmp_path, encoder_conv=torch.ones(3)) != before
     assert mark(tmp_path, latents_mean=torch.ones(3)) != before
-
-
-def test_weights_of_pixels_become_means_over_what_a_latent_place_covers():
-    """Frame 0 has a latent frame of its own, then four frames share one; 8x8 pixels share a place."""
-    weights = torch.rand(9, 16, 24, generator=torch.Generator().manual_seed(0))
-    pooled = over_latents(weights, (3, 2, 3))
-    assert pooled.shape == (3, 2, 3)
-    for t, frames in enumerate((slice(0, 1), slice(1, 5), slice(5, 9))):
-        for y in range(2):
-            for x in range(3):
-                covered = weights[frames, 8 * y : 8 * y + 8, 8 * x : 8 * x + 8]
-                torch.testing.assert_close(pooled[t, y, x], covered.mean())
-    torch.testing.assert_close(over_latents(weights[:1], (1, 2, 3)), pooled[:1])
