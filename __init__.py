@@ -10,7 +10,7 @@ async def comfy_entrypoint():
     class VideoRealism(ComfyExtension):
         async def get_node_list(self):
             from .nodes import all_nodes
-            from .nodes.selftest import log_problems
+            from .nodes.host.selftest import log_problems
 
             log_problems()  # first: where a core update breaks an import below, its reason stands in the log
             return all_nodes()

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from benchmarks.guidance_prompts import PROMPTS, contradiction, synthetic_look
 from benchmarks.guided import Bench
-from pipeline_core.dials import dials
 from pipeline_core.diffusion import (
     CFG,
     VE,
@@ -24,6 +23,7 @@ from pipeline_core.diffusion import (
 )
 from pipeline_core.diffusion.editing import blend_noise, renoise_low_sigmas, restore_high_frequencies
 from pipeline_core.diffusion.guidance import Guidance, Only
+from pipeline_core.job.dials import dials
 
 CFGS = (1.0, 2.0, 3.0, 5.0, 7.0, 11.0)
 SIMDROP = (0.1, 0.2, 0.4, 0.8)

@@ -12,20 +12,20 @@ import torch
 from torch import Tensor
 
 from benchmarks.embedded import SIZE, colour_metrics, mean
-from pipeline_core.conditions.estimators import Estimators
 from pipeline_core.conditions.maps import clip_disparity_limits, window_maps
 from pipeline_core.conditions.stack import normalise_weights
 from pipeline_core.diffusion import VE, Inversion, guided, invert, sample
 from pipeline_core.diffusion.frequency import low_pass
 from pipeline_core.diffusion.guidance import Guidance, Only
-from pipeline_core.enhance import enhance_latent, job_sigmas
+from pipeline_core.job.latent import enhance_latent, job_sigmas
+from pipeline_core.job.settings import EnhanceSettings, resolve
 from pipeline_core.metrics.critic import load_critic
 from pipeline_core.metrics.objects import LampColours
 from pipeline_core.metrics.realism import FeatureStatistics, frechet_distance
 from pipeline_core.metrics.structure import EdgeF1
-from pipeline_core.models.loading import load_video_model
-from pipeline_core.models.video_model import VideoModel
-from pipeline_core.settings import EnhanceSettings, resolve
+from pipeline_core.models.folders.loading import load_video_model
+from pipeline_core.models.networks.video_model import VideoModel
+from pipeline_core.perception.estimators import Estimators
 from pipeline_core.world import RenderedBuffers, make_scene, render_styles
 from pipeline_core.world.scene import Scene
 

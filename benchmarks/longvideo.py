@@ -32,24 +32,17 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import common  # noqa: E402
-from pipeline_core.enhance import (  # noqa: E402
-    Job,
-    enhance_handed,
-    job_interpolant,
-    job_sigmas,
-    prepare,
-    run,
-    window_inputs,
-    window_predictor,
-)
+from pipeline_core.job.latent import enhance_handed, job_interpolant, job_sigmas  # noqa: E402
+from pipeline_core.job.plan import Job, prepare  # noqa: E402
+from pipeline_core.job.resume import job_name  # noqa: E402
+from pipeline_core.job.run import run, window_inputs, window_predictor  # noqa: E402
+from pipeline_core.job.settings import EnhanceSettings  # noqa: E402
 from pipeline_core.longvideo import HandOver, Window, blend_windows, plan_windows, with_handover  # noqa: E402
 from pipeline_core.longvideo.chunks import hash_of  # noqa: E402
 from pipeline_core.longvideo.stitch import window_clips  # noqa: E402
 from pipeline_core.metrics.fidelity import PSNR  # noqa: E402
 from pipeline_core.metrics.seams import Drift, SeamError  # noqa: E402
-from pipeline_core.models.loading import load_video_model  # noqa: E402
-from pipeline_core.resume import job_name  # noqa: E402
-from pipeline_core.settings import EnhanceSettings  # noqa: E402
+from pipeline_core.models.folders.loading import load_video_model  # noqa: E402
 from pipeline_core.world import RenderedBuffers, drive_scene, render_styles  # noqa: E402
 
 HELD_OUT, TUNING = 900_000, 800_000

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import common  # noqa: E402
-from pipeline_core import media  # noqa: E402
+from pipeline_core.video import media  # noqa: E402
 from pipeline_core.world import drive_scene, render  # noqa: E402
 
 COLUMNS = ("kill", "after_s", "windows_kept", "output_there", "resumed_s", "same_frames")

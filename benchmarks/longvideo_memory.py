@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import common  # noqa: E402
-from pipeline_core import media  # noqa: E402
+from pipeline_core.video import media  # noqa: E402
 
 COLUMNS = ("frames", "handover", "peak_mb", "seconds_per_frame", "first_half", "second_half")
 GROWTH_TARGET, SLOWER_TARGET = 1.10, 1.10

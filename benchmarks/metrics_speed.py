@@ -27,9 +27,9 @@ import torch  # noqa: E402
 from common import Promise, finish, parser  # noqa: E402
 from torch import Tensor  # noqa: E402
 
-from pipeline_core import media  # noqa: E402
 from pipeline_core.metrics.compare import compare  # noqa: E402
 from pipeline_core.metrics.suite import GROUPS, Extras  # noqa: E402
+from pipeline_core.video import media  # noqa: E402
 from pipeline_core.world import make_scene, render  # noqa: E402
 
 FPS, SIZE, SEED = 24, (1080, 1920), 910003

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline_core.models.preset import Preset
+from pipeline_core.models.folders.preset import Preset
 from training.architecture import build_networks
 from training.captions_tokenizer import train_tokenizer
 from training.export import write_networks
@@ -95,7 +95,7 @@ def model_folder(tmp_path_factory):
     tokenizer = train_tokenizer(["a photoreal video of a street at night", "a synthetic street"] * 4, 300)
     tokenizer.save_pretrained(folder / "tokenizer")
     write_networks(build_tiny(), folder, torch.float32)
-    from pipeline_core.models.preset_file import write_preset
+    from pipeline_core.models.folders.preset_file import write_preset
 
     write_preset(Preset(window=5, overlap=1, size=(32, 48), max_text_tokens=8), folder)
     return folder

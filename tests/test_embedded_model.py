@@ -7,8 +7,8 @@ import torch
 
 from benchmarks.embedded import RenderedBuffers
 from pipeline_core.enhance import enhance
-from pipeline_core.models.loading import EMBEDDED, load_video_model
-from pipeline_core.settings import EnhanceSettings
+from pipeline_core.job.settings import EnhanceSettings
+from pipeline_core.models.folders.loading import EMBEDDED, load_video_model
 from pipeline_core.world import make_scene, render_styles
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from pipeline_core.models.vae import decode_latents
+from pipeline_core.models.networks.vae import decode_latents
 
 
 @torch.no_grad()

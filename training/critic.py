@@ -19,7 +19,7 @@ import torch.nn.functional as F
 
 from pipeline_core.errors import UserError
 from pipeline_core.metrics.critic import EMBEDDED_CRITIC, CriticNetwork, save_critic
-from pipeline_core.models.vae import decode_latents, encode_clips
+from pipeline_core.models.networks.vae import decode_latents, encode_clips
 
 from .latents import load_vae
 

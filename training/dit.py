@@ -18,9 +18,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
-from pipeline_core.models.cosmos import cosmos_forward
-from pipeline_core.models.prediction import network_input, training_target
-from pipeline_core.models.text import embed_tokens
+from pipeline_core.models.networks.cosmos import cosmos_forward
+from pipeline_core.models.networks.prediction import network_input, training_target
+from pipeline_core.models.networks.text import embed_tokens
 
 from .architecture import ARCHITECTURE, MODALITIES, EmbeddedNetworks, build_networks, parameter_counts
 from .channel_weights import channel_weights, decoder_energy

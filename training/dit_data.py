@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from pipeline_core.errors import UserError
-from pipeline_core.models.text import tokenise
+from pipeline_core.models.networks.text import tokenise
 
 from .latents import scene_seed
 

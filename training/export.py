@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from pipeline_core.errors import UserError
-from pipeline_core.models.preset import Preset
-from pipeline_core.models.preset_file import write_preset
+from pipeline_core.models.folders.preset import Preset
+from pipeline_core.models.folders.preset_file import write_preset
 
 from .architecture import EmbeddedNetworks, build_networks
 from .checkpoint import load_average, read_state

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipeline_core.models.vae import encode_clips
+from pipeline_core.models.networks.vae import encode_clips
 from pipeline_core.world import make_scene, render_styles
 
 from .latents import load_vae

@@ -11,8 +11,8 @@ import torch
 from tqdm import tqdm
 
 from pipeline_core.errors import UserError
-from pipeline_core.models.grid import token_grid_weights
-from pipeline_core.models.vae import encode_clips
+from pipeline_core.models.networks.grid import token_grid_weights
+from pipeline_core.models.networks.vae import encode_clips
 
 from .pixel_weights import pixel_weights
 

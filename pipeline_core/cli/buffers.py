@@ -4,10 +4,10 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from ..conditions.estimators import load_estimators
 from ..conditions.layouts import AUTO, Recording, find_recording
 from ..conditions.recordings import DEPTH_SOURCES, INSTANCE_SOURCES, SEMANTIC_SOURCES, import_recording
 from ..errors import UserError
+from ..perception.estimators import load_estimators
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

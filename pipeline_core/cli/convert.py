@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from ..errors import UserError
-from ..models.convert import DTYPES, PARTS, convert_transfer1
-from ..models.transfer1 import CONTROL
+from ..models.released.convert import DTYPES, PARTS, convert_transfer1
+from ..models.released.transfer1 import CONTROL
 from .files import writable
 
 

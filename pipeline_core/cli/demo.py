@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-from .. import media
 from ..conditions.buffers import open_buffers
 from ..errors import UserError
+from ..job.settings import EnhanceSettings
 from ..metrics.report import format_table, write_json
-from ..models.loading import load_video_model
-from ..settings import EnhanceSettings
-from ..sheet import contact_sheet, side_by_side
+from ..models.folders.loading import load_video_model
+from ..video import media
+from ..video.sheet import contact_sheet, side_by_side
 from .enhance import enhance_file
 from .metrics import measure
 from .render import render_file

@@ -4,24 +4,24 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from .. import media
 from ..conditions.buffers import open_buffers
-from ..conditions.estimators import Estimators, load_estimators
 from ..conditions.stack import parse_controls
-from ..dials import dials
-from ..enhance import prepare
-from ..enhance import run as run_job
 from ..errors import UserError
+from ..job.dials import dials
+from ..job.plan import prepare
+from ..job.run import run as run_job
+from ..job.settings import CALIBRATION_PROMPTS, HANDOVERS, STARTS, STITCHES, EnhanceSettings
 from ..longvideo import ChunkFolder
 from ..metrics.compare import compare
 from ..metrics.report import environment, write_json
 from ..metrics.seams import plan_seams
 from ..metrics.suite import Extras
-from ..models.caption import PROMPT_SETS, file_prompts
-from ..models.loading import load_video_model
-from ..models.memory import WEIGHTS
-from ..models.preset import Preset
-from ..settings import CALIBRATION_PROMPTS, HANDOVERS, STARTS, STITCHES, EnhanceSettings
+from ..models.folders.loading import load_video_model
+from ..models.folders.memory import WEIGHTS
+from ..models.folders.preset import Preset
+from ..perception.captions import PROMPT_SETS, file_prompts
+from ..perception.estimators import Estimators, load_estimators
+from ..video import media
 from .files import writable
 
 # Options that are called like the setting they give.

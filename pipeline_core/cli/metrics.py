@@ -9,18 +9,18 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..conditions.buffers import open_buffers
-from ..conditions.estimators import load_estimators
-from ..conditions.flow import estimated_flow
 from ..errors import UserError
 from ..metrics.compare import compare
-from ..metrics.encoder import load_encoder
 from ..metrics.judge import load_judge
 from ..metrics.pictures import write_report
 from ..metrics.report import file_hashes, format_table, write_csv, write_frames_csv, write_json
 from ..metrics.seams import parse_seams, plan_seams
 from ..metrics.suite import GROUPS, Extras
-from ..metrics.text_image import load_text_image
 from ..metrics.windows import load_video_encoder
+from ..perception.encoders import load_encoder
+from ..perception.estimators import load_estimators
+from ..perception.flow import estimated_flow
+from ..perception.text_image import load_text_image
 from .enhance import find_buffers
 from .files import writable
 

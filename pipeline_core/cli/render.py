@@ -4,9 +4,9 @@ import argparse
 from contextlib import nullcontext
 from pathlib import Path
 
-from .. import media
 from ..conditions.buffers import BuffersWriter
 from ..errors import UserError
+from ..video import media
 from ..world import STYLES, drive_scene
 from ..world import render as render_world
 from ..world.render import frames_at_once, scene_data

@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import media
 from ..errors import UserError
+from ..video import media
 from . import encodings
 
 _MANIFEST = "buffers.json"

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
+from ..perception.estimators import Estimate, Estimators, chunks
 from .depth import FAR_PLANE
-from .estimators import Estimate, Estimators, chunks
 from .smoothing import smooth_depth
 
 USUAL_DISTANCE = 20.0  # metres; the middle of a street scene, for models that know no unit

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import media
 from ..errors import UserError
+from ..video import media
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
 _FLOAT_LAYOUTS = ("gbrpf32le", "gbrapf32le", "grayf32le")

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from .. import media
 from ..conditions.buffers import Buffers
 from ..errors import UserError
+from ..video import media
 from .base import as_planes, check_frames
 from .realism import Critic
 from .suite import Extras, Suite

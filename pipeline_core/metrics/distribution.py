@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .. import media
 from ..errors import UserError
+from ..video import media
 from .base import Figure, check_frames
 from .features import Encode
 from .realism import FeatureStatistics, frechet_distance

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..conditions.estimators import load_network
 from ..errors import UserError
+from ..perception.estimators import load_network
 from .base import Figure, check_pair, mean_figure
 
 QUESTION = (

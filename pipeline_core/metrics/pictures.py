@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .. import media
 from ..errors import UserError
-from ..sheet import contact_sheet, labelled_side_by_side
+from ..video import media
+from ..video.sheet import contact_sheet, labelled_side_by_side
 from .report import format_runs, format_table, write_csv, write_frames_csv, write_json
 
 _PAPER, _GRID, _INK, _FAINT = (255, 255, 255), (224, 224, 224), (40, 40, 40), (150, 150, 150)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..errors import UserError
+from ..perception.text_image import TextImage, cosines
 from .base import Figure, check_frames, mean_figure
-from .text_image import TextImage, cosines
 
 # Antonyms: the paper's own for quality, and its abstract attribute "natural" for realism (table 4 and figure 1).
 PAIRS = {"clip_iqa": ("Good photo.", "Bad photo."), "clip_natural": ("Natural photo.", "Synthetic photo.")}

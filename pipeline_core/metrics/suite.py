@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from ..conditions.buffers import Buffers
-from ..conditions.estimators import Estimators
 from ..conditions.segmentation import CARLA_TAGS, TAG, VEHICLE_TAGS
 from ..errors import UserError
+from ..perception.estimators import Estimators
+from ..perception.text_image import TextImage
 from .agreement import DepthRMSE, MaskIoU
 from .base import Figure
 from .blur import BlurSSIM
@@ -35,7 +36,6 @@ from .seams import Drift, SeamError
 from .statistics import ColourAndGradient
 from .structure import EdgeF1
 from .temporal import FlowError, FrameDifferenceError
-from .text_image import TextImage
 from .windows import VideoDistance, VideoEncode, VideoQuality
 
 GROUPS = ("fidelity", "structure", "colour", "objects", "time", "realism")

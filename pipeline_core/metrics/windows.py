@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..conditions.estimators import load_network
 from ..errors import UserError
+from ..perception.encoders import model_type, preprocessing
+from ..perception.estimators import load_network
 from .base import Figure, check_frames, mean_figure
 from .distribution import frechet_figure
-from .encoder import model_type, preprocessing
 from .realism import FeatureStatistics
 
 WINDOW = 16  # frames that a window has unless its network wants another number

@@ -1,10 +1,10 @@
 """Video models in diffusers' folder format: loading, multi-branch control, presets."""
 
-from .cosmos import cosmos_forward
-from .loading import has_bf16, load_video_model
-from .preset import Preset
-from .preset_file import read_preset, write_preset
-from .video_model import VideoModel
+from .folders.loading import has_bf16, load_video_model
+from .folders.preset import Preset
+from .folders.preset_file import read_preset, write_preset
+from .networks.cosmos import cosmos_forward
+from .networks.video_model import VideoModel
 
 __all__ = [
     "Preset",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .preset import Preset
+from .folders.preset import Preset
 
 VACE, FUN, GUIDE = "VACE", "Fun-Control", "IC-LoRA"  # control inputs that a model has inside itself
 CONTROLNET = "ControlNet"  # networks of their own, loaded beside the model

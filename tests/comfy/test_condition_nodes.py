@@ -14,15 +14,15 @@ from pipeline_core.conditions.buffers import write_buffers
 from pipeline_core.conditions.depth import disparity_limits, disparity_map
 from pipeline_core.conditions.edges import CANNY_PRESETS, edge_map
 from pipeline_core.conditions.encodings import encode_depth, encode_instances
-from pipeline_core.conditions.estimators import load_estimators
-from pipeline_core.conditions.grounding import load_detector
 from pipeline_core.conditions.instances import instance_map
 from pipeline_core.conditions.simulator import simulator_maps, tensor_streams
 from pipeline_core.conditions.smoothing import smooth_depth
-from pipeline_core.conditions.tracking import load_tracker, look_again
 from pipeline_core.conditions.weights import parse_class_weights
-from pipeline_core.media import write_clip
-from pipeline_core.models.caption import compose, load_captioner
+from pipeline_core.perception.captions import compose, load_captioner
+from pipeline_core.perception.estimators import load_estimators
+from pipeline_core.perception.grounding import load_detector
+from pipeline_core.perception.tracking import load_tracker, look_again
+from pipeline_core.video.media import write_clip
 from pipeline_core.world import make_scene, render
 from tests.tiny_perception import save_captioner, save_detector, save_tracker
 

@@ -12,9 +12,9 @@ import torch
 from comfy_server import Graph, RunError, Server
 from shipped_graphs import write_clip
 
-from pipeline_core import media
 from pipeline_core.__main__ import main
 from pipeline_core.cli.render import render_file
+from pipeline_core.video import media
 
 FRAMES, STEPS = 39, 5  # three windows and padding
 NODE = "VideoRealismEnhanceVideoFile"

@@ -12,8 +12,8 @@ from comfy_server import Graph, RunError
 from pipeline_core.conditions.edges import edge_map
 from pipeline_core.diffusion import VE, sample
 from pipeline_core.models import load_video_model
-from pipeline_core.models.grid import token_grid_weights
-from pipeline_core.models.loading import EMBEDDED
+from pipeline_core.models.folders.loading import EMBEDDED
+from pipeline_core.models.networks.grid import token_grid_weights
 
 FRAMES, SIZE = 9, (32, 48)
 CELLS = (3, 4, 6)

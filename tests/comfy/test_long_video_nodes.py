@@ -16,13 +16,14 @@ from test_inversion_nodes import sample as custom
 from test_inversion_nodes import start as tiny
 from test_loader import Scene, draw, values
 
-from pipeline_core.conditions.flow import estimated_flow
 from pipeline_core.diffusion import VE
-from pipeline_core.enhance import EnhanceSettings, enhance_handed
+from pipeline_core.enhance import EnhanceSettings
+from pipeline_core.job.latent import enhance_handed
 from pipeline_core.longvideo.fused import fused_predict, join_latents, window_weights
 from pipeline_core.longvideo.handover import HandOver
 from pipeline_core.longvideo.motion import latent_flow
 from pipeline_core.models import load_video_model
+from pipeline_core.perception.flow import estimated_flow
 
 # Three windows of 5 latent frames over 10, which share 3 and 2; an image model's have 4 of 9 and share 2 and 1.
 WINDOWS = {"window": 17, "overlap": 5, "temporal_ratio": 4}

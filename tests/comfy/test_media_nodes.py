@@ -12,15 +12,15 @@ import torch
 from comfy_server import ROOT, Graph, RunError, environment
 
 from pipeline_core.conditions.edges import edge_map
-from pipeline_core.conditions.estimators import Estimators, estimated_limits, load_estimators
 from pipeline_core.conditions.maps import clip_disparity_limits, window_maps
-from pipeline_core.dials import dials
 from pipeline_core.enhance import enhance
+from pipeline_core.job.dials import dials
+from pipeline_core.job.settings import resolve
 from pipeline_core.longvideo import plan_windows
 from pipeline_core.metrics.compare import compare_frames
-from pipeline_core.models.loading import load_video_model
-from pipeline_core.settings import resolve
-from pipeline_core.sheet import GAP, LABEL_HEIGHT
+from pipeline_core.models.folders.loading import load_video_model
+from pipeline_core.perception.estimators import Estimators, estimated_limits, load_estimators
+from pipeline_core.video.sheet import GAP, LABEL_HEIGHT
 from pipeline_core.world import RenderedBuffers, drive_scene, render
 
 SEED, FPS = 910_003, 24.0

@@ -6,8 +6,8 @@ import torch
 from shipped_graphs import api_graph
 
 from pipeline_core.enhance import enhance
-from pipeline_core.models.loading import load_video_model
-from pipeline_core.settings import EnhanceSettings
+from pipeline_core.job.settings import EnhanceSettings
+from pipeline_core.models.folders.loading import load_video_model
 from pipeline_core.world import RenderedBuffers, drive_scene, render
 
 

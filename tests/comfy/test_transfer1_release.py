@@ -16,7 +16,7 @@ import torch
 """
 DETECT = """
 import comfy.model_detection
-from pipeline_core.models.transfer1 import NetworkSize, expected_shapes
+from pipeline_core.models.released.transfer1 import NetworkSize, expected_shapes
 size = NetworkSize(4096, 32, 28, 16384, 1024, 256, 17, (120, 120, 128), answer=16)
 shapes = expected_shapes(size)
 state = {"net." + name: torch.empty(shape, device="meta", dtype=torch.bfloat16) for name, shape in shapes.items()}
@@ -69,7 +69,7 @@ root = sys.argv[2]
 pack = importlib.util.spec_from_file_location("pack", root + "/__init__.py", submodule_search_locations=[root])
 sys.modules["pack"] = importlib.util.module_from_spec(pack)
 pack.loader.exec_module(sys.modules["pack"])
-from pack.nodes.native.transfer1 import load_branch
+from pack.nodes.host.controls.transfer1 import load_branch
 from pathlib import Path
 x, hint = torch.randn(1, 17, 2, 4, 4), torch.randn(1, 16, 2, 4, 4)
 text, time = torch.randn(1, 5, 32), torch.tensor([0.3])

@@ -18,12 +18,12 @@ root, folder, weights = sys.argv[2], Path(sys.argv[3]), sys.argv[4]
 pack = importlib.util.spec_from_file_location("pack", root + "/__init__.py", submodule_search_locations=[root])
 sys.modules["pack"] = importlib.util.module_from_spec(pack)
 pack.loader.exec_module(sys.modules["pack"])
-from pack.nodes.native.casts import load_castable
-from pack.nodes.native.control import load_control
-from pack.nodes.native.model import load_model
-from pack.nodes.native.terms import ControlTerms
-from pack.nodes.native.text import load_clip
-from pack.pipeline_core.models.loading import load_part
+from pack.nodes.host.folder.casts import load_castable
+from pack.nodes.host.folder.branch import load_control
+from pack.nodes.host.folder.model import load_model
+from pack.nodes.host.controls.terms import ControlTerms
+from pack.nodes.host.folder.text import load_clip
+from pack.pipeline_core.models.folders.loading import load_part
 
 def answers(model, branch, clip, x, hint):
     text, _ = clip.cond_stage_model.encode_token_weights(clip.tokenizer.tokenize_with_weights("a street"))

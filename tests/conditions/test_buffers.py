@@ -11,7 +11,7 @@ from PIL import Image
 from pipeline_core.conditions import encodings
 from pipeline_core.conditions.buffers import BuffersWriter, open_buffers, write_buffers
 from pipeline_core.errors import UserError
-from pipeline_core.media import write_clip
+from pipeline_core.video.media import write_clip
 
 T, H, W = 5, 12, 18
 

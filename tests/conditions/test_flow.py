@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from pipeline_core.conditions.flow import buffer_flow, estimated_flow, load_raft
+from pipeline_core.conditions.flow import buffer_flow
 from pipeline_core.errors import UserError
+from pipeline_core.perception.flow import estimated_flow, load_raft
 from pipeline_core.world import RenderedBuffers, drive_scene, render
 
 
@@ -44,7 +45,7 @@ def test_nothing_moves_beyond_the_end_of_the_buffers(drive):
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch, drive):
-    monkeypatch.setattr("pipeline_core.conditions.flow.find_spec", lambda name: None)
+    monkeypatch.setattr("pipeline_core.perception.flow.find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install scikit-image"):
         estimated_flow(drive.rgb)
     with pytest.raises(UserError, match="torchvision"):

@@ -15,7 +15,7 @@ from pipeline_core.conditions.pictures import read_picture, read_pictures
 from pipeline_core.conditions.recordings import guess_semantic_format, read_classes, read_depth, read_instances
 from pipeline_core.conditions.segmentation import CARLA_TAGS, TAG
 from pipeline_core.errors import UserError
-from pipeline_core.media import write_clip
+from pipeline_core.video.media import write_clip
 from pipeline_core.world import make_scene, render
 
 T, H, W = 3, 32, 48

@@ -22,7 +22,7 @@ from pipeline_core.conditions.recordings import (
 )
 from pipeline_core.conditions.segmentation import OLD_CARLA_TAGS, TAG, segmentation_map
 from pipeline_core.errors import UserError
-from pipeline_core.media import write_clip
+from pipeline_core.video.media import write_clip
 from pipeline_core.world import make_scene, render
 
 T, H, W = 3, 16, 24

@@ -3,11 +3,13 @@
 import pytest
 import torch
 
-from pipeline_core.enhance import enhance, prepare, run
+from pipeline_core.enhance import enhance
+from pipeline_core.job.plan import prepare
+from pipeline_core.job.run import run
+from pipeline_core.job.settings import EnhanceSettings
 from pipeline_core.longvideo import ChunkFolder
 from pipeline_core.longvideo.plan import shared_latent_frames
-from pipeline_core.models.loading import load_video_model
-from pipeline_core.settings import EnhanceSettings
+from pipeline_core.models.folders.loading import load_video_model
 from pipeline_core.world import RenderedBuffers, drive_scene, render
 
 

@@ -7,9 +7,9 @@ from PIL import Image
 from scipy.linalg import sqrtm
 
 from pipeline_core.errors import UserError
-from pipeline_core.media import write_clip
 from pipeline_core.metrics import distribution
 from pipeline_core.metrics.distribution import RealDistance, cmmd, kernel_distance, real_frames
+from pipeline_core.video.media import write_clip
 
 
 def encode(frames):

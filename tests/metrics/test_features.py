@@ -7,8 +7,8 @@ import torch
 
 from pipeline_core.conditions.segmentation import TAG
 from pipeline_core.errors import UserError
-from pipeline_core.metrics.encoder import load_encoder
 from pipeline_core.metrics.features import FrameConsistency, ObjectAlignment
+from pipeline_core.perception.encoders import load_encoder
 from pipeline_core.world import make_scene, render
 
 CAR, SIGN = TAG["car"], TAG["traffic sign"]

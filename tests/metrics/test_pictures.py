@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 
 from pipeline_core.errors import UserError
-from pipeline_core.media import write_clip
 from pipeline_core.metrics.base import Figure
 from pipeline_core.metrics.compare import compare, compare_frames
 from pipeline_core.metrics.pictures import (
@@ -21,6 +20,7 @@ from pipeline_core.metrics.pictures import (
     write_report,
 )
 from pipeline_core.metrics.report import collect, format_runs, write_csv, write_frames_csv
+from pipeline_core.video.media import write_clip
 
 BLUE = (31, 119, 180)
 

@@ -9,7 +9,7 @@ from pipeline_core.errors import UserError
 from pipeline_core.metrics.compare import compare_frames
 from pipeline_core.metrics.prompts import PAIRS, ClipQuality, PickScore
 from pipeline_core.metrics.suite import Extras
-from pipeline_core.metrics.text_image import TextImage, load_text_image
+from pipeline_core.perception.text_image import TextImage, load_text_image
 
 WORDS = "[PAD] <s> </s> good bad natural synthetic photo . a street at night".split()
 

@@ -5,11 +5,11 @@ import torch
 from PIL import Image
 
 from pipeline_core.errors import UserError
-from pipeline_core.media import write_clip
 from pipeline_core.metrics.compare import compare_frames
 from pipeline_core.metrics.realism import frechet_distance
 from pipeline_core.metrics.suite import Extras
 from pipeline_core.metrics.windows import VideoDistance, VideoQuality, Windows, load_video_encoder
+from pipeline_core.video.media import write_clip
 
 
 def clip(frames, seed=0, size=(20, 24)):

@@ -13,8 +13,14 @@ from transfer1_plain import CONTROL_BLOCKS, WIDTH, base_weights, control_weights
 
 from pipeline_core.__main__ import main
 from pipeline_core.errors import UserError
-from pipeline_core.models.convert import convert_transfer1, read_checkpoint, read_header
-from pipeline_core.models.transfer1 import NetworkSize, expected_shapes, modality_of, network_size, token_weights
+from pipeline_core.models.released.convert import convert_transfer1, read_checkpoint, read_header
+from pipeline_core.models.released.transfer1 import (
+    NetworkSize,
+    expected_shapes,
+    modality_of,
+    network_size,
+    token_weights,
+)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from pipeline_core.errors import UserError
-from pipeline_core.models.cosmos import cosmos_forward
+from pipeline_core.models.networks.cosmos import cosmos_forward
 
 
 def inputs(batch=2, channels=4, text_dim=16, seed=0):

@@ -16,8 +16,8 @@ from pipeline_core.models.families import (
     family_of_preset,
     find_family,
 )
-from pipeline_core.models.preset import Preset
-from pipeline_core.models.released import DRIVING
+from pipeline_core.models.folders.preset import Preset
+from pipeline_core.models.released.transfer25 import DRIVING
 
 WAN = {"image_model": "wan2.1", "model_type": "t2v", "in_dim": 16, "out_dim": 16, "dim": 5120}
 # Input channels of the released files, and what they are.

@@ -1,6 +1,6 @@
 import torch
 
-from pipeline_core.models.grid import token_grid_weights
+from pipeline_core.models.networks.grid import token_grid_weights
 
 
 def test_weights_of_pixels_become_means_over_what_a_latent_place_covers():

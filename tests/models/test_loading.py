@@ -9,9 +9,9 @@ from safetensors.torch import load_file, save_file
 
 from pipeline_core.errors import UserError
 from pipeline_core.models import has_bf16, load_video_model
-from pipeline_core.models.folder import is_model_folder
-from pipeline_core.models.loading import branch_names, load_part
-from pipeline_core.models.preset_file import read_latent_rgb
+from pipeline_core.models.folders.layout import is_model_folder
+from pipeline_core.models.folders.loading import branch_names, load_part
+from pipeline_core.models.folders.preset_file import read_latent_rgb
 
 
 @pytest.fixture

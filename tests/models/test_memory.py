@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from pipeline_core.diffusion import VE
 from pipeline_core.errors import UserError
 from pipeline_core.models import load_video_model, read_preset
-from pipeline_core.models.loading import load_part
-from pipeline_core.models.memory import GIB, plan_memory, step_bytes
-from pipeline_core.models.placement import Turns, in_one_byte, streamed
+from pipeline_core.models.folders.loading import load_part
+from pipeline_core.models.folders.memory import GIB, plan_memory, step_bytes
+from pipeline_core.models.folders.placement import Turns, in_one_byte, streamed
 
 
 @pytest.fixture(scope="module")
@@ -102,11 +102,11 @@ def test_the_plan_is_told_before_anything_is_loaded(folder, monkeypatch):
     def stop(*_):
         raise RuntimeError("loading")
 
-    monkeypatch.setattr("pipeline_core.models.loading.load_part", stop)
+    monkeypatch.setattr("pipeline_core.models.folders.loading.load_part", stop)
     with pytest.raises(RuntimeError, match="loading"):
         load_video_model(folder, tell=told.append)
     assert told[0].startswith("memory plan")
-    monkeypatch.setattr("pipeline_core.models.loading.free_memory", lambda _: 1000)
+    monkeypatch.setattr("pipeline_core.models.folders.loading.free_memory", lambda _: 1000)
     with pytest.raises(UserError, match="too little for one window"):
         load_video_model(folder)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from pipeline_core.models.prediction import PREDICTIONS, clean_prediction, network_input, training_target
+from pipeline_core.models.networks.prediction import PREDICTIONS, clean_prediction, network_input, training_target
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)

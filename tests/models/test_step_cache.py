@@ -7,7 +7,7 @@ from pipeline_core.diffusion import VE, guided, invert, karras_sigmas, sample
 from pipeline_core.diffusion.guidance import CFG, Only
 from pipeline_core.errors import UserError
 from pipeline_core.models import cosmos_forward, load_video_model
-from pipeline_core.models.step_cache import FirstBlockCache
+from pipeline_core.models.networks.step_cache import FirstBlockCache
 
 
 @pytest.fixture(scope="module")

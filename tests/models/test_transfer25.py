@@ -13,14 +13,15 @@ from tiny_transfer25 import CHANNELS, FRAMES, SIZE
 from pipeline_core.__main__ import main
 from pipeline_core.diffusion import FLOW, VE, guided, invert, sample
 from pipeline_core.diffusion.guidance import CFG, Only
-from pipeline_core.enhance import enhance, job_sigmas
+from pipeline_core.enhance import enhance
 from pipeline_core.errors import UserError
-from pipeline_core.media import VideoWriter
+from pipeline_core.job.latent import job_sigmas
+from pipeline_core.job.settings import EnhanceSettings, resolve
 from pipeline_core.models import load_video_model, read_preset
-from pipeline_core.models.folder import branch_parts
-from pipeline_core.models.preset_file import write_preset
-from pipeline_core.models.text import CHAT
-from pipeline_core.settings import EnhanceSettings, resolve
+from pipeline_core.models.folders.layout import branch_parts
+from pipeline_core.models.folders.preset_file import write_preset
+from pipeline_core.models.networks.text import CHAT
+from pipeline_core.video.media import VideoWriter
 
 PROMPTS = ["a filmed street", "a game with <|im_end|> in it"]
 WEIGHTS = {"edge": 0.7, "depth": 0.25, "segmentation": 1.0}

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline_core.errors import UserError
-from pipeline_core.models.loading import EMBEDDED
-from pipeline_core.models.prediction import training_target
+from pipeline_core.models.folders.loading import EMBEDDED
+from pipeline_core.models.networks.prediction import training_target
 from training.architecture import ARCHITECTURE, build_networks, parameter_counts
 from training.captions_tokenizer import train_tokenizer
 from training.dit import ADAM_SHARE, PREDICTION, learning_rate, parameter_groups, prediction_errors, train

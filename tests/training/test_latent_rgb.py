@@ -2,8 +2,8 @@
 
 import torch
 
-from pipeline_core.models.loading import EMBEDDED, load_part
-from pipeline_core.models.preset_file import read_latent_rgb
+from pipeline_core.models.folders.loading import EMBEDDED, load_part
+from pipeline_core.models.folders.preset_file import read_latent_rgb
 from training.latent_rgb import cell_pairs, explained, fit
 
 

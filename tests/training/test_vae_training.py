@@ -137,7 +137,7 @@ def write_scene(folder, seed):
 def test_training_stops_resumes_and_exports_normalised_latents(tmp_path):
     from diffusers import AutoencoderKLLTXVideo
 
-    from pipeline_core.models.vae import encode_clips
+    from pipeline_core.models.networks.vae import encode_clips
 
     write_scene(tmp_path, 0)
     write_scene(tmp_path, 850_000)

@@ -97,7 +97,7 @@ def test_a_drive_of_any_length_and_rate_begins_like_the_plain_scene(scene):
 
 def test_a_render_reads_like_the_buffers_folder_written_from_it(twin, tmp_path):
     from pipeline_core.conditions.buffers import open_buffers, write_buffers
-    from pipeline_core.media import write_clip
+    from pipeline_core.video.media import write_clip
 
     clip = twin["synthetic"]
     write_clip(tmp_path / "clip.mp4", clip.rgb, 24)

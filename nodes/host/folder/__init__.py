@@ -1,0 +1,1 @@
+"""A model folder in diffusers' format as MODEL, CLIP, VAE and CONTROL_NET."""

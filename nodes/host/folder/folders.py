@@ -1,0 +1,44 @@
+"""Where model folders are found: the embedded one, and those under ComfyUI's models/diffusers."""
+
+from pathlib import Path
+
+from ....pipeline_core.errors import UserError
+from ....pipeline_core.models.folders.layout import branch_parts, is_model_folder
+from ....pipeline_core.models.folders.loading import EMBEDDED
+from ..paths import diffusers_roots
+
+EMBEDDED_NAME = "embedded"
+MODALITIES = ("edge", "depth", "segmentation")
+
+
+def model_folders() -> dict[str, Path]:
+    """Name in the menu -> folder, for every folder whose model_index.json names a Cosmos transformer."""
+    found = {EMBEDDED_NAME: EMBEDDED}
+    for root in diffusers_roots():
+        for index in sorted([*root.glob("*/model_index.json"), *root.glob("*/*/model_index.json")]):
+            if is_model_folder(index.parent):
+                found.setdefault(index.parent.relative_to(root).as_posix(), index.parent)
+    return found
+
+
+def model_folder(name: str) -> Path:
+    """The folder behind a name of the menu; a graph can name nothing else. UserError for an unknown one."""
+    found = model_folders()
+    if name not in found:
+        raise UserError(
+            f"The model {name!r} was not found; choose one of {', '.join(found)} in the input model, or put the folder "
+            "into ComfyUI's models/diffusers."
+        )
+    return found[name]
+
+
+def modalities() -> list[str]:
+    """Kinds of control the menu offers: the three every prepared folder has, then what the folders found add."""
+    extra = {name for folder in model_folders().values() for name in branch_parts(folder)} - set(MODALITIES)
+    return [*MODALITIES, *sorted(extra)]
+
+
+def stamp(folder: Path) -> str:
+    """Changes when a file of the folder does: a graph then loads the model again."""
+    files = sorted(path for path in [*folder.glob("*.json"), *folder.glob("*/*")] if path.is_file())
+    return ",".join(f"{path.relative_to(folder)}:{path.stat().st_mtime_ns}" for path in files)

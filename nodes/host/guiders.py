@@ -1,0 +1,120 @@
+"""GUIDERs over named branches and one of the core's guidance objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import comfy.samplers
+from torch import Tensor
+
+from ...pipeline_core.diffusion import Interval
+from ...pipeline_core.diffusion.guidance import Guidance, guided
+from ...pipeline_core.errors import UserError
+from .schedules import percent_sigmas
+
+NEGATIVES = ("negative", "uncond")  # branches that a model may encode as negative prompts
+
+
+class BranchGuider(comfy.samplers.CFGGuider):
+    """GUIDER over named branches and one of the core's guidance objects; all branches of a step in one batch.
+
+    branches: name -> CONDITIONING. The batch stays one forward if the branches share their ControlNet objects.
+    """
+
+    def __init__(self, model, branches: Mapping[str, list], guidance: Guidance, cfg: float = 1.0):
+        super().__init__(model)
+        self.guidance = guidance
+        self.set_cfg(cfg)  # ComfyUI logs it and hands it to patches
+        for name, conditioning in branches.items():
+            check_conditioning(name, conditioning)
+        missing = [name for name in guidance.branches() if name not in branches]
+        if missing:
+            raise UserError(f"This guidance needs the {missing[0]!r} conditioning; connect it.")
+        self.inner_set_conds({name: _marked(conditioning, name) for name, conditioning in branches.items()})
+
+    def predict(self, x: Tensor, timestep: Tensor, names: Sequence[str], model_options: dict) -> list[Tensor]:
+        """Clean predictions [x0 per name] of the state x, by one calc_cond_batch."""
+        conds = [self.conds[name] for name in names]
+        if "sampler_calc_cond_batch_function" in model_options:
+            args = {"conds": conds, "input": x, "sigma": timestep, "model": self.inner_model}
+            return model_options["sampler_calc_cond_batch_function"]({**args, "model_options": model_options})
+        return comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, model_options)
+
+    def predict_noise(self, x, timestep, model_options={}, seed=None):  # noqa: B006 (ComfyUI's own signature)
+        answers: dict[str, Tensor] = {}
+
+        def predict(state: Tensor, _: float, names: Sequence[str]) -> list[Tensor]:
+            answers.update(zip(names, self.predict(state, timestep, names, model_options)))
+            return [answers[name] for name in names]
+
+        denoised = guided(predict, self.guidance)(x, float(timestep.flatten()[0]))
+        return self._patched(denoised, answers, x, timestep, model_options)
+
+    def _patched(self, denoised, answers, x, timestep, model_options):
+        """What patches on the MODEL do after CFG; they know a positive and a negative prediction."""
+        for patch in model_options.get("sampler_post_cfg_function", []):
+            positive, negative = answers.get("positive", denoised), answers.get("negative")
+            args = {"denoised": denoised, "cond_denoised": positive, "uncond_denoised": negative, "input": x}
+            args |= {"cond": self.conds.get("positive"), "uncond": self.conds.get("negative"), "cond_scale": self.cfg}
+            denoised = patch({**args, "model": self.inner_model, "sigma": timestep, "model_options": model_options})
+        return denoised
+
+
+class ReferenceGuider(BranchGuider):
+    """A BranchGuider whose branch "reference" is answered by a second MODEL of the same latents (SimDrop)."""
+
+    def __init__(self, model, branches, guidance: Guidance, cfg: float, reference_model, reference: list):
+        shapes = [m.model.latent_format.latent_channels for m in (model, reference_model)]
+        if shapes[0] != shapes[1]:
+            raise UserError(
+                f"reference_model has {shapes[1]} latent channels and model {shapes[0]}; they need the same VAE."
+            )
+        model = model.clone()
+        # Loaded and kept in memory beside the model, for as long as it samples.
+        model.set_additional_models("video_realism_reference", [reference_model])
+        super().__init__(model, {**branches, "reference": reference}, guidance, cfg)
+        self.reference_model = reference_model
+
+    def outer_sample(self, *args, **kwargs):
+        self.reference_model.pre_run()
+        try:
+            return super().outer_sample(*args, **kwargs)
+        finally:
+            self.reference_model.cleanup()
+
+    def inner_sample(self, noise, latent_image, device, *args, **kwargs):
+        # Text and control are encoded by the model that will read them.
+        own = {"reference": [entry.copy() for entry in self.conds.pop("reference")]}
+        inner = self.reference_model.model
+        self.reference_conds = comfy.samplers.process_conds(inner, noise, own, device, latent_image)["reference"]
+        return super().inner_sample(noise, latent_image, device, *args, **kwargs)
+
+    def predict(self, x: Tensor, timestep: Tensor, names: Sequence[str], model_options: dict) -> list[Tensor]:
+        own = [name for name in names if name != "reference"]
+        answers = dict(zip(own, super().predict(x, timestep, own, model_options) if own else []))
+        if "reference" in names:
+            inner, options = self.reference_model.model, self.reference_model.model_options
+            options = {**options, "transformer_options": dict(options.get("transformer_options", {}))}
+            options |= {key: model_options[key] for key in ("context_handler",) if key in model_options}
+            found = comfy.samplers.calc_cond_batch(inner, [self.reference_conds], x, timestep, options)
+            answers["reference"] = found[0]
+        return [answers[name] for name in names]
+
+
+def check_conditioning(name: str, conditioning) -> None:
+    """One sentence when a CONDITIONING input holds nothing to condition on."""
+    if not conditioning or any(entry[0] is None for entry in conditioning):
+        raise UserError(f"The {name} conditioning holds no text; connect a CLIP Text Encode (empty text is fine).")
+
+
+def _marked(conditioning: list, name: str) -> list:
+    kind = "negative" if name in NEGATIVES else "positive"
+    return [[entry[0], {**entry[1], "prompt_type": kind}] for entry in conditioning]
+
+
+def within(model, guidance: Guidance, start_percent: float, end_percent: float) -> Guidance:
+    """The guidance between two shares of the sampling; the positive prompt alone outside."""
+    if (start_percent, end_percent) == (0.0, 1.0):
+        return guidance
+    high, low = percent_sigmas(model, start_percent, end_percent)
+    return Interval(guidance, low, high)

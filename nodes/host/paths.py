@@ -1,0 +1,99 @@
+"""Files and folders that a graph may name: what lies in ComfyUI's input, output and models folders, nothing else."""
+
+import os
+from pathlib import Path
+
+import folder_paths
+
+from ...pipeline_core.errors import UserError
+
+NONE = "none"
+# Kinds of model: a folder below ComfyUI's models folder, or what extra_model_paths.yaml calls so.
+DEPTH, SEGMENTATION = "depth_estimation", "semantic_segmentation"
+DETECTION, TRACKING = "object_detection", "video_segmentation"
+DETECTOR_FILES, CONTROLNETS = "controlnet_aux", "controlnet"
+FLOW, METRICS = "optical_flow", "metrics"
+DEEPEST = 3  # folders below the input folder that are offered as recordings
+
+
+def model_roots(kind: str) -> list[Path]:
+    """Where models of a kind may lie. The kind is looked up, not registered: ComfyUI's own table stays as it is."""
+    registered = folder_paths.folder_names_and_paths.get(kind, ([], set()))[0]
+    return list(dict.fromkeys([Path(folder_paths.models_dir) / kind, *map(Path, registered)]))
+
+
+def transformers_folders(kind: str) -> dict[str, Path]:
+    """Name -> path of every folder with a config.json among the models of a kind."""
+    found = {}
+    for root in model_roots(kind):
+        for config in sorted(root.glob("*/config.json")):
+            found.setdefault(config.parent.name, config.parent)
+    return found
+
+
+def chosen_folder(kind: str, name: str, input_name: str) -> Path:
+    """The folder of that name in models/KIND; UserError naming the input where none is chosen or it is gone."""
+    folder = transformers_folders(kind).get(name)
+    if folder is None:
+        raise UserError(f"{input_name} is {name}: put a transformers folder into models/{kind} and choose it.")
+    return folder
+
+
+def weight_files(kind: str) -> dict[str, Path]:
+    """Name -> path of the .safetensors files among the models of a kind."""
+    return {path.name: path for root in model_roots(kind) for path in sorted(root.glob("*.safetensors"))}
+
+
+def diffusers_roots() -> list[Path]:
+    """Where folders in diffusers' format may lie."""
+    return [Path(root) for root in folder_paths.get_folder_paths("diffusers")]
+
+
+def controlnet_files() -> list[str]:
+    """What the menu of ControlNet files offers."""
+    return folder_paths.get_filename_list(CONTROLNETS)
+
+
+def controlnet_file(name: str) -> Path:
+    """The path behind a name of `controlnet_files`; ComfyUI's own FileNotFoundError where it is gone."""
+    return Path(folder_paths.get_full_path_or_raise(CONTROLNETS, name))
+
+
+def input_clips() -> list[str]:
+    """Names of the clips in ComfyUI's input folder; a graph can name nothing else."""
+    folder = folder_paths.get_input_directory()
+    names = [name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name))]
+    return sorted(folder_paths.filter_files_content_types(names, ["video"]))
+
+
+def input_clip(name: str) -> Path:
+    """The path behind a name of `input_clips`."""
+    return Path(folder_paths.get_input_directory()) / name
+
+
+def recordings() -> dict[str, Path]:
+    """Name -> path of the folders in ComfyUI's input folder, a few levels deep, but not those inside a recording."""
+    root = Path(folder_paths.get_input_directory())
+    found = {}
+    for path, folders, files in os.walk(root):
+        inside = {"buffers.json", "manifest.json"} & set(files) or len(Path(path).relative_to(root).parts) >= DEEPEST
+        folders[:] = [] if inside else sorted(name for name in folders if not name.startswith("."))
+        found |= {(Path(path) / name).relative_to(root).as_posix(): Path(path) / name for name in folders}
+    return dict(sorted(found.items()))
+
+
+def output_place(prefix: str) -> tuple[Path, str, int, str]:
+    """(folder, file name without number, next free number, folder below the output folder) for a filename_prefix."""
+    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
+    return Path(folder), name, counter, subfolder
+
+
+def new_output_folder(prefix: str) -> tuple[Path, str]:
+    """A new folder PREFIX_00001 in ComfyUI's output folder, and its name below that; never outside."""
+    folder, name, counter, subfolder = output_place(prefix)
+    made = folder / f"{name}_{counter:05}_"
+    while made.exists():
+        counter += 1
+        made = folder / f"{name}_{counter:05}_"
+    made.mkdir(parents=True)
+    return made, str(Path(subfolder) / made.name)

@@ -1,0 +1,221 @@
+"""Realism Report: every figure of the pack in one go, with plots, worst frames and files to keep."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from comfy_api.latest import io, ui
+from PIL import Image
+
+from ...pipeline_core.errors import UserError
+from ...pipeline_core.metrics.compare import compare_frames
+from ...pipeline_core.metrics.critic import EMBEDDED_CRITIC, load_critic
+from ...pipeline_core.metrics.judge import load_judge
+from ...pipeline_core.metrics.pictures import write_report
+from ...pipeline_core.metrics.report import file_hashes, format_runs, format_table
+from ...pipeline_core.metrics.seams import parse_seams
+from ...pipeline_core.metrics.suite import Extras
+from ...pipeline_core.metrics.windows import load_video_encoder
+from ...pipeline_core.perception.estimators import Estimators, load_estimators
+from ...pipeline_core.perception.flow import estimated_flow
+from ...pipeline_core.perception.text_image import load_text_image
+from ..host.encoders import vision_encoder
+from ..host.jobs import compute_device, progress_bar
+from ..host.paths import DEPTH, METRICS, NONE, SEGMENTATION, new_output_folder, transformers_folders, weight_files
+from ..shared.clips import clip_input
+from ..shared.figures import object_text
+from ..shared.object_masks import GROUPS, mask_buffers, mask_inputs
+from ..shared.packages import require_packages
+from ..shared.schema import search_words
+
+FOLDERS = {
+    "depth_model": (DEPTH, "Compares the depth of both clips: a transformers folder in models/depth_estimation."),
+    "segmentation_model": (
+        SEGMENTATION,
+        "Compares the masks of both clips and finds objects in them: a folder in models/semantic_segmentation.",
+    ),
+    "clip_model": (METRICS, "CLIP-IQA, quality in words: a CLIP folder with its texts in models/metrics."),
+    "pickscore": (METRICS, "PickScore, what people would choose for the prompt: its folder in models/metrics."),
+    "video_model": (METRICS, "FVD to the real frames, taken as one clip: a VideoMAE folder in models/metrics."),
+    "judge": (METRICS, "A vision-language model that is asked which looks more real: its folder in models/metrics."),
+}
+
+
+class RealismReport(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="VideoRealismReport",
+            display_name="Realism Report",
+            category="video realism/metrics",
+            description="Measures everything that can be measured on an enhanced clip and writes a folder with it: a "
+            "table, plots over the frames, the worst frames with heat maps, pictures for a slider, JSON and CSV. Only "
+            "the two clips are needed; every further input adds figures, and what is missing is said.",
+            inputs=[
+                io.Image.Input("source", tooltip="The clip before."),
+                io.Image.Input("output", tooltip="The clip after, of the same number and size of frames."),
+                io.Image.Input("reference", optional=True, tooltip="What the output should look like, if it is known."),
+                io.Image.Input(
+                    "real_frames",
+                    optional=True,
+                    tooltip="Frames of real footage, of any size, the more the better: the output's distance to them "
+                    "(Frechet, KID, CMMD) is measured as clip_vision sees it.",
+                ),
+                io.ClipVision.Input("clip_vision", optional=True, tooltip="DINOv2 or CLIP, from Load CLIP Vision."),
+                *mask_inputs("source"),
+                io.String.Input(
+                    "made_with",
+                    optional=True,
+                    force_input=True,
+                    tooltip="A text about how the output was made, such as the report of the node that made it: "
+                    "settings and seeds go into this report.",
+                ),
+                io.String.Input(
+                    "earlier_runs",
+                    optional=True,
+                    force_input=True,
+                    tooltip="The runs output of another Realism Report: table and plots show both side by side.",
+                ),
+                io.String.Input("name", default="run", tooltip="What this run is called in table and plots."),
+                io.String.Input(
+                    "filename_prefix", default="realism_report", tooltip="Folder in ComfyUI's output, then a number."
+                ),
+                io.String.Input(
+                    "seams", default="", tooltip="Frame numbers at which windows of a long clip begin, such as 48,96."
+                ),
+                io.Boolean.Input(
+                    "critic",
+                    default=False,
+                    tooltip="Let the embedded critic judge realism. It knows this pack's own renders only.",
+                ),
+                io.Boolean.Input(
+                    "estimate_flow",
+                    default=False,
+                    tooltip="Estimate the source's motion (scikit-image) for flicker, warped error and seams: slow.",
+                ),
+                *(
+                    io.Combo.Input(name, options=[NONE, *transformers_folders(kind)], default=NONE, tooltip=told)
+                    for name, (kind, told) in FOLDERS.items()
+                ),
+                io.Combo.Input(
+                    "lpips",
+                    options=[NONE, *weight_files(METRICS)],
+                    default=NONE,
+                    tooltip="LPIPS' weights, a safetensors file in models/metrics; see the help page.",
+                ),
+                io.String.Input(
+                    "prompt", default="", multiline=True, tooltip="What the output should show, for PickScore."
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="plots", tooltip="One picture: a plot over the frames for every figure."),
+                io.Image.Output(
+                    display_name="worst frames",
+                    tooltip="Up to three: source, output, reference and a heat map of the difference.",
+                ),
+                io.Image.Output(display_name="side by side", tooltip="One picture: five frames of every clip."),
+                io.String.Output(display_name="table", tooltip="The figures as text, several runs in columns."),
+                io.String.Output(display_name="report", tooltip="Everything about this run as JSON."),
+                io.String.Output(display_name="runs", tooltip="This run and the earlier ones, for another report."),
+            ],
+            is_output_node=True,
+            **search_words(
+                "metrics", "report", "evaluate", "fid", "kid", "lpips", "benchmark", "plot", "csv", "quality"
+            ),
+        )
+
+    @classmethod
+    def execute(
+        cls, source, output, name, filename_prefix, seams, critic, estimate_flow, lpips, prompt, reference=None,
+        real_frames=None, clip_vision=None, made_with=None, earlier_runs=None, **more,
+    ) -> io.NodeOutput:  # fmt: skip
+        chosen = {key: transformers_folders(kind).get(more[key]) for key, (kind, _) in FOLDERS.items()}
+        require_packages("kornia", *(["transformers"] if any(chosen.values()) else []))
+        earlier = read_runs(earlier_runs)
+        clips = [clip_input(source, "source"), clip_input(output, "output")]
+        clips.append(None if reference is None else clip_input(reference, "reference"))
+        extras = told_extras(chosen, estimate_flow, weight_files(METRICS).get(lpips), parse_seams(seams), prompt)
+        if clip_vision is not None:
+            extras["encoder"] = vision_encoder(clip_vision)
+        if real_frames is not None:
+            extras["real"] = clip_input(real_frames, "real_frames")
+        models = {**chosen, "lpips": weight_files(METRICS).get(lpips), "critic": EMBEDDED_CRITIC if critic else None}
+        about = {"models": file_hashes(models), **({"made_with": as_data(made_with)} if made_with else {})}
+        report = compare_frames(
+            *clips, load_critic() if critic else None, progress_bar(),
+            mask_buffers({group: more.get(group) for group in GROUPS}, clips[0]), Extras(**extras), about,
+        )  # fmt: skip
+        name = unused(name.strip() or "run", earlier)
+        folder, told = new_output_folder(filename_prefix)
+        made = write_report(folder, report, *clips, seams=extras["seams"], name=name, earlier=earlier)
+        runs = {**earlier, name: report}
+        worst = [path for path in made if path.name.startswith("worst_")]
+        pictures = {path.name: path for path in made}
+        shown = [{"filename": n, "subfolder": told, "type": "output"} for n in ("side_by_side.png", "plots.png")]
+        text = format_runs(runs) if earlier else object_text(report)
+        return io.NodeOutput(
+            picture(pictures.get("plots.png")),
+            torch.cat([picture(path) for path in worst]) if worst else picture(None),
+            picture(pictures["side_by_side.png"]),
+            format_runs(runs) if earlier else format_table(report),
+            json.dumps(report),
+            json.dumps(runs),
+            ui={**ui.PreviewText(f"{text}\nwritten to output/{told}").as_dict(), "images": shown},
+        )
+
+
+def told_extras(chosen: dict, estimate_flow: bool, lpips, seams: tuple[int, ...], prompt: str) -> dict:
+    """Arguments of `Extras` for the models that were chosen, all loaded."""
+    device = str(compute_device())
+    if chosen["pickscore"] and not prompt.strip():
+        raise UserError("pickscore is chosen but prompt is empty: say in prompt what the output should show.")
+    models = load_estimators(chosen["depth_model"], chosen["segmentation_model"], device)
+    if estimate_flow:
+        if find_spec("skimage") is None:
+            raise UserError(
+                "estimate_flow needs scikit-image, which is not installed: run pip install scikit-image with ComfyUI's "
+                "Python, or switch estimate_flow off."
+            )
+        models = Estimators(models.depth, models.segmentation, estimated_flow)
+    load = {
+        "video_encoder": ("video_model", load_video_encoder),
+        "text_image": ("clip_model", load_text_image),
+        "pick": ("pickscore", load_text_image),
+        "judge": ("judge", load_judge),
+    }
+    found = {key: loader(chosen[name], device) for key, (name, loader) in load.items() if chosen[name]}
+    return {"estimators": models, "lpips": lpips, "seams": seams, "prompt": prompt, **found}
+
+
+def read_runs(text: str | None) -> dict[str, dict]:
+    """The runs output of another report; UserError for any other text."""
+    runs = as_data(text) if text else {}
+    if not isinstance(runs, dict) or not all(isinstance(run, dict) and "figures" in run for run in runs.values()):
+        raise UserError("earlier_runs holds no reports: connect the runs output of another Realism Report to it.")
+    return runs
+
+
+def as_data(text: str):
+    """What a JSON text holds, or the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def unused(name: str, taken: dict) -> str:
+    """The name, with a number behind it where another run has it."""
+    number = 2
+    while name in taken:
+        name, number = f"{name.rsplit(' #', 1)[0]} #{number}", number + 1
+    return name
+
+
+def picture(path: Path | None):
+    """A PNG as an IMAGE; a single dark pixel where there is none."""
+    if path is None:
+        return torch.zeros(1, 1, 1, 3)
+    with Image.open(path) as held:
+        return torch.from_numpy(np.array(held.convert("RGB"))).float()[None] / 255

@@ -1,0 +1,82 @@
+"""Enhance Realism: the whole job in one node, for people who want one."""
+
+import json
+import logging
+from dataclasses import replace
+
+from comfy_api.latest import io, ui
+
+from ...pipeline_core.enhance import enhance
+from ...pipeline_core.job.dials import dials
+from ...pipeline_core.models.folders.loading import load_video_model
+from ..host.folder.folders import model_folder
+from ..host.jobs import compute_device, make_room, progress_bar
+from ..host.previews import WatchedModel
+from ..shared.clips import clip_input
+from ..shared.packages import require_packages
+from ..shared.reports import job_text
+from ..shared.schema import search_words
+from ..shared.widgets import dial_inputs, pass_inputs
+
+
+class EnhanceRealism(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="VideoRealismEnhanceRealism",
+            display_name="Enhance Realism",
+            category="video realism/sampling",
+            description="Makes simulated driving video look filmed and keeps its geometry, motion and lights. The "
+            "whole job in one node: structure maps, inversion, guided sampling, any length.",
+            inputs=[
+                io.Image.Input("frames", tooltip="The clip to enhance, of any length and size."),
+                io.Image.Input(
+                    "edge", optional=True, tooltip="Edge map of the clip. Not connected: made from the frames."
+                ),
+                io.Image.Input(
+                    "depth", optional=True, tooltip="Depth map of the clip, near white. Not connected: none is used."
+                ),
+                io.Image.Input(
+                    "segmentation",
+                    optional=True,
+                    tooltip="Segmentation map in CARLA's colours. Not connected: none is used.",
+                ),
+                io.String.Input(
+                    "description",
+                    optional=True,
+                    force_input=True,
+                    tooltip="What is in the clip, added to the preset's prompts, such as Demo Drive's description.",
+                ),
+                *dial_inputs(),
+                *pass_inputs(),
+            ],
+            outputs=[
+                io.Image.Output(display_name="frames", tooltip="The enhanced clip, of the same length and size."),
+                io.String.Output(display_name="report", tooltip="Settings, plan and what was changed, as JSON."),
+            ],
+            **search_words("sim2real", "photoreal", "video to video", "relight", "style transfer", "carla"),
+        )
+
+    @classmethod
+    def execute(
+        cls, frames, realism, faithfulness, prompt, model, seed, steps,
+        edge=None, depth=None, segmentation=None, description=None,
+    ) -> io.NodeOutput:  # fmt: skip
+        require_packages("kornia", "diffusers", "transformers")
+        frames = clip_input(frames, "frames")
+        given = {"edge": edge, "depth": depth, "segmentation": segmentation}
+        maps = {name: clip_input(values, name) for name, values in given.items() if values is not None}
+        make_room()
+        folder, bar = model_folder(model), progress_bar()
+        network = WatchedModel(load_video_model(folder, compute_device(), tell=logging.info), folder)
+        settings = dials(realism, faithfulness, network.preset)
+        settings = replace(settings, prompt=prompt.strip() or None, seed=seed, steps=steps or None)
+        result, report = enhance(
+            frames,
+            network,
+            settings,
+            progress=lambda done, total: bar(done, total, network.picture),
+            maps=maps,
+            description=description or "",
+        )
+        return io.NodeOutput(result, json.dumps(report.to_dict()), ui=ui.PreviewText(job_text(report)))

@@ -1,0 +1,1 @@
+"""What several node schemas share: widgets, checks on inputs, texts."""

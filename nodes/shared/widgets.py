@@ -1,0 +1,94 @@
+"""Inputs that several nodes ask for alike."""
+
+from comfy_api.latest import io
+
+from ...pipeline_core.models.folders.memory import WEIGHTS
+from ..host.folder.folders import EMBEDDED_NAME, model_folders
+
+START_PERCENT = io.Float.Input(
+    "start_percent",
+    default=0.0,
+    min=0.0,
+    max=1.0,
+    step=0.01,
+    round=0.001,
+    tooltip="Guidance begins at this share of the sampling, 0 is the start.",
+)
+END_PERCENT = io.Float.Input(
+    "end_percent",
+    default=1.0,
+    min=0.0,
+    max=1.0,
+    step=0.01,
+    round=0.001,
+    tooltip="Guidance ends at this share of the sampling, 1 is the end; outside only the positive prompt acts.",
+)
+
+
+def dial_inputs() -> list:
+    """realism, faithfulness, prompt and model: what people change first."""
+    dial = {"default": 0.5, "min": 0.0, "max": 1.0, "step": 0.01, "round": 0.001}
+    return [
+        io.Float.Input(
+            "realism",
+            tooltip="0: hardly changed, 0.5: the model's preset, 1: as photoreal as the model can.",
+            **dial,
+        ),
+        io.Float.Input(
+            "faithfulness",
+            tooltip="0: free to differ from the source, 0.5: the model's preset, 1: held to the source.",
+            **dial,
+        ),
+        io.String.Input(
+            "prompt",
+            default="",
+            multiline=True,
+            tooltip="How the result should look, weather and light included. Empty: the model's preset.",
+        ),
+        io.Combo.Input(
+            "model",
+            options=list(model_folders()),
+            default=EMBEDDED_NAME,
+            tooltip="embedded: the small model of this pack, or a folder under models/diffusers.",
+        ),
+    ]
+
+
+def pass_inputs() -> list:
+    """seed and steps of a pass."""
+    return [
+        io.Int.Input(
+            "seed",
+            default=0,
+            min=0,
+            max=2**53 - 1,
+            control_after_generate=True,
+            tooltip="Of the random noise; starts that invert the source use none.",
+        ),
+        io.Int.Input("steps", default=0, min=0, max=1000, tooltip="Model steps of one pass. 0: the model's preset."),
+    ]
+
+
+def cfg_input(default: float = 1.0) -> io.Float.Input:
+    """The cfg widget of every guider."""
+    return io.Float.Input(
+        "cfg",
+        default=default,
+        min=0.0,
+        max=50.0,
+        step=0.1,
+        round=0.01,
+        tooltip="Guidance scale; 1 is off (and skips the negative prompt). High values undo what an inversion kept.",
+    )
+
+
+def weights_input() -> io.Combo.Input:
+    """The weights widget of the nodes that load from model folders."""
+    return io.Combo.Input(
+        "weights",
+        options=list(WEIGHTS),
+        default="auto",
+        optional=True,
+        tooltip="How weights rest in memory. auto: 32 bits for a small model, bf16 for a full-size one. fp8: half of "
+        "bf16, a little less exact. The same in Load Video Model and Load Control Branch.",
+    )

@@ -1,0 +1,11 @@
+"""Video files and chunks of long clips."""
+
+from .chunk_plan import ChunkPlan
+from .chunk_stitcher import ChunkStitcher
+from .enhance_video_file import EnhanceVideoFile
+
+NODES = [
+    EnhanceVideoFile,
+    ChunkPlan,
+    ChunkStitcher,
+]

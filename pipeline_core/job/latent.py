@@ -1,0 +1,93 @@
+"""The diffusion passes of one latent: which levels they step through, the noise found, then sampled from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ..diffusion import (
+    CFG,
+    FLOW,
+    VE,
+    Callback,
+    ConflictDamping,
+    Interpolant,
+    Interval,
+    Predict,
+    flow_from_ve,
+    guided,
+    karras_sigmas,
+    sample,
+    truncate,
+)
+from ..diffusion.run import finest_state_dtype
+from ..longvideo import Finished, HandOver
+from ..longvideo.handover import handed_solver, last_corrected, share_noise, with_handover
+from .settings import EnhanceSettings
+from .starts import make_start
+
+if TYPE_CHECKING:
+    from ..models.folders.preset import Preset
+
+
+def job_interpolant(preset: Preset) -> Interpolant:
+    """What the preset's sampler steps."""
+    return {"ve": VE, "flow": FLOW}[preset.interpolant]
+
+
+def job_sigmas(settings: EnhanceSettings, preset: Preset, interpolant: Interpolant) -> Tensor:
+    """The Karras grid of the preset from the settings' strength down, in the interpolant's own scale."""
+    # Truncated in VE units first, so that both kinds of sampler step through the same levels.
+    grid = karras_sigmas(settings.steps, preset.sigma_min, preset.sigma_max, preset.rho, torch.float32)
+    sigmas = truncate(grid, settings.strength)
+    return flow_from_ve(sigmas) if interpolant == FLOW else sigmas
+
+
+def enhance_latent(
+    predict: Predict,
+    x0: Tensor,
+    sigmas: Tensor,
+    settings: EnhanceSettings,
+    interpolant: Interpolant,
+    seed: int,
+    step_done: Callback,
+) -> tuple[Tensor, dict]:
+    """From the source's latent x0 to the enhanced one, by the chosen start. Returns it and the report entries.
+
+    predict: answers the branches inversion, positive and negative. sigmas: descending, of both passes. Of the
+    settings, start, cfg, cfg_range, guidance_reach, method, inversion_steps, noise_blend, solver and the calibration's
+    are read. seed: of the fresh noise.
+    """
+    finished = enhance_handed(predict, x0, sigmas, settings, interpolant, seed, step_done)
+    return finished.latent, finished.entry
+
+
+def enhance_handed(
+    predict: Predict,
+    x0: Tensor,
+    sigmas: Tensor,
+    settings: EnhanceSettings,
+    interpolant: Interpolant,
+    seed: int,
+    step_done: Callback,
+    given: HandOver | None = None,
+    flow: Tensor | None = None,
+) -> Finished:
+    """`enhance_latent` for a window that goes on from the one before: given, and the flow of `with_handover`."""
+    guidance = CFG(settings.cfg)
+    if settings.guidance_reach is not None:
+        guidance = ConflictDamping(guidance, reach=settings.guidance_reach)
+    if settings.cfg_range is not None:
+        guidance = Interval(guidance, *map(interpolant.from_ve_sigma, settings.cfg_range))
+    denoise = guided(predict, guidance)
+    state = {"state_dtype": finest_state_dtype(x0.device), "callback": step_done}
+    start = make_start(predict, denoise, x0, sigmas, settings, interpolant, seed, state)
+    noise, solver = start.noise, start.solver
+    if given is not None:
+        until, anchor = last_corrected(sigmas, settings.handover_share), settings.anchor
+        noise, solver = share_noise(noise, given), handed_solver(solver, given, flow, anchor)
+        denoise = with_handover(denoise, given, until, flow, anchor)
+    latent = sample(denoise, noise, sigmas, interpolant, x0=start.x0, solver=solver, **state)
+    return Finished(latent, noise, start.entry)

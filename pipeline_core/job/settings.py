@@ -1,0 +1,140 @@
+"""What a job can be told, and how what is left out is filled in from the model's preset."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+
+from ..errors import UserError
+from ..models.folders.preset import Preset
+
+STARTS = ("inversion", "calibration", "sdedit", "noise")
+HANDOVERS = ("none", "mean", "motion", "fused")
+STITCHES = ("crossfade", "flow")
+CALIBRATION_PROMPTS = ("positive", "inversion")
+
+
+@dataclass(frozen=True)
+class EnhanceSettings:
+    """Settings of `enhance`; None means: from the model's preset.
+
+    prompt, negative_prompt, inversion_prompt: text; the inversion prompt describes the source as it is.
+    start: "inversion" (structured noise from the source), "calibration" (random noise calibrated against it),
+    "sdedit" (the source under random noise) or "noise" (random noise only).
+    strength: share of noise in the start, in (0, 1], flow scale; 1 is the whole grid.
+    cfg: standard guidance scale, 1 is off. steps: model steps of one pass, 1 to 1000.
+    controls: {"edge" | "depth" | "segmentation": weight >= 0}. method: how to invert (see diffusion.invert).
+    solver: for starts without inversion. seed: of the random noise.
+    calibration_prompt: whose prediction calibration holds to the source: "positive" (as published; pins the source's
+    colours too) or "inversion" (layout without look). guidance_reach: how far guidance may carry a prediction beyond
+    what the prompt itself changes, as a share of that way (see diffusion.ConflictDamping); None is as far as cfg does.
+    noise_blend: share of fresh noise in the inverted one, in [0, 1]; 0 keeps all it carries.
+    handover: what a window gets from the one before: "none" (their frames are crossfaded), "mean" or "motion" (its
+    result and noise on shared frames too, the difference spread over the others: see longvideo/handover.py) or "fused"
+    (all windows predict one long latent at every step: see longvideo/fused.py).
+    handover_share: of the steps, from the first, in which a window is held to the one before. The paper's half leaves
+    the shared frames free to part again; all steps gave a third of its change at hard cuts, as near to the twin.
+    anchor: how much of what a window takes over is faded out by its end, so that it is not handed on, in [0, 1]: with
+    all of it a 40-second run stays as near to the twin as it began, 2.5 dB nearer than with none.
+    anchor_colours: hold every window's mean colour as far from the source's as the first window's is. It stops a drift
+    of brightness, and costs up to 0.2 dB where a style's colours depend on what is in view; not for fused windows.
+    stitch: how frames that two windows share become one: "crossfade", or "flow", which aligns the two first (5 % less
+    change along the motion and 0.04 dB on those frames, for two estimates of flow each).
+    cfg_range: (lowest, highest) sigma, VE units, between which guidance acts; None is everywhere. inversion_steps: of
+    the inversion alone, some of the levels of the other pass; None is all of them, and the exact way back. cache:
+    threshold of the first-block cache of the sampling pass (see models/step_cache.py), 0 is off.
+    """
+
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    inversion_prompt: str | None = None
+    start: str | None = None
+    strength: float | None = None
+    cfg: float | None = None
+    steps: int | None = None
+    controls: dict[str, float] | None = None
+    method: str = "exact"
+    solver: str = "dpmpp_2m"
+    calibration_rounds: int = 1
+    calibration_nu: float = 0.5
+    seed: int = 0
+    handover: str = "none"
+    handover_share: float = 1.0
+    anchor: float = 1.0
+    anchor_colours: bool = False
+    stitch: str = "crossfade"
+    calibration_prompt: str = "positive"
+    guidance_reach: float | None = None
+    noise_blend: float = 0.0
+    cfg_range: tuple[float, float] | None = None
+    inversion_steps: int | None = None
+    cache: float = 0.0
+
+    def to_dict(self) -> dict:
+        """Plain values for a report."""
+        return asdict(self)
+
+
+def resolve(settings: EnhanceSettings, preset: Preset, description: str = "") -> EnhanceSettings:
+    """Fill what is None from the preset, append the clip's own description to preset prompts, check ranges.
+
+    Raises UserError for a value out of range.
+    """
+
+    def told(text: str) -> str:
+        return f"{text}, {description}" if description else text
+
+    filled = replace(
+        settings,
+        prompt=told(preset.prompt) if settings.prompt is None else settings.prompt,
+        negative_prompt=preset.negative_prompt if settings.negative_prompt is None else settings.negative_prompt,
+        inversion_prompt=told(preset.inversion_prompt)
+        if settings.inversion_prompt is None
+        else settings.inversion_prompt,
+        start=settings.start or preset.start,
+        strength=preset.strength if settings.strength is None else settings.strength,
+        cfg=preset.cfg if settings.cfg is None else settings.cfg,
+        steps=preset.steps if settings.steps is None else settings.steps,
+        controls=dict(preset.control_weights) if settings.controls is None else dict(settings.controls),
+    )
+    _check(filled, preset)
+    return filled
+
+
+def _check(settings: EnhanceSettings, preset: Preset) -> None:
+    if settings.start not in STARTS:
+        raise UserError(f"start is {settings.start!r} but must be one of {', '.join(STARTS)}: change start.")
+    if settings.handover not in HANDOVERS:
+        raise UserError(f"handover is {settings.handover!r} but must be {', '.join(HANDOVERS)}: change handover.")
+    if settings.stitch not in STITCHES:
+        raise UserError(f"stitch is {settings.stitch!r} but must be {' or '.join(STITCHES)}: change stitch.")
+    for name in ("handover_share", "anchor"):
+        if not 0 <= getattr(settings, name) <= 1:
+            raise UserError(f"{name} is {getattr(settings, name)} but must be from 0 to 1: change {name}.")
+    if not 0 < settings.strength <= 1:
+        raise UserError(f"strength is {settings.strength} but must be above 0 and at most 1: change strength.")
+    if not 0 <= settings.cfg <= 50:
+        raise UserError(f"cfg is {settings.cfg} but must be from 0 to 50 (1 switches it off): change cfg.")
+    if settings.guidance_reach is not None and not 0 <= settings.guidance_reach <= 10:
+        raise UserError(
+            f"guidance_reach is {settings.guidance_reach} but must be from 0 to 10, or left out: change guidance_reach."
+        )
+    if not 0 <= settings.noise_blend <= 1:
+        raise UserError(f"noise_blend is {settings.noise_blend} but must be from 0 to 1: change noise_blend.")
+    if settings.calibration_prompt not in CALIBRATION_PROMPTS:
+        raise UserError(
+            f"calibration_prompt is {settings.calibration_prompt!r} but must be {' or '.join(CALIBRATION_PROMPTS)}: "
+            "change calibration_prompt."
+        )
+    if not 1 <= settings.steps <= 1000:
+        raise UserError(f"steps is {settings.steps} but must be from 1 to 1000: change steps.")
+    if settings.cfg_range is not None and not 0 <= settings.cfg_range[0] <= settings.cfg_range[1]:
+        low, high = settings.cfg_range
+        raise UserError(f"cfg_range is {low} to {high} but must be 0 <= lowest <= highest: change cfg_range.")
+    if settings.inversion_steps is not None and not 1 <= settings.inversion_steps <= 1000:
+        raise UserError(f"inversion_steps is {settings.inversion_steps} but must be from 1 to 1000: change it.")
+    if not 0 <= settings.cache <= 1:
+        raise UserError(f"cache is {settings.cache} but must be from 0 (off) to 1: change cache.")
+    unknown = sorted(set(settings.controls) - set(preset.control_weights))
+    if unknown:
+        known = ", ".join(preset.control_weights)
+        raise UserError(f"This model has no control {unknown[0]!r}, only {known}: change controls.")

@@ -1,0 +1,1 @@
+"""Model folders on disk and in memory: layout, preset, memory plan, placement, loading."""

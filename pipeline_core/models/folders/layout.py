@@ -1,0 +1,146 @@
+"""What a model folder in diffusers' layout holds: its parts, their classes and the headers of their weights.
+
+Only JSON and safetensors headers are read here, so that a wrong file is refused before anything is loaded from it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from math import prod
+from pathlib import Path
+from typing import NamedTuple
+
+from ...errors import UserError
+
+BRANCH_PREFIX = "controlnet_"
+LONE_BRANCH = "controlnet"  # of a pipeline that diffusers saved with its one branch
+# The classes a part may have; None is any video autoencoder.
+CLASSES = {
+    "transformer": ("CosmosTransformer3DModel",),
+    "controlnet": ("CosmosControlNetModel",),
+    "text_encoder": ("T5EncoderModel", "Qwen2_5_VLForConditionalGeneration"),
+    "vae": None,
+}
+# How the released branches call what is called otherwise here.
+RELEASED_NAMES = {"seg": "segmentation", "blur": "vis"}
+BYTES = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
+_LARGEST_HEADER = 100_000_000  # safetensors' own limit
+
+
+class Stored(NamedTuple):
+    """One tensor as a safetensors header states it."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        return self.count * BYTES.get(self.dtype, 1)
+
+
+def read_index(folder: str | Path) -> Mapping[str, list[str]]:
+    """{part: [library, class]} of the parts that are there: model_index.json, and control branches put beside it."""
+    folder = Path(folder)
+    path = folder / "model_index.json"
+    if not folder.is_dir():
+        raise UserError(f"The model folder {folder} does not exist; give a folder in diffusers' layout.")
+    if not path.is_file():
+        raise UserError(f"{folder} has no model_index.json; give the folder that holds transformer/, vae/ and so on.")
+    index = {name: part for name, part in _read_object(path).items() if not name.startswith("_") and _named(part)}
+    for config in sorted(folder.glob(f"{LONE_BRANCH}*/config.json")):
+        # The released branches come one by one and are in nobody's index.
+        if is_branch(config.parent.name):
+            index.setdefault(config.parent.name, ["diffusers", str(_read_object(config).get("_class_name"))])
+    return index
+
+
+def is_model_folder(folder: str | Path) -> bool:
+    """Whether a folder's model_index.json names a Cosmos transformer; nothing else is read, nothing is raised."""
+    try:
+        part = read_index(folder).get("transformer")
+    except (UserError, OSError):
+        return False
+    return isinstance(part, list) and part[-1:] == [*CLASSES["transformer"]]
+
+
+def is_branch(part: str) -> bool:
+    """Whether a part's name is that of a control branch."""
+    return part == LONE_BRANCH or part.startswith(BRANCH_PREFIX)
+
+
+def branch_parts(folder: str | Path) -> dict[str, str]:
+    """Modality -> part (subfolder) of the control branches, sorted; a pipeline's lone branch is called control."""
+    found = {}
+    for part in sorted(filter(is_branch, read_index(folder))):
+        name = part.removeprefix(BRANCH_PREFIX) if part != LONE_BRANCH else "control"
+        found.setdefault(RELEASED_NAMES.get(name, name), part)
+    return dict(sorted(found.items()))
+
+
+def part_folder(folder: str | Path, name: str) -> Path:
+    """The folder of a part that model_index.json names. UserError when it is not there."""
+    path = Path(folder) / name
+    if name not in read_index(folder) or not (path / "config.json").is_file():
+        raise UserError(f"{folder} has no {name}/ with a config.json; restore that part of the model folder.")
+    return path
+
+
+def read_headers(part: Path) -> dict[str, Stored]:
+    """Every tensor in a part's .safetensors files, by name. UserError for a file that is none, or that was cut off."""
+    files = sorted(part.glob("*.safetensors"))
+    if not files:
+        raise UserError(f"{part} has no .safetensors file; convert the weights to safetensors first.")
+    found: dict[str, Stored] = {}
+    for path in files:
+        found |= _read_header(path)
+    return found
+
+
+def check_kind(path: Path, found: Mapping[str, Stored], needed: str) -> None:
+    """UserError for weights that are of another kind than a part `needed`, told by their names."""
+    names = list(found)
+    if any("lora_" in name or ".lora." in name or "lora_A" in name for name in names):
+        raise UserError(f"{path} holds a LoRA; a whole {needed} is needed there.")
+    coders = sum(name.startswith(("encoder.", "decoder.", "quant_conv", "post_quant_conv")) for name in names)
+    if needed in CLASSES["transformer"] + CLASSES["controlnet"] and coders == len(names):
+        raise UserError(f"{path} holds a video autoencoder; a {needed} is needed there.")
+
+
+def _read_header(path: Path) -> dict[str, Stored]:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        text = file.read(length) if length <= min(_LARGEST_HEADER, size) else b""
+    broken = f"{path} is not a whole safetensors file; download it again."
+    try:
+        values = json.loads(text)
+        end = max((entry["data_offsets"][1] for name, entry in values.items() if name != "__metadata__"), default=0)
+        found = {
+            name: Stored(entry["dtype"], tuple(entry["shape"]))
+            for name, entry in values.items()
+            if name != "__metadata__"
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise UserError(broken) from error
+    if 8 + length + end != size:
+        raise UserError(broken)
+    return found
+
+
+def _read_object(path: Path) -> dict:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON ({error}); restore the model folder.") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path} is not a JSON object; restore the model folder.")
+    return values
+
+
+def _named(part: object) -> bool:
+    return isinstance(part, list) and len(part) == 2 and all(isinstance(word, str) for word in part)

@@ -1,0 +1,184 @@
+"""Load a Cosmos-Transfer model folder in diffusers' layout: the embedded one, or a full-size one, the same way."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from ...errors import UserError
+from ..networks.text import language_part
+from ..networks.video_model import VideoModel
+from .layout import CLASSES, branch_parts, check_kind, is_branch, part_folder, read_headers, read_index
+from .memory import Plan, plan_memory
+from .placement import Turns, in_one_byte, streamed
+from .preset_file import read_preset
+
+EMBEDDED = Path(__file__).resolve().parents[3] / "models" / "embedded"
+PRECISIONS = ("auto", "bf16", "fp32")
+TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp8": torch.bfloat16}  # what weights are computed from
+
+
+def load_video_model(
+    folder: str | Path | None = None,
+    device: str | torch.device = "cpu",
+    precision: str = "auto",
+    weights: str = "auto",
+    tell: Callable[[str], None] | None = None,
+) -> VideoModel:
+    """VideoModel of a diffusers folder; nothing but safetensors is read and nothing is downloaded.
+
+    folder: None is the embedded model in models/embedded.
+    precision: "auto" runs the networks under bfloat16 autocast where the hardware has it (CPUs with AVX-512
+    BF16, GPUs from Ampere on) and in the weights' dtype elsewhere; "bf16" and "fp32" force one. Pictures differ
+    in the last digits between the two, so give it where runs on different machines are compared.
+    weights: in memory, "fp32", "bf16", "fp8" (matrices in one byte, computed in bf16) or "auto": fp32 for a small
+    model, else bf16; the VAE's always fp32. tell: gets the memory plan, line by line, before anything is loaded.
+    On a GPU the networks stay there, take turns or are brought layer by layer, as that plan says.
+    Raises UserError for a missing folder or part, a part of another kind, weights that are missing, do not belong or
+    hold NaN, naming the first one, and a GPU too small for one window.
+    """
+    folder = Path(folder) if folder is not None else EMBEDDED
+    device = torch.device(device)
+    bf16 = runs_bf16(precision, device)
+    names, preset = branch_parts(folder), read_preset(folder)
+    unknown = sorted(set(preset.control_weights) - set(names))
+    if unknown:
+        raise UserError(f"{folder}/preset.json weighs the control {unknown[0]!r}, which the folder does not have.")
+    plan = plan_memory(folder, preset, weights, free_memory(device), str(device))
+    if tell is not None:
+        for line in plan.lines():
+            tell(line)
+    if plan.placement == "none":
+        raise UserError(plan.sentence())
+    transformer, text_encoder, *branches = (
+        _placed(load_part(folder, part, TYPES[plan.weights]), plan, device)
+        for part in ("transformer", "text_encoder", *names.values())
+    )
+    vae = load_part(folder, "vae")
+    groups = {"frames": [vae]}
+    if plan.placement == "parts":
+        groups |= {"text": [text_encoder], "steps": [transformer, *branches]}
+    return VideoModel(
+        transformer=transformer,
+        branches=dict(zip(names, branches)),
+        vae=vae.to(device) if plan.placement == "whole" else vae,
+        text_encoder=text_encoder,
+        tokenizer=load_tokenizer(folder),
+        preset=preset,
+        device=device,
+        bf16=bf16,
+        together=plan.together,
+        turns=None if plan.placement == "whole" else Turns(groups, device),
+    )
+
+
+def _placed(network: torch.nn.Module, plan: Plan, device: torch.device) -> torch.nn.Module:
+    """A network as the plan holds it; one that takes turns stays where it is."""
+    if plan.weights == "fp8":
+        network = in_one_byte(network, TYPES["fp8"])
+    if plan.placement == "stream":
+        return streamed(network, device)
+    return network.to(device) if plan.placement == "whole" else network
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes a GPU has free; None for main memory."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+
+
+def runs_bf16(precision: str, device: torch.device) -> bool:
+    """Whether "auto", "bf16" or "fp32" means bfloat16 autocast on `device`. UserError for another word."""
+    if precision not in PRECISIONS:
+        raise UserError(f"precision is {precision!r}; give auto, bf16 or fp32.")
+    return precision == "bf16" or (precision == "auto" and has_bf16(device))
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether `device` multiplies bfloat16 in hardware; False when that cannot be told."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type != "cpu":
+        return False
+    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(probe()) if probe is not None else False
+
+
+def branch_names(folder: str | Path) -> list[str]:
+    """The modalities a model folder has control branches for, sorted."""
+    return list(branch_parts(folder))
+
+
+def load_part(folder: str | Path, name: str, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
+    """One network of a model folder, on the CPU, for inference: transformer, vae, text_encoder or controlnet*.
+
+    Its class is the one model_index.json names, a control branch's the one in its config. Nothing but JSON and
+    safetensors is read. Raises UserError like load_video_model.
+    """
+    import diffusers
+    import transformers
+
+    folder = Path(folder)
+    index = read_index(folder)
+    expected = CLASSES["controlnet" if is_branch(name) else name]
+    path = part_folder(folder, name)
+    library, class_name = index[name]
+    allowed = class_name in expected if expected else class_name.startswith("Autoencoder")
+    module = {"diffusers": diffusers, "transformers": transformers}.get(library)
+    if not allowed or not hasattr(module, class_name):
+        needed = " or ".join(expected) if expected else "diffusers video autoencoder"
+        raise UserError(f"{path} is a {class_name}; a {needed} is needed there.")
+    check_kind(path, read_headers(path), class_name)
+    options = {"torch_dtype" if library == "diffusers" else "dtype": dtype}
+    try:
+        with warnings.catch_warnings(), _no_progress_bars():
+            warnings.simplefilter("ignore")
+            part, info = getattr(module, class_name).from_pretrained(
+                str(path), local_files_only=True, use_safetensors=True, output_loading_info=True, **options
+            )
+    except Exception as error:
+        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{path} could not be loaded ({line}); restore that part of the model folder.") from error
+    part = language_part(part) if name == "text_encoder" else part
+    _check_weights(path, part, info)
+    return part.eval().requires_grad_(False)
+
+
+@contextmanager
+def _no_progress_bars():
+    """transformers draws a bar even for eleven small tensors; the user's own setting is put back after."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _check_weights(path: Path, part: torch.nn.Module, info: Mapping) -> None:
+    """Every weight present, none left over, all finite; otherwise a UserError that names the first one."""
+    for problem, found in (
+        ("lacks", info.get("missing_keys")),
+        ("has the unknown", info.get("unexpected_keys")),
+    ):
+        if found:
+            raise UserError(f"{path} {problem} tensor {sorted(found)[0]}; restore the weights that belong to it.")
+    for name, tensor in part.state_dict().items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise UserError(f"The tensor {name} in {path} holds NaN or Inf; restore the weights of this part.")
+
+
+def load_tokenizer(folder: str | Path):
+    """The tokenizer of a model folder. Raises UserError when it is missing."""
+    from transformers import PreTrainedTokenizerFast
+
+    path = Path(folder) / "tokenizer"
+    if "tokenizer" not in read_index(folder) or not (path / "tokenizer.json").is_file():
+        raise UserError(f"{folder} has no tokenizer/tokenizer.json; restore that part of the model folder.")
+    return PreTrainedTokenizerFast.from_pretrained(str(path), local_files_only=True)

@@ -1,0 +1,176 @@
+"""What a model folder will need, told before it is loaded: bytes of every part, and where each can stay.
+
+Weights are counted from the headers of their files. What a step needs beside them is an estimate: the tensors a block
+of the transformer holds at once, for every token; it has not been measured on a GPU.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...errors import UserError
+from .layout import Stored, branch_parts, part_folder, read_headers
+from .preset import Preset
+
+WEIGHTS = ("auto", "fp32", "bf16", "fp8")
+SMALL = 250_000_000  # weights of a transformer that stay 32 bits by themselves
+GIB = 2**30
+# Left in their files: a text encoder's eyes and vocabulary head.
+UNUSED = ("visual.", "model.visual.", "lm_head.")
+# fp8 holds the matrices of these; norms, embeddings and the network's doors keep two bytes.
+MATRICES = ("transformer_blocks.", "control_blocks.", "crossattn_proj.", "layers.")
+# Tensors of a token's width that a block holds at once, in two bytes each: the stream, its norm, q, k, v and their
+# rotated copies in four bytes, the attention's answer, and an MLP of four widths with its activation.
+BLOCK_TENSORS = 18
+BRANCH_TENSORS = 3  # what a running control branch keeps between its blocks
+VAE_BYTES_PER_CELL = 7000 * 64  # ComfyUI's own figure for a Wan VAE of full width, per latent cell and byte
+FULL_VAE_WIDTH = 96
+
+
+@dataclass(frozen=True)
+class PartBytes:
+    """One part: bytes in its files and in memory, and the largest block of it that can move alone."""
+
+    name: str
+    stored: int
+    kept: int
+    block: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where a model's parts go. placement: "whole", "parts", "stream" or "none" (it does not fit).
+
+    stages: peak bytes on the device while text is read, frames are coded and steps are made. together: conditions in
+    one batch, 0 is all of them. free: bytes the device has; None where that is not known or not limited.
+    """
+
+    weights: str
+    parts: tuple[PartBytes, ...]
+    stages: Mapping[str, int]
+    step: int
+    placement: str
+    together: int
+    free: int | None
+    device: str
+
+    def lines(self) -> list[str]:
+        """The plan as a table and a sentence."""
+        width = max(len(part.name) for part in self.parts)
+        rows = [f"{part.name.ljust(width)}  {_size(part.stored):>9}  {_size(part.kept):>9}" for part in self.parts]
+        total = [sum(part.stored for part in self.parts), sum(part.kept for part in self.parts)]
+        head = f"{'memory plan'.ljust(width)}  {'in files':>9}  {self.weights:>9}"
+        return [head, *rows, f"{'all'.ljust(width)}  {_size(total[0]):>9}  {_size(total[1]):>9}", self.sentence()]
+
+    def sentence(self) -> str:
+        """What happens on the device."""
+        step = f"a step needs about {_size(self.step)} beside the weights (estimated)"
+        if self.free is None:
+            return f"All parts stay on {self.device}; {step}."
+        has = f"{self.device} has {_size(self.free)} free"
+        peak = f"at most about {_size(max(self.stages.values()))} at once"
+        one = ", one condition at a time" if self.together == 1 else ""
+        return {
+            "whole": f"{has}: all parts stay there{one}; {step}.",
+            "parts": f"{has}: text encoder, VAE and transformer with controls take turns there{one}, {peak}; {step}.",
+            "stream": f"{has}: the transformer's blocks come from main memory at every step, one condition at a time; "
+            f"{step}.",
+            "none": f"{has}, which is too little for one window: {step}; give a smaller size or fewer frames.",
+        }[self.placement]
+
+
+def plan_memory(
+    folder: str | Path, preset: Preset, weights: str = "auto", free: int | None = None, device: str = "cpu"
+) -> Plan:
+    """The plan for one window of the preset's size with two conditions and all of the folder's controls.
+
+    weights: "auto" (32 bits for a small transformer, else bf16), "fp32", "bf16" or "fp8" (matrices in one byte).
+    free: bytes the device can give, None where main memory is the device's own. Raises UserError like load_part.
+    """
+    folder = Path(folder)
+    controls = list(branch_parts(folder).values())
+    headers = {
+        name: read_headers(part_folder(folder, name)) for name in ("transformer", "text_encoder", "vae", *controls)
+    }
+    weights = chosen_weights(weights, headers["transformer"])
+    parts = {name: _part(name, found, weights) for name, found in headers.items()}
+    cells = _cells(preset)
+    step, coding = step_bytes(folder, cells, len(controls)), _coding_bytes(folder, cells)
+    sampling = parts["transformer"].kept + sum(parts[name].kept for name in controls)
+    stages = {
+        "text": parts["text_encoder"].kept,
+        "frames": parts["vae"].kept + coding,
+        "steps": sampling + 2 * step,
+    }
+    placement, together = "whole", 0
+    if free is not None:
+        all_parts = sum(part.kept for part in parts.values())
+        blocks = 2 * max(part.block for part in parts.values())
+        single = {**stages, "steps": sampling + step}
+        if all_parts + max(2 * step, coding) <= free:
+            pass
+        elif max(stages.values()) <= free:
+            placement = "parts"
+        elif max(single.values()) <= free:
+            placement, together, stages = "parts", 1, single
+        elif step + blocks <= free:
+            placement, together = "stream", 1
+            stages = {name: min(size, free) for name, size in single.items()}
+        else:
+            placement, together = "none", 1
+    return Plan(weights, tuple(parts.values()), stages, step, placement, together, free, device)
+
+
+def chosen_weights(weights: str, transformer: Mapping[str, Stored]) -> str:
+    """What "auto" means for a transformer of these weights. UserError for another word."""
+    if weights not in WEIGHTS:
+        raise UserError(f"weights is {weights!r}; give {', '.join(WEIGHTS)}.")
+    if weights != "auto":
+        return weights
+    return "fp32" if sum(stored.count for stored in transformer.values()) < SMALL else "bf16"
+
+
+def step_bytes(folder: Path, cells: tuple[int, int, int], controls: int) -> int:
+    """Estimated bytes of one condition's forward beside the weights, for a latent of (t, h, w) cells."""
+    config = json.loads((Path(folder) / "transformer" / "config.json").read_text(encoding="utf-8"))
+    p_t, p_h, p_w = config["patch_size"]
+    tokens = (cells[0] // p_t) * (cells[1] // p_h) * (cells[2] // p_w)
+    width = config["num_attention_heads"] * config["attention_head_dim"]
+    return tokens * width * 2 * (BLOCK_TENSORS + BRANCH_TENSORS * controls)
+
+
+def is_matrix(name: str, stored: Stored) -> bool:
+    """Whether fp8 holds this tensor in one byte."""
+    return len(stored.shape) == 2 and any(part in name for part in MATRICES) and "norm" not in name
+
+
+def _part(name: str, found: Mapping[str, Stored], weights: str) -> PartBytes:
+    kept, blocks = 0, {}
+    for key, stored in found.items():
+        if name == "text_encoder" and key.startswith(UNUSED):
+            continue
+        each = 4 if weights == "fp32" or name == "vae" else 1 if weights == "fp8" and is_matrix(key, stored) else 2
+        kept += stored.count * each
+        block = ".".join(key.split(".")[:2]) if "blocks." in key else ".".join(key.split(".")[:4])
+        blocks[block] = blocks.get(block, 0) + stored.count * each
+    return PartBytes(name, sum(stored.bytes for stored in found.values()), kept, max(blocks.values(), default=0))
+
+
+def _cells(preset: Preset) -> tuple[int, int, int]:
+    height, width = preset.size
+    ratio = preset.spatial_ratio
+    return 1 + (preset.window - 1) // preset.temporal_ratio, height // ratio, width // ratio
+
+
+def _coding_bytes(folder: Path, cells: tuple[int, int, int]) -> int:
+    """Estimated bytes a Wan VAE needs beside its weights: it codes frames one after the other."""
+    config = json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8"))
+    width = config.get("base_dim", FULL_VAE_WIDTH)
+    return cells[1] * cells[2] * VAE_BYTES_PER_CELL * 2 * width // FULL_VAE_WIDTH
+
+
+def _size(count: int) -> str:
+    return f"{count / GIB:.2f} GiB" if count >= GIB // 10 else f"{count / 2**20:.2f} MiB"

@@ -1,0 +1,43 @@
+"""Frames to normalised latents and back: z = (E(2 frames - 1) - mean) / std, the latent every room works on."""
+
+from __future__ import annotations
+
+import torch
+
+from ...errors import UserError
+
+
+def latent_statistics(vae: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and std of the VAE's latents, each (1, C, 1, 1, 1) float32, from its config (Wan) or buffers (LTX)."""
+    buffers = dict(vae.named_buffers())
+    mean, std = (buffers.get(name, vae.config.get(name)) for name in ("latents_mean", "latents_std"))
+    if mean is None or std is None:
+        raise UserError(
+            "This VAE states no latents_mean and latents_std; use a video VAE whose config or weights carry them."
+        )
+    scale = float(vae.config.get("scaling_factor") or 1.0)
+    mean, std = (torch.as_tensor(value, dtype=torch.float32).flatten().view(1, -1, 1, 1, 1) for value in (mean, std))
+    return mean, std / scale
+
+
+@torch.no_grad()
+def encode_clips(vae: torch.nn.Module, clips: torch.Tensor) -> torch.Tensor:
+    """Normalised latent (B, C, t, h, w) of clips (B, T, H, W, 3) in [0, 1]: the posterior's mode, no sampling.
+
+    Device and dtype of the VAE's weights; T = 1 + k * temporal ratio. The result is float32.
+    """
+    mean, std = latent_statistics(vae)
+    weight = next(vae.parameters())
+    frames = clips.permute(0, 4, 1, 2, 3).to(device=weight.device, dtype=weight.dtype) * 2 - 1
+    latent = vae.encode(frames).latent_dist.mode().float()
+    return (latent - mean.to(latent.device)) / std.to(latent.device)
+
+
+@torch.no_grad()
+def decode_latents(vae: torch.nn.Module, latent: torch.Tensor) -> torch.Tensor:
+    """Clips (B, T, H, W, 3) in [0, 1], float32, clamped, of normalised latents (B, C, t, h, w)."""
+    mean, std = latent_statistics(vae)
+    weight = next(vae.parameters())
+    latent = latent.to(weight.device, torch.float32) * std.to(weight.device) + mean.to(weight.device)
+    frames = vae.decode(latent.to(weight.dtype)).sample.float()
+    return (frames / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 4, 1)

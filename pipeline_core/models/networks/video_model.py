@@ -1,0 +1,175 @@
+"""A loaded video model: frames, prompts and maps in, and one batched clean prediction for all branches out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...diffusion import FLOW, VE, Interpolant
+from ...errors import UserError
+from ..folders.placement import Turns
+from ..folders.preset import Preset
+from .cosmos import cosmos_forward
+from .grid import check_frames, token_grid_weights
+from .prediction import clean_prediction, flow_state, network_input
+from .step_cache import FirstBlockCache
+from .text import embed_tokens, is_chat, tokenise
+from .vae import decode_latents, encode_clips
+
+Predict = Callable[[Tensor, float, Sequence[str]], list[Tensor]]
+
+
+@dataclass(frozen=True)
+class VideoModel:
+    """The parts of a diffusers Cosmos-Transfer folder, ready to run. Made by `load_video_model`.
+
+    branches: modality -> CosmosControlNetModel. device: where the networks are and latents come out.
+    bf16: whether the networks run under bfloat16 autocast; results differ slightly from float32, so two runs
+    are comparable only with the same value. preset: the model's own defaults. together: the most conditions that go
+    through the network in one batch, 0 is all; fewer need less memory and the same work. turns: moves the networks
+    to the device where they do not fit there together; None leaves them where they are.
+    """
+
+    transformer: torch.nn.Module
+    branches: Mapping[str, torch.nn.Module]
+    vae: torch.nn.Module
+    text_encoder: torch.nn.Module
+    tokenizer: object
+    preset: Preset
+    device: torch.device
+    bf16: bool
+    together: int = 0
+    turns: Turns | None = None
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Latent (1, C, t, h, w), float32, normalised, of frames (T, H, W, 3) in [0, 1]; t = 1 + (T - 1) / ratio.
+
+        UserError when T, H or W do not fit the model's latent grid or the frames are not RGB.
+        """
+        self._check_frames(frames, "frames")
+        self._enter("frames")
+        with self._autocast():
+            return encode_clips(self.vae, frames[None].to(self.device)).float()
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Frames (T, H, W, 3) in [0, 1], float32, of a normalised latent (1, C, t, h, w)."""
+        if latent.ndim != 5 or latent.shape[0] != 1:
+            raise UserError(f"A latent of shape {tuple(latent.shape)} came; decode one (1, C, t, h, w) at a time.")
+        self._enter("frames")
+        with self._autocast():
+            return decode_latents(self.vae, latent)[0].float()
+
+    @torch.no_grad()
+    def encode_text(self, prompts: Sequence[str]) -> Tensor:
+        """Embeddings (B, tokens, D) of prompts; any text, "" included. See text.py for what stands in the padding."""
+        chat = is_chat(type(self.text_encoder).__name__)
+        ids, mask = tokenise(self.tokenizer, prompts, self.preset.max_text_tokens, chat)
+        self._enter("text")
+        with self._autocast():
+            return embed_tokens(self.text_encoder, ids.to(self.device), mask.to(self.device)).float()
+
+    def encode_hint(self, control_map: Tensor) -> Tensor:
+        """Hint latent (1, C, t, h, w) of a control map (T, H, W) or (T, H, W, 3) in [0, 1], as a video of its own."""
+        if control_map.ndim == 3:
+            control_map = control_map[..., None].expand(*control_map.shape, 3)
+        self._check_frames(control_map, "a control map")
+        return self.encode(control_map)
+
+    def predictor(
+        self,
+        conditions: Mapping[str, Tensor],
+        hints: Mapping[str, Tensor],
+        weights: Mapping[str, float | Tensor],
+        interpolant: Interpolant,
+        cache: float = 0.0,
+    ) -> Predict:
+        """predict(x, sigma, branches) -> [x0 per branch] by one batched forward; see prediction.py for x0.
+
+        conditions: branch name -> text embedding (1, tokens, D). hints: modality -> hint latent.
+        weights: modality -> weight after the w / max(1, sum w) rule: a float, or a map (T, H, W) in pixels or
+        latent cells, averaged per token. A modality without a weight is off. interpolant: what x and sigma mean;
+        a VE state becomes the network's flow state by x_t = x / (1 + sigma), t = sigma / (1 + sigma).
+        x: (B, C, t, h, w), any float dtype; x0 comes back in it. UserError for an unknown modality or branch.
+        cache: threshold of the first-block cache (see step_cache.py), 0 is off. An inversion has to be retraced, so
+        calls for the branch "inversion" alone are never cached.
+        """
+        if interpolant not in (VE, FLOW):
+            raise UserError(f"The interpolant is {interpolant!r}; give VE or FLOW.")
+        for modality in [*weights, *hints]:
+            if modality not in self.branches:
+                raise UserError(f"This model has no {modality} control; it has {', '.join(self.branches) or 'none'}.")
+        for modality, weight in weights.items():
+            if modality not in hints and (isinstance(weight, Tensor) or weight != 0):
+                raise UserError(f"The control {modality} has a weight but no map; give its map or weight 0.")
+        used = {m: w for m, w in weights.items() if isinstance(w, Tensor) or w != 0}
+        caches: dict[tuple[str, ...], FirstBlockCache] = {}
+
+        def cache_of(branches: tuple[str, ...]) -> FirstBlockCache | None:
+            if cache == 0 or branches == ("inversion",):
+                return None
+            return caches.setdefault(branches, FirstBlockCache(cache))
+
+        @torch.no_grad()
+        def predict(x: Tensor, sigma: float, branches: Sequence[str]) -> list[Tensor]:
+            missing = [name for name in branches if name not in conditions]
+            if missing:
+                raise UserError(f"No prompt was given for the branch {missing[0]!r}; add it to the conditions.")
+            flow, t = flow_state(x, torch.tensor([sigma], dtype=torch.float32, device=x.device), interpolant == VE)
+            shown = network_input(flow, t, self.preset.prediction).to(self.device, torch.float32)
+            answers: list[Tensor] = []
+            size = self.together or max(1, len(branches))
+            for start in range(0, len(branches), size):
+                names = tuple(branches[start : start + size])
+                text = torch.cat([conditions[name].expand(x.shape[0], -1, -1) for name in names])
+                answer = self._answer(shown, t, text, hints, used, cache_of(names))
+                answers += answer.to(flow).chunk(len(names))
+            return [clean_prediction(flow, answer, t, self.preset.prediction) for answer in answers]
+
+        return predict
+
+    def _answer(
+        self,
+        shown: Tensor,
+        t: Tensor,
+        text: Tensor,
+        hints: Mapping[str, Tensor],
+        weights: Mapping[str, float | Tensor],
+        cache: FirstBlockCache | None,
+    ) -> Tensor:
+        """The network's answer for every text of a batch, text by text, to what it is shown."""
+        state = shown.repeat(len(text) // len(shown), 1, 1, 1, 1)
+        batch, dtype = len(state), self.transformer.patch_embed.proj.weight.dtype
+        controls = [
+            (
+                self.branches[m],
+                hints[m].to(self.device, dtype).repeat(batch // len(hints[m]), 1, 1, 1, 1),
+                self._token_weights(w, state.shape),
+            )
+            for m, w in weights.items()
+        ]
+        timestep = t.flatten().to(self.device).expand(batch)
+        self._enter("steps")
+        with self._autocast():
+            return cosmos_forward(
+                self.transformer, controls, state.to(dtype), timestep, text.to(self.device, dtype), cache=cache
+            )
+
+    def _token_weights(self, weight: float | Tensor, shape: torch.Size) -> float | Tensor:
+        """A float as it is; a map (T, H, W) averaged over each token's cells, (1, tokens, 1)."""
+        if not isinstance(weight, Tensor):
+            return float(weight)
+        patch = self.transformer.config.patch_size
+        return token_grid_weights(weight.to(self.device), shape[2:], patch).flatten()[None, :, None]
+
+    def _check_frames(self, frames: Tensor, what: str) -> None:
+        check_frames(frames, what, self.preset, self.transformer.config.patch_size)
+
+    def _enter(self, stage: str) -> None:
+        if self.turns is not None:
+            self.turns.enter(stage)
+
+    def _autocast(self):
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)

@@ -1,0 +1,237 @@
+"""Released .pt checkpoints as safetensors, without running what a pickle could say.
+
+A .pt file is a zip archive whose data.pkl is a program that may call any Python function. It is read as a list of
+instructions first, without running them: one that names anything but tensors ends the conversion. Only then does
+PyTorch's own weights-only reader build the tensors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import pickletools
+import secrets
+import struct
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...errors import UserError
+from .transfer1 import BASE, CONTROL, PREFIX, NetworkSize, modality_of, network_size, own_names
+
+DTYPES = {
+    "keep": None,
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "fp8_e4m3fn": torch.float8_e4m3fn,
+}
+PARTS = ("auto", CONTROL, BASE)
+# Everything a file of plain tensors names; io.BytesIO is what TransformerEngine keeps its empty states in.
+_HARMLESS = {
+    "collections OrderedDict",
+    "torch._utils _rebuild_tensor_v2",
+    "torch._utils _rebuild_tensor_v3",
+    "torch._utils _rebuild_parameter",
+    "torch.storage UntypedStorage",
+    "torch Size",
+    "_io BytesIO",
+    "_codecs encode",
+    "__builtin__ bytes",
+    "builtins bytes",
+}
+_STORAGES = ("Float", "Half", "BFloat16", "Double", "Byte", "Char", "Short", "Int", "Long", "Bool")
+_HARMLESS |= {f"torch {kind}Storage" for kind in _STORAGES}
+_HARMLESS |= {f"torch {kind}" for kind in ("float8_e4m3fn", "float8_e5m2", "float32", "float16", "bfloat16", "uint8")}
+# The instructions that fetch something by a name which is not written beside them.
+_HIDDEN = {"STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"}
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What a conversion wrote: network, tensors, bytes, the type of most weights, and what the control follows."""
+
+    path: Path
+    size: NetworkSize
+    tensors: int
+    weights: int
+    bytes: int
+    dtype: torch.dtype
+    modality: str
+
+
+def read_header(path: Path) -> dict[str, tuple[int, ...]]:
+    """{name: shape} of a safetensors file; only its header is read. UserError for any other or a cut-off file."""
+    path = Path(path)
+    start = _start_of(path)
+    if start[:2] == b"PK" or start[:1] == b"\x80":
+        raise UserError(
+            f"{path.name} is a PyTorch pickle, which could run code when it is loaded; convert it first with python -m "
+            "pipeline_core convert."
+        )
+    try:
+        (length,) = struct.unpack("<Q", start)
+        with path.open("rb") as file:
+            file.seek(8)
+            header = json.loads(file.read(length)) if length < 100_000_000 else None
+        entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        end = 8 + length + max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+        shapes = {name: tuple(entry["shape"]) for name, entry in entries.items()}
+    except (struct.error, ValueError, AttributeError, KeyError, TypeError, IndexError):
+        raise UserError(f"{path.name} is no safetensors file, or only its beginning; download it again.") from None
+    if path.stat().st_size != end:
+        raise UserError(f"{path.name} has {path.stat().st_size} bytes where its header says {end}; download it again.")
+    return shapes
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
+    """Every tensor of a .pt, .pth or .safetensors file by name, on the CPU and mapped from the file where possible.
+
+    Raises UserError in one sentence for a missing or cut-off file, and for a pickle that names anything but tensors:
+    nothing in it has run then.
+    """
+    path = Path(path)
+    start = _start_of(path)
+    if start[:2] != b"PK":
+        if start[:1] == b"\x80" or path.suffix in (".pt", ".pth", ".ckpt", ".bin"):
+            raise UserError(
+                f"{path.name} is not in PyTorch's zip format: it is damaged, or too old to be checked before it is "
+                "read; download it again."
+            )
+        from safetensors.torch import load_file
+
+        read_header(path)
+        return load_file(str(path))
+    _check_pickle(path)
+    try:
+        with _bytes_allowed():
+            loaded = torch.load(str(path), map_location="cpu", weights_only=True, mmap=True)
+    except Exception as error:
+        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"{path.name} could not be read ({line[:160]}); download it again.") from error
+    return _tensors_in(loaded)
+
+
+def _start_of(path: Path) -> bytes:
+    if not path.is_file():
+        raise UserError(f"The file {path} does not exist; change the path.")
+    with path.open("rb") as file:
+        return file.read(8)
+
+
+def _check_pickle(path: Path) -> None:
+    """UserError unless every instruction of the archive's pickles builds tensors. Nothing of it is run."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if len(set(names)) < len(names):  # two readers could see two different pickles
+                raise UserError(f"{path.name} holds two files of one name; get it from the model's own page.")
+            if any(name.endswith("/constants.pkl") for name in names):
+                raise UserError(f"{path.name} is a TorchScript program, not a checkpoint; choose the file of weights.")
+            pickles = [archive.read(name) for name in names if name.endswith(".pkl")]
+    except (zipfile.BadZipFile, OSError, EOFError):
+        raise UserError(f"{path.name} is cut off or damaged; download it again.") from None
+    if not pickles:
+        raise UserError(f"{path.name} is a zip archive without weights; choose the checkpoint's .pt file.")
+    for content in pickles:
+        try:
+            for instruction, argument, _ in pickletools.genops(content):
+                if instruction.name in _HIDDEN:
+                    _refuse_code(path, "a function that it hides")
+                if instruction.name == "GLOBAL" and argument not in _HARMLESS:
+                    _refuse_code(path, argument.replace(" ", "."))
+        except UserError:
+            raise
+        except Exception as error:  # whatever a damaged stream does to the reader
+            raise UserError(f"{path.name} has a damaged list of tensors ({error}); download it again.") from None
+
+
+def _refuse_code(path: Path, what: str) -> None:
+    raise UserError(
+        f"{path.name} would call {what} when it is loaded, which no checkpoint of weights does: nothing of it was run; "
+        "get the file from the model's own page."
+    )
+
+
+def _bytes_allowed():
+    """TransformerEngine's states are BytesIO objects; older PyTorch cannot be told, and then refuses them."""
+    allow = getattr(torch.serialization, "safe_globals", None)
+    return allow([io.BytesIO, bytes]) if allow else contextlib.nullcontext()
+
+
+def _tensors_in(loaded) -> dict[str, Tensor]:
+    """The state inside what a checkpoint holds: {"ema": ...}, whose names have dashes, {"model": ...} or the state."""
+    if isinstance(loaded, Mapping):
+        if isinstance(loaded.get("ema"), Mapping):
+            loaded = {name.replace("-", "."): value for name, value in loaded["ema"].items()}
+        elif isinstance(loaded.get("model"), Mapping):
+            loaded = loaded["model"]
+        return {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
+    return {}
+
+
+def convert_transfer1(source: str | Path, target: str | Path, part: str = "auto", dtype: str = "keep") -> Converted:
+    """Write a released Cosmos-Transfer1 checkpoint as safetensors: a control branch, or the base for ComfyUI.
+
+    part: "control" or "base" where a file holds both networks. dtype: "keep", "fp32", "bf16", "fp16", or
+    "fp8_e4m3fn", which is for the blocks' matrices alone; the rest is then bfloat16. Written under a temporary name
+    in the target's folder and renamed when complete. Raises UserError naming what is wrong with the file.
+    """
+    source, target = Path(source), Path(target)
+    if dtype not in DTYPES or part not in PARTS:
+        raise UserError(f"dtype is {dtype!r} and part {part!r}; give {', '.join(DTYPES)} and {', '.join(PARTS)}.")
+    state = read_checkpoint(source)
+    try:
+        found = own_names(state)
+        if part == "auto" and len(found) > 1:
+            raise UserError("it holds both networks: give --part control or --part base")
+        kind = next(iter(found)) if part == "auto" else part
+        if kind not in found:
+            raise UserError(f"it holds no {kind} network")
+        own = {inner: state[name] for inner, name in found[kind].items()}
+        size = network_size({name: tensor.shape for name, tensor in own.items()}, kind)
+        tensors = {PREFIX + name: _cast(name, tensor, dtype) for name, tensor in own.items()}
+    except UserError as error:
+        raise UserError(f"{source.name} cannot be converted as Cosmos-Transfer1: {error}.") from None
+    modality = modality_of(source.name) if kind == CONTROL else ""
+    metadata = {"format": "pt", "network": f"cosmos-transfer1-{kind}", **({"modality": modality} if modality else {})}
+    _save(tensors, target, metadata)
+    count = sum(tensor.numel() for tensor in tensors.values())
+    kept = tensors[PREFIX + "blocks.block0.blocks.0.block.attn.to_q.0.weight"].dtype
+    return Converted(target, size, len(tensors), count, target.stat().st_size, kept, modality)
+
+
+def _cast(name: str, tensor: Tensor, dtype: str) -> Tensor:
+    kind = DTYPES[dtype]
+    if kind == torch.float8_e4m3fn and not (name.startswith("blocks.") and tensor.ndim == 2):
+        kind = torch.bfloat16
+    if not tensor.is_floating_point():
+        raise UserError(f"its tensor {PREFIX}{name} holds {tensor.dtype}, not weights")
+    if tensor.element_size() > 1 and not bool(torch.isfinite(tensor).all()):
+        raise UserError(f"its tensor {PREFIX}{name} holds NaN or Inf")
+    if kind == torch.float8_e4m3fn:
+        limit = torch.finfo(kind).max  # beyond it the conversion makes NaN
+        tensor = tensor.float().clamp(-limit, limit)
+    return (tensor if kind is None else tensor.to(kind)).contiguous()
+
+
+def _save(tensors: dict[str, Tensor], target: Path, metadata: dict[str, str]) -> None:
+    from safetensors.torch import save_file
+
+    partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
+    try:
+        save_file(tensors, str(partial), metadata)
+        mask = os.umask(0)
+        os.umask(mask)
+        partial.chmod(0o666 & ~mask)  # safetensors makes files that their owner alone can read
+        os.replace(partial, target)
+    except OSError as error:
+        raise UserError(f"{target} could not be written ({error.strerror or error}); change the output.") from error
+    finally:
+        partial.unlink(missing_ok=True)

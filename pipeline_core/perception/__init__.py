@@ -1,0 +1,1 @@
+"""Networks that look at frames: depth, classes, objects, tracks, optical flow, captions, features."""

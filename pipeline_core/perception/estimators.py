@@ -1,0 +1,201 @@
+"""Depth and segmentation estimated from the frames, for clips without a simulator's buffers.
+
+Both read a local transformers folder (safetensors only, nothing is downloaded) and answer in the units of the
+buffers, so that everything after them is the same: depth as a distance, classes as CARLA tags.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..conditions.depth import FAR_PLANE, DisparityLimits, disparity_limits
+from ..conditions.segmentation import TAG
+from ..errors import UserError
+from .flow import load_raft
+
+_CHUNK = 8
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+# Names that Cityscapes, ADE20K and Mapillary models use for what CARLA calls otherwise.
+_OTHER_NAMES = {
+    "person": "pedestrian",
+    "tree": "vegetation",
+    "plant": "vegetation",
+    "grass": "terrain",
+    "earth": "terrain",
+    "streetlight": "pole",
+    "signboard": "traffic sign",
+    "minibike": "motorcycle",
+    "van": "car",
+}
+
+_METRIC_MODELS = ("zoedepth", "depth_pro")  # the others say it themselves, or predict disparity
+_MASK_MODELS = ("mask2former", "maskformer")
+
+Estimate = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Estimators:
+    """depth: frames (T, H, W, 3) in [0, 1] -> (T, H, W) distance, of unknown unit unless `depth_in_metres`;
+    segmentation: frames -> (T, H, W) uint8 CARLA tags; flow: frames -> (T, H, W, 2) forward pixels. None where no
+    model was given; flow needs none (see flow.py)."""
+
+    depth: Estimate | None = None
+    segmentation: Estimate | None = None
+    flow: Estimate | None = None
+    depth_in_metres: bool = False
+
+
+def load_estimators(
+    depth: str | Path | None = None,
+    segmentation: str | Path | None = None,
+    device: str = "cpu",
+    flow: str | Path | None = None,
+) -> Estimators:
+    """Estimators of two local transformers folders, such as Depth Anything V2 and a Cityscapes SegFormer, and of a
+    file of RAFT's weights."""
+    distance, metric = (None, False) if depth is None else _depth_estimate(Path(depth), device)
+    return Estimators(
+        depth=distance,
+        depth_in_metres=metric,
+        segmentation=None if segmentation is None else _segmentation_estimate(Path(segmentation), device),
+        flow=None if flow is None else load_raft(flow, device),
+    )
+
+
+def estimated_limits(estimate: Estimate, frames: Iterable[Tensor]) -> DisparityLimits:
+    """Disparity limits of a whole clip given as a stream of frames (H, W, 3): the first of two passes."""
+    return disparity_limits(estimate(chunk) for chunk in chunks(frames))
+
+
+def chunks(frames: Iterable[Tensor]) -> Iterator[Tensor]:
+    """A stream of frames (H, W, 3), uint8 or in [0, 1], in pieces (T, H, W, 3) in [0, 1] for a network at a time."""
+    held = []
+    for frame in frames:
+        held.append(frame.float() / 255 if frame.dtype == torch.uint8 else frame)
+        if len(held) == _CHUNK:
+            yield torch.stack(held)
+            held = []
+    if held:
+        yield torch.stack(held)
+
+
+def _depth_estimate(folder: Path, device: str) -> tuple[Estimate, bool]:
+    """The estimate, and whether it is in metres."""
+    model, prepare = _load(folder, "AutoModelForDepthEstimation", device)
+    kind = getattr(model.config, "model_type", "")
+    metric = kind in _METRIC_MODELS or getattr(model.config, "depth_estimation_type", "relative") == "metric"
+
+    @torch.no_grad()
+    def estimate(frames: Tensor) -> Tensor:
+        predicted = model(pixel_values=prepare(frames)).predicted_depth.float()
+        predicted = F.interpolate(predicted[:, None], size=frames.shape[1:3], mode="bilinear")[:, 0].cpu()
+        # A relative model predicts disparity: its inverse is a distance up to scale.
+        distance = predicted if metric else 1 / predicted.clamp(min=1 / FAR_PLANE)
+        return distance.clamp(min=1e-3)
+
+    return estimate, metric
+
+
+def _segmentation_estimate(folder: Path, device: str) -> Estimate:
+    queries = model_type(folder) in _MASK_MODELS
+    kind = "AutoModelForUniversalSegmentation" if queries else "AutoModelForSemanticSegmentation"
+    model, prepare = _load(folder, kind, device)
+    tags = _tags_of_labels(model.config.id2label, folder)
+
+    @torch.no_grad()
+    def estimate(frames: Tensor) -> Tensor:
+        answer = model(pixel_values=prepare(frames))
+        if queries:  # a class and a mask for each query: the classes' votes, weighed by the masks
+            classes = answer.class_queries_logits.float().softmax(-1)[..., :-1]  # the last is "nothing"
+            logits = torch.einsum("bqc,bqhw->bchw", classes, answer.masks_queries_logits.float().sigmoid())
+        else:
+            logits = answer.logits.float()
+        labels = F.interpolate(logits, size=frames.shape[1:3], mode="bilinear").argmax(1).cpu()
+        return tags[labels]
+
+    return estimate
+
+
+def _tags_of_labels(id2label: dict, folder: Path) -> Tensor:
+    """Lookup table (labels,) uint8 from a model's labels to CARLA tags, 0 where there is no such tag."""
+    tags = torch.zeros(max(map(int, id2label)) + 1, dtype=torch.uint8)
+    for index, label in id2label.items():
+        for name in (part.strip().lower() for part in str(label).replace(";", ",").split(",")):
+            name = _OTHER_NAMES.get(name, name)
+            if name in TAG:
+                tags[int(index)] = TAG[name]
+                break
+    if not bool(tags.any()):
+        raise UserError(
+            f"No label of the segmentation model {folder} is a street class (road, car, ...): give a model trained on "
+            "Cityscapes, ADE20K or the like."
+        )
+    return tags
+
+
+def model_type(folder: Path) -> str | None:
+    """What config.json says the model is; None where there is none, which `load_network` says better."""
+    path = folder / "config.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8")).get("model_type") if path.is_file() else None
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{path} is damaged: give a local transformers model folder.") from error
+
+
+def load_network(folder: Path, kind: str, device: str | torch.device):
+    """A transformers model of the class `kind` from a local folder with safetensors, in evaluation and without
+    gradients; UserError where the folder is no such model's."""
+    import transformers
+
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{folder} holds no config.json: give a local transformers model folder.")
+    if not any(folder.glob("*.safetensors")):
+        raise UserError(f"{folder} holds no .safetensors weights: give a folder with safetensors.")
+    try:
+        model = getattr(transformers, kind).from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
+    except (ValueError, OSError, KeyError) as error:
+        line = str(error).strip().splitlines()[0]
+        raise UserError(f"{folder} could not be loaded as {kind} ({line}): give another model folder.") from error
+    return model.to(device).eval().requires_grad_(False)
+
+
+def _load(folder: Path, kind: str, device: str):
+    """A model in evaluation and the function that turns frames into its input."""
+    model = load_network(folder, kind, device)
+    mean, std, size = _preprocessing(folder)
+    multiple = _patch(model.config)
+
+    def prepare(frames: Tensor) -> Tensor:
+        """(T, H, W, 3) in [0, 1] to normalised (T, 3, h, w), the short side near the model's own, whole patches."""
+        height, width = frames.shape[1:3]
+        scale = size / min(height, width)
+        fit = [max(multiple, round(side * scale / multiple) * multiple) for side in (height, width)]
+        planes = F.interpolate(frames.permute(0, 3, 1, 2).float(), size=fit, mode="bicubic", antialias=True)
+        mean_, std_ = (torch.tensor(values)[:, None, None] for values in (mean, std))
+        return ((planes - mean_) / std_).to(device)
+
+    return model, prepare
+
+
+def _preprocessing(folder: Path) -> tuple[tuple, tuple, int]:
+    """Mean, std and short side from preprocessor_config.json where it is there; ImageNet's and 518 otherwise."""
+    path = folder / "preprocessor_config.json"
+    told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    size = told.get("size", 518)
+    if isinstance(size, dict):
+        size = min(size.get("shortest_edge", size.get("height", 518)), size.get("width", 10**9))
+    return told.get("image_mean", _IMAGENET[0]), told.get("image_std", _IMAGENET[1]), int(size)
+
+
+def _patch(config) -> int:
+    """Sides must be multiples of this: the vision transformer's patch, or 32 for pyramids."""
+    backbone = getattr(config, "backbone_config", None)
+    return int(getattr(config, "patch_size", None) or getattr(backbone, "patch_size", None) or 32)

@@ -1,0 +1,66 @@
+"""CLIP with both halves from a local transformers folder: features of frames and of texts that can be compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import UserError
+from ..metrics.features import Encode
+from .encoders import image_encoder, load_encoder_network, model_type
+
+
+@dataclass(frozen=True)
+class TextImage:
+    """image: frames (N, H, W, 3) in [0, 1] -> (N, D); texts: K prompts -> (K, D), neither normalised; scale: the
+    network's trained factor on cosines, about 100; name: the folder's."""
+
+    image: Encode
+    texts: object
+    scale: float
+    name: str = ""
+
+
+def load_text_image(folder: str | Path, device: str | torch.device = "cpu") -> TextImage:
+    """A CLIP folder (model, tokenizer, safetensors), such as openai/clip-vit-large-patch14 or PickScore_v1.
+
+    UserError for a folder of another kind or without its tokenizer.
+    """
+    folder = Path(folder)
+    if model_type(folder) != "clip":
+        raise UserError(f"{folder} is a {model_type(folder)} model: give a CLIP folder with its text half.")
+    model = load_encoder_network(folder, device)
+    tokenizer = _tokenizer(folder)
+
+    @torch.no_grad()
+    def texts(prompts: list[str]) -> Tensor:
+        told = tokenizer(
+            list(prompts), padding=True, truncation=True, return_tensors="pt",
+            max_length=model.config.text_config.max_position_embeddings,
+        )  # fmt: skip
+        told = {name: told[name].to(device) for name in ("input_ids", "attention_mask")}
+        return model.text_projection(model.text_model(**told).pooler_output).float().cpu()
+
+    return TextImage(image_encoder(folder, model, device), texts, float(model.logit_scale.exp()), folder.name)
+
+
+def _tokenizer(folder: Path):
+    from transformers import AutoTokenizer
+
+    # transformers 5 makes an empty tokenizer where there are no files.
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
+        raise UserError(f"{folder} holds no tokenizer.json and no vocab.json: give a whole CLIP folder.")
+    try:
+        return AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        line = str(error).strip().splitlines()[0]
+        raise UserError(f"{folder} has no tokenizer that can be read ({line}): give a whole CLIP folder.") from error
+
+
+def cosines(images: Tensor, texts: Tensor) -> Tensor:
+    """(N, K) cosines of image and text features."""
+    return F.normalize(images.double(), dim=1) @ F.normalize(texts.double(), dim=1).T
