@@ -111,9 +111,9 @@ def autoregressive(job: Job, frames: Tensor) -> list[Tensor]:
         if clips:
             shared = job.windows[index].start - job.windows[index - 1].start
             handed = job.model.encode(clips[-1][shared : shared + 1])
-            given = HandOver(handed, handed, 0)
-            nothing = torch.full((x0.shape[2], 1, *x0.shape[3:], 2), torch.nan)
-            predict = each_branch(predict, lambda d, g=given, f=nothing: with_handover(d, g, 0.0, f))
+            nowhere = torch.full((x0.shape[2], 1, *x0.shape[3:], 2), torch.nan)
+            given = HandOver(handed, handed, 0, flow=nowhere)
+            predict = each_branch(predict, lambda d, g=given: with_handover(d, g, 0.0))
         finished = enhance_handed(predict, x0, sigmas, settings, interpolant, settings.seed + index, lambda *_: None)
         clips.append(job.model.decode(finished.latent).clamp(0, 1))
     return clips

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import comfy.model_management
 import comfy.samplers
@@ -51,14 +52,14 @@ class Session:
         return finest_state_dtype(self.x0.device)
 
 
-Body = Callable[[Session], Tensor]
+Result = TypeVar("Result")
 
 
 class _BodySampler(comfy.samplers.Sampler):
-    """A SAMPLER that runs one function of the core and keeps nothing."""
+    """A SAMPLER that runs one function of the core and holds what it returned. Belongs to one run."""
 
-    def __init__(self, body: Body):
-        self.body = body
+    def __init__(self, body: Callable[[Session], Result]):
+        self.body, self.result = body, None
 
     def sample(
         self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False
@@ -66,20 +67,31 @@ class _BodySampler(comfy.samplers.Sampler):
         x0 = torch.zeros_like(noise) if latent_image is None else latent_image
         interpolant = interpolant_of(model_wrap.inner_model.model_sampling)
         options = {"model_options": extra_args["model_options"], "seed": extra_args.get("seed")}
-        return self.body(Session(model_wrap, interpolant, x0, noise, sigmas, options))
+        self.result = self.body(Session(model_wrap, interpolant, x0, noise, sigmas, options))
+        return x0  # what ComfyUI makes of a sampler's answer is not needed
 
 
-def run_in_guider(guider, latent: Mapping, noise: Tensor | None, sigmas: Tensor, body: Body, seed: int = 0) -> Tensor:
-    """Run `body` where the guider's model is loaded and its conditions are encoded; returns the body's latent.
+def run_in_guider(
+    guider, latent: Mapping, noise: Tensor | None, sigmas: Tensor, body: Callable[[Session], Result], seed: int = 0
+) -> Result:
+    """Run `body` where the guider's model is loaded and its conditions are encoded; returns what it returns.
 
-    latent: ComfyUI's LATENT; noise: model space, None for zeros. The result is in ComfyUI's latent space.
+    latent: ComfyUI's LATENT; noise: model space, None for zeros. Latents that the body returns are in model space, see
+    `as_samples`.
     """
     x0 = fitting_samples(latent, guider.model_patcher)
     if "noise_mask" in latent:
         raise UserError("The latent carries a noise mask, which inversion cannot keep; remove Set Latent Noise Mask.")
     noise = torch.zeros_like(x0) if noise is None else noise
-    result = guider.sample(noise, x0, _BodySampler(body), sigmas, disable_pbar=True, seed=seed)
-    return result.to(comfy.model_management.intermediate_device())
+    sampler = _BodySampler(body)
+    guider.sample(noise, x0, sampler, sigmas, disable_pbar=True, seed=seed)
+    return sampler.result
+
+
+def as_samples(x0: Tensor, model) -> Tensor:
+    """A latent in the MODEL's own space as ComfyUI's samples, where ComfyUI keeps them between nodes."""
+    samples = model.model.process_latent_out(x0.to(torch.float32))
+    return samples.to(comfy.model_management.intermediate_device())
 
 
 def fitting_samples(latent: Mapping, model) -> Tensor:

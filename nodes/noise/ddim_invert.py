@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io, ui
 
-from ...pipeline_core.diffusion import Only, invert
+from ...pipeline_core.diffusion import Inversion, Only, invert
 from ...pipeline_core.diffusion.invert import METHODS
 from ..host.families import family_remarks
 from ..host.guiders import BranchGuider
@@ -63,10 +63,9 @@ class DDIMInvert(io.ComfyNode):
         grid = sampling_grid(sigmas, model_interpolant(model))
         guider = BranchGuider(model, {"inversion": inversion}, Only("inversion"))
         callback = step_callback(model, len(grid) - 1)
-        kept = {}
 
-        def body(session: Session):
-            found = invert(
+        def body(session: Session) -> tuple[Inversion, float]:
+            inverted = invert(
                 session.denoise,
                 session.x0,
                 grid,
@@ -76,13 +75,11 @@ class DDIMInvert(io.ComfyNode):
                 round_trip=measure_round_trip,
                 state_dtype=session.state_dtype,
             )
-            kept.update(found=found, weight=native_weight(session))
-            return session.x0
+            return inverted, native_weight(session)
 
-        run_in_guider(guider, latent, None, grid.float(), body)
-        found = kept["found"]
-        noise = StructuredNoise(found.noise.cpu(), weight=kept["weight"])
-        text, report = inversion_text(found.report)
+        inverted, weight = run_in_guider(guider, latent, None, grid.float(), body)
+        noise = StructuredNoise(inverted.noise.cpu(), weight=weight)
+        text, report = inversion_text(inverted.report)
         text = "\n".join([text, *family_remarks(model, latent["samples"], grid)])
-        outputs = noise, RetraceSampler(found.solver.to("cpu"), noise), grid.float(), report
+        outputs = noise, RetraceSampler(inverted.solver.to("cpu"), noise), grid.float(), report
         return io.NodeOutput(*outputs, ui=ui.PreviewText(text))

@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io, ui
 
-from ...pipeline_core.diffusion import calibrate_noise
+from ...pipeline_core.diffusion import Calibration, calibrate_noise
 from ..host.noise import StructuredNoise, native_weight
 from ..host.running import Session, run_in_guider, step_callback
 from ..shared.latents import require_content
@@ -80,11 +80,10 @@ class NoiseCalibrate(io.ComfyNode):
     def execute(cls, noise, guider, latent, sigmas, rounds, nu, low, filter, max_std) -> io.NodeOutput:
         require_content(latent)
         callback = step_callback(guider.model_patcher, rounds + 1)
-        kept = {}
 
-        def body(session: Session):
+        def body(session: Session) -> tuple[Calibration, float]:
             weight = native_weight(session)
-            found = calibrate_noise(
+            calibration = calibrate_noise(
                 session.denoise,
                 session.x0,
                 session.noise * weight,
@@ -98,11 +97,10 @@ class NoiseCalibrate(io.ComfyNode):
                 callback=callback,
                 state_dtype=session.state_dtype,
             )
-            kept.update(found=found, weight=weight)
-            return session.x0
+            return calibration, weight
 
-        run_in_guider(guider, latent, noise.generate_noise(latent), sigmas, body, noise.seed)
-        found = kept["found"]
-        text, report = calibration_text(found.report)
-        calibrated = StructuredNoise(found.noise.cpu(), noise.seed, kept["weight"])
+        start = noise.generate_noise(latent)
+        calibration, weight = run_in_guider(guider, latent, start, sigmas, body, noise.seed)
+        text, report = calibration_text(calibration.report)
+        calibrated = StructuredNoise(calibration.noise.cpu(), noise.seed, weight)
         return io.NodeOutput(calibrated, report, ui=ui.PreviewText(text))

@@ -1,6 +1,7 @@
 """Dual-Prompt CFG Sampler: invert under one prompt, sample under another, in one node."""
 
 from comfy_api.latest import io, ui
+from torch import Tensor
 
 from ...pipeline_core.diffusion import CFG
 from ...pipeline_core.diffusion.invert import METHODS
@@ -8,7 +9,7 @@ from ...pipeline_core.diffusion.solvers import SOLVERS
 from ...pipeline_core.job.latent import enhance_latent
 from ...pipeline_core.job.settings import STARTS, EnhanceSettings
 from ..host.guiders import BranchGuider
-from ..host.running import Session, run_in_guider, step_callback
+from ..host.running import Session, as_samples, run_in_guider, step_callback
 from ..host.schedules import model_interpolant, sampling_grid
 from ..shared.latents import require_content
 from ..shared.reports import start_text
@@ -111,18 +112,16 @@ class DualPromptCFGSampler(io.ComfyNode):
         guider = BranchGuider(model, branches, CFG(cfg), cfg)
         passes = 2 if start == "inversion" else 1
         show = step_callback(model, passes * (len(grid) - 1))
-        done, kept = [0], {}
+        done = 0
 
         def step_done(_step: int, _total: int, x0) -> None:
-            show(done[0], passes * (len(grid) - 1), x0)
-            done[0] += 1
+            nonlocal done
+            show(done, passes * (len(grid) - 1), x0)
+            done += 1
 
-        def body(session: Session):
-            result, kept["report"] = enhance_latent(
-                session.predict, session.x0, grid, settings, session.interpolant, seed, step_done
-            )
-            return result
+        def body(session: Session) -> tuple[Tensor, dict]:
+            return enhance_latent(session.predict, session.x0, grid, settings, session.interpolant, seed, step_done)
 
-        samples = run_in_guider(guider, latent, None, grid.float(), body, seed)
-        text, report = start_text(settings, kept["report"])
-        return io.NodeOutput({**latent, "samples": samples}, report, ui=ui.PreviewText(text))
+        x0, entries = run_in_guider(guider, latent, None, grid.float(), body, seed)
+        text, report = start_text(settings, entries)
+        return io.NodeOutput({**latent, "samples": as_samples(x0, model)}, report, ui=ui.PreviewText(text))

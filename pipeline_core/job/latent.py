@@ -24,7 +24,7 @@ from ..diffusion import (
 )
 from ..diffusion.run import finest_state_dtype
 from ..longvideo import Finished, HandOver
-from ..longvideo.handover import handed_solver, last_corrected, share_noise, with_handover
+from ..longvideo.handover import handed_start, last_corrected, with_handover
 from .settings import EnhanceSettings
 from .starts import make_start
 
@@ -73,9 +73,8 @@ def enhance_handed(
     seed: int,
     step_done: Callback,
     given: HandOver | None = None,
-    flow: Tensor | None = None,
 ) -> Finished:
-    """`enhance_latent` for a window that goes on from the one before: given, and the flow of `with_handover`."""
+    """`enhance_latent` for a window that goes on from the one before; given: what it gets from it."""
     guidance = CFG(settings.cfg)
     if settings.guidance_reach is not None:
         guidance = ConflictDamping(guidance, reach=settings.guidance_reach)
@@ -86,8 +85,7 @@ def enhance_handed(
     start = make_start(predict, denoise, x0, sigmas, settings, interpolant, seed, state)
     noise, solver = start.noise, start.solver
     if given is not None:
-        until, anchor = last_corrected(sigmas, settings.handover_share), settings.anchor
-        noise, solver = share_noise(noise, given), handed_solver(solver, given, flow, anchor)
-        denoise = with_handover(denoise, given, until, flow, anchor)
+        noise, solver = handed_start(noise, solver, given)
+        denoise = with_handover(denoise, given, last_corrected(sigmas, settings.handover_share))
     latent = sample(denoise, noise, sigmas, interpolant, x0=start.x0, solver=solver, **state)
     return Finished(latent, noise, start.entry)

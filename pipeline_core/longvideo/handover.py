@@ -10,36 +10,70 @@ solver, guidance and interpolant. The motion-compensated form replaces the mean 
 source's optical flow (see motion.py), so that a correction stays on the thing it corrects.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from ..diffusion.guidance import Predict
 from ..diffusion.inversion.retrace import Retrace
 from ..diffusion.run import Denoise
 from ..errors import UserError
 from .motion import carry_along, check_flow
+from .plan import Window, latent_frames, shared_latent_frames
 
 CORRECTED_SHARE = 0.5  # of the steps, from the first: the paper's noise_correct_step
 
 
 @dataclass(frozen=True, eq=False)
 class HandOver:
-    """What a window gets from the one before it, for the latent frames that both cover.
+    """What a window gets from the one before it, for the latent frames that both cover, and how far it reaches.
 
     z_ref: the earlier window's clean result there, (B, C, R, h, w). noise: what it started from there, same shape.
     at: index of the first shared latent frame in the later window; frames before it are its lead-in, which a causal
     video model treats as the start of a scene and whose result is dropped.
+    flow (T, R, h, w, 2), latent cells, from every frame of the window to each shared one, NaN where a point has no
+    counterpart (see motion.latent_flow): a correction follows it; None: the mean over the shared frames, everywhere.
+    anchor: how much of the correction is faded out by the window's end, in [0, 1], see `fading`.
+    Raises UserError when the flow does not fit z_ref.
     """
 
     z_ref: Tensor
     noise: Tensor
     at: int
+    flow: Tensor | None = None
+    anchor: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.flow is not None:
+            check_flow(self.flow, self.z_ref)
 
     @property
     def shared(self) -> slice:
         """The shared latent frames, as a slice of the later window's."""
         return slice(self.at, self.at + self.z_ref.shape[2])
+
+
+def hand_over(
+    latent: Tensor,
+    noise: Tensor,
+    earlier: Window,
+    later: Window,
+    temporal_ratio: int,
+    anchor: float = 0.0,
+    flow: Callable[[slice], Tensor] | None = None,
+) -> HandOver | None:
+    """What `later` gets from the window before it; None where they share no latent frame behind the lead-in.
+
+    latent, noise: the earlier window's, whole, (B, C, t, h, w). flow: gives HandOver.flow for the shared latent frames
+    of the later window.
+    """
+    ours, theirs = shared_latent_frames(earlier, later, temporal_ratio)
+    if ours.start >= ours.stop:
+        return None
+    moved = None if flow is None else flow(theirs).to(latent.device)
+    return HandOver(latent[:, :, ours], noise[:, :, ours], theirs.start, moved, anchor)
 
 
 def share_noise(noise: Tensor, given: HandOver) -> Tensor:
@@ -50,24 +84,22 @@ def share_noise(noise: Tensor, given: HandOver) -> Tensor:
     return noise
 
 
-def corrected(x0: Tensor, given: HandOver, flow: Tensor | None = None, anchor: float = 0.0) -> Tensor:
+def corrected(x0: Tensor, given: HandOver) -> Tensor:
     """D <- z_ref on the shared frames, D + the residual z_ref - D on the others; x0 (B, C, T, h, w), a new tensor.
 
-    flow None adds the mean of the residual over the shared frames, the same picture everywhere. flow (T, R, h, w, 2),
-    latent cells, from every frame of the window to each shared one, NaN where a point has no counterpart: the residual
-    is fetched along it and averaged over the shared frames that see the point; 0 where fewer than half a frame do.
-    anchor: how much of it is faded out by the window's end, see `fading`.
+    Without a flow the residual's mean over the shared frames is added, the same picture everywhere. Along a flow the
+    residual is fetched and averaged over the shared frames that see the point; 0 where fewer than half a frame do.
     """
     _check(x0, given, "the prediction")
     z_ref = given.z_ref.to(x0)
     residual = z_ref - x0[:, :, given.shared]
-    spread = residual.mean(2, keepdim=True) if flow is None else carry_along(residual, flow)
-    result = x0 + fading(x0.shape[2], given, anchor).to(x0).reshape(-1, 1, 1) * spread
+    spread = residual.mean(2, keepdim=True) if given.flow is None else carry_along(residual, given.flow)
+    result = x0 + fading(x0.shape[2], given).to(x0).reshape(-1, 1, 1) * spread
     result[:, :, given.shared] = z_ref
     return result
 
 
-def fading(frames: int, given: HandOver, anchor: float) -> Tensor:
+def fading(frames: int, given: HandOver) -> Tensor:
     """Weight (frames,) of the correction: 1 up to the shared frames, then evenly down to 1 - anchor at the last frame.
 
     At anchor 1 the frames that the next window goes on from are the model's own answer to the source again: a colour
@@ -75,46 +107,73 @@ def fading(frames: int, given: HandOver, anchor: float) -> Tensor:
     """
     after = frames - given.shared.stop
     fall = torch.arange(1, after + 1, dtype=torch.float64) / max(1, after)
-    return torch.cat([torch.ones(given.shared.stop, dtype=torch.float64), 1 - anchor * fall])
+    return torch.cat([torch.ones(given.shared.stop, dtype=torch.float64), 1 - given.anchor * fall])
 
 
-def with_handover(
-    denoise: Denoise, given: HandOver, until: float, flow: Tensor | None = None, anchor: float = 0.0
-) -> Denoise:
+def with_handover(denoise: Denoise, given: HandOver, until: float) -> Denoise:
     """denoise(x, sigma) -> x0, `corrected` where sigma > until and as it is below. Wrap the guided denoiser.
 
-    until: the level at which the correction ends, in the interpolant's own scale; see `last_corrected`. Raises
-    UserError when z_ref or the flow do not fit the window.
+    until: the level at which the correction ends, in the interpolant's own scale; see `last_corrected`.
     """
-    if flow is not None:
-        check_flow(flow, given.z_ref)
 
     def handed(x: Tensor, sigma: float) -> Tensor:
         x0 = denoise(x, sigma)
-        return corrected(x0, given, flow, anchor) if sigma > until else x0
+        return corrected(x0, given) if sigma > until else x0
 
     return handed
 
 
-def handed_solver(
-    solver: str | Retrace, given: HandOver, flow: Tensor | None = None, anchor: float = 0.0
-) -> str | Retrace:
-    """The solver to sample with: an exact inversion's second state is corrected as the predictions are.
+def handed_start(noise: Tensor, solver: str | Retrace, given: HandOver) -> tuple[Tensor, str | Retrace]:
+    """What a handed window is sampled with: the noise of `share_noise`, and its solver.
 
-    Retrace.carried is the clean latent of the first step back. Left as the inversion made it, it disagrees with every
-    corrected prediction after it, and the two-state scheme, which damps little, swings between the two.
+    An exact inversion's second state is corrected as the predictions are. Retrace.carried is the clean latent of the
+    first step back; left as the inversion made it, it disagrees with every corrected prediction after it, and the
+    two-state scheme, which damps little, swings between the two.
     """
-    if not isinstance(solver, Retrace) or solver.carried is None:
-        return solver
-    return replace(solver, carried=corrected(solver.carried, given, flow, anchor))
+    if isinstance(solver, Retrace) and solver.carried is not None:
+        solver = replace(solver, carried=corrected(solver.carried, given))
+    return share_noise(noise, given), solver
 
 
-def last_corrected(sigmas: Tensor, share: float = CORRECTED_SHARE) -> float:
-    """The level below which nothing is corrected: the first `share` of the steps of `sigmas` lie above it."""
+def handed_predict(
+    predicts: Sequence[Predict],
+    windows: list[Window],
+    temporal_ratio: int,
+    anchor: float = 0.0,
+    flow: Callable[[int], Tensor] | None = None,
+) -> Predict:
+    """predict(x, sigma, branches) of a long latent (B, C, T, h, w): windows in order, each held to the one before.
+
+    At every call a later window is `corrected` by what the one before it just predicted. predicts: one per window,
+    with its hints bound inside. flow: (window's index) -> HandOver.flow of that window.
+    """
+    spans, lead_in = [latent_frames(window, temporal_ratio) for window in windows], int(temporal_ratio > 1)
+
+    def predict(x: Tensor, sigma: float, branches: Sequence) -> list[Tensor]:
+        answers = [torch.empty_like(x) for _ in branches]
+        for index, (window, span) in enumerate(zip(predicts, spans)):
+            parts = window(x[:, :, span.start : span.stop], sigma, branches)
+            if index:
+                moved = None if flow is None else (lambda _, at=index: flow(at))
+                befores = [answer[:, :, spans[index - 1].start : spans[index - 1].stop] for answer in answers]
+                given = [
+                    hand_over(before, before, windows[index - 1], windows[index], temporal_ratio, anchor, moved)
+                    for before in befores
+                ]
+                parts = [part if one is None else corrected(part, one) for part, one in zip(parts, given)]
+            new = lead_in if index else 0
+            for answer, part in zip(answers, parts):
+                answer[:, :, span.start + new : span.stop] = part[:, :, new:]
+        return answers
+
+    return predict
+
+
+def last_corrected(sigmas: Tensor | Sequence[float], share: float = CORRECTED_SHARE) -> float:
+    """The level at and below which nothing is corrected: the first `share` of the steps of `sigmas` start above it."""
     if not 0 <= share <= 1:
         raise UserError(f"share is {share} but must be from 0 to 1: change share.")
-    steps = len(sigmas) - 1 - int(sigmas[-1] == 0)
-    return float(sigmas[round(share * steps)])
+    return float(sigmas[round(share * (len(sigmas) - 1))])
 
 
 def _check(x: Tensor, given: HandOver, what: str) -> None:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .handover import HandOver
-from .plan import Window, shared_latent_frames
+from .plan import Window
 from .stitch import Mix, blend_windows, crossfade, window_clips
 
 
@@ -52,11 +51,3 @@ def enhance_stream(
             yield decode_window(before)
 
     yield from blend_windows(clips(), windows, mix)
-
-
-def hand_over(before: Finished, earlier: Window, later: Window, temporal_ratio: int) -> HandOver | None:
-    """What `later` gets from the window before it; None where they share no latent frame behind the lead-in."""
-    ours, theirs = shared_latent_frames(earlier, later, temporal_ratio)
-    if ours.start >= ours.stop:
-        return None
-    return HandOver(before.latent[:, :, ours], before.noise[:, :, ours], theirs.start)

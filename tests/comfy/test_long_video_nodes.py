@@ -174,16 +174,17 @@ def core_windows(core, predict_of, x0, sigmas, settings, handover, source):
         return enhance_handed(predict, x0, sigmas, settings, VE, 0, lambda *_: None).latent
     parts = []
     for index, span in enumerate(SPANS):
-        given = flow = None
+        given, flow = None, None
         if index and handover in ("mean", "motion"):
             start = span.start + 1 - SPANS[index - 1].start
-            before = parts[-1]
-            given = HandOver(before.latent[:, :, start:], before.noise[:, :, start:], 1)
-        if given is not None and handover == "motion":
-            seen = source[4 * span.start : 4 * span.stop - 3]
-            flow = latent_flow(estimated_flow(seen), 4, (4, 6), given.shared)
+            before, own_shared = parts[-1], slice(1, 1 + SPANS[index - 1].stop - span.start - 1)
+            if handover == "motion":
+                seen = source[4 * span.start : 4 * span.stop - 3]
+                flow = latent_flow(estimated_flow(seen), 4, (4, 6), own_shared)
+            latent, noise = before.latent[:, :, start:], before.noise[:, :, start:]
+            given = HandOver(latent, noise, 1, flow, settings.anchor)
         own = x0[:, :, span.start : span.stop]
-        parts.append(enhance_handed(predict_of(span), own, sigmas, settings, VE, 0, lambda *_: None, given, flow))
+        parts.append(enhance_handed(predict_of(span), own, sigmas, settings, VE, 0, lambda *_: None, given))
     return join_latents([part.latent for part in parts], SPANS, window_weights(SPANS, 1))
 
 

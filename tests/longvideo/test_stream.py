@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pipeline_core.longvideo import Finished, enhance_stream, plan_windows
-from pipeline_core.longvideo.stream import hand_over
+from pipeline_core.longvideo.handover import hand_over
 
 
 def latent_of(clip):
@@ -43,7 +43,7 @@ def test_what_is_handed_over_stands_for_the_same_frames_in_both_windows(overlap,
     windows = plan_windows(57, 17, overlap, 4)
     for earlier, later in zip(windows, windows[1:]):
         before, after = (latent_of(clip[w.start : w.stop]) for w in (earlier, later))
-        given = hand_over(Finished(before, 2 * before, {}), earlier, later, 4)
+        given = hand_over(before, 2 * before, earlier, later, 4)
         if shared == 0:
             assert given is None or given.z_ref.shape[2] > 0
             continue

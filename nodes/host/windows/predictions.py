@@ -23,7 +23,7 @@ from torch import Tensor
 from ....pipeline_core.errors import UserError
 from ....pipeline_core.job.settings import EnhanceSettings
 from ....pipeline_core.longvideo.fused import fused_predict
-from ....pipeline_core.longvideo.handover import HandOver, corrected
+from ....pipeline_core.longvideo.handover import handed_predict
 from ....pipeline_core.longvideo.motion import latent_flow
 from ....pipeline_core.longvideo.plan import Window, latent_frames, legal_length, plan_windows, shared_latent_frames
 
@@ -72,11 +72,6 @@ class Layout:
         """Back from `as_video`."""
         return x if self.dim == 2 else x[0].movedim(0, 1)
 
-    def shared(self, index: int) -> tuple[slice, slice] | None:
-        """The latent frames that window `index` shares with the one before, as slices of both; None for none."""
-        before, own = shared_latent_frames(self.windows[index - 1], self.windows[index], self.ratio)
-        return (before, own) if before.start < before.stop else None
-
 
 def layout_of(shape: Sequence[int], window: int, overlap: int, temporal_ratio: int) -> Layout:
     """The windows over a latent of this shape; window and overlap in frames of the clip.
@@ -102,7 +97,8 @@ class SourceMotion:
 
     def between(self, layout: Layout, index: int, size: tuple[int, int]) -> Tensor:
         """Flow in latent cells from every latent frame of a window to those it shares with the one before."""
-        window, ours = layout.windows[index], layout.shared(index)[1]
+        window = layout.windows[index]
+        _, ours = shared_latent_frames(layout.windows[index - 1], window, layout.ratio)
         if legal_length(len(self.frames), layout.ratio) != layout.windows[-1].stop:
             raise UserError(
                 f"source has {len(self.frames)} frames and the latent stands for {layout.windows[-1].stop}; connect "
@@ -290,40 +286,25 @@ class WindowedPredictions(_Handler):
 
             return predict
 
-        predicts, state = [predictor(index) for index in range(len(layout.windows))], layout.as_video(x_in)
-        branches = range(len(conds))
+        predicts = [predictor(index) for index in range(len(layout.windows))]
         if self.handover == "fused" or len(predicts) == 1:
-            answers = fused_predict(predicts, layout.spans, layout.lead_in)(state, 0.0, branches)
+            predict = fused_predict(predicts, layout.spans, layout.lead_in)
         else:
-            answers = self._handed(predicts, layout, state, branches, model_options.setdefault(KEY, {}))
-        return [layout.as_latent(answer) for answer in answers]
+            flow = self._flow(layout, layout.as_video(x_in), model_options.setdefault(KEY, {}))
+            predict = handed_predict(predicts, layout.windows, layout.ratio, self.anchor, flow)
+        return [layout.as_latent(answer) for answer in predict(layout.as_video(x_in), 0.0, range(len(conds)))]
 
-    def _handed(self, predicts, layout: Layout, state: Tensor, branches, kept: dict) -> list[Tensor]:
-        """Windows in order; a later one is corrected by what the one before it just predicted."""
-        answers = [torch.empty_like(state) for _ in branches]
-        for index, (predict, span) in enumerate(zip(predicts, layout.spans)):
-            parts = predict(state[:, :, span.start : span.stop], 0.0, branches)
-            shared = layout.shared(index) if index else None
-            new = layout.lead_in if index else 0
-            if shared is not None:
-                ours = shared[1]
-                known = slice(span.start + ours.start, span.start + ours.stop)
-                flow = self._flow(layout, index, tuple(state.shape[-2:]), kept)
-                flow = flow if flow is None else flow.to(state.device)
-                parts = [
-                    corrected(part, HandOver(answer[:, :, known], answer[:, :, known], ours.start), flow, self.anchor)
-                    for part, answer in zip(parts, answers)
-                ]
-            for answer, part in zip(answers, parts):
-                answer[:, :, span.start + new : span.stop] = part[:, :, new:]
-        return answers
-
-    def _flow(self, layout: Layout, index: int, size: tuple[int, int], kept: dict) -> Tensor | None:
+    def _flow(self, layout: Layout, state: Tensor, kept: dict) -> Callable[[int], Tensor] | None:
+        """The source's motion by window, estimated once a run; None where the hand-over does not follow it."""
         if self.handover != "motion":
             return None
-        if ("flow", index) not in kept:
-            kept["flow", index] = self.motion.between(layout, index, size)
-        return kept["flow", index]
+
+        def flow(index: int) -> Tensor:
+            if ("flow", index) not in kept:
+                kept["flow", index] = self.motion.between(layout, index, tuple(state.shape[-2:])).to(state.device)
+            return kept["flow", index]
+
+        return flow
 
 
 def with_handler(options: Mapping, handler: _Handler, frames: int, dim: int | None) -> dict:

@@ -14,11 +14,11 @@ import comfy.sample
 import comfy.samplers
 from torch import Tensor
 
-from ....pipeline_core.diffusion import Only, invert
+from ....pipeline_core.diffusion import Inversion, Only, invert
 from ....pipeline_core.diffusion.inversion.report import InversionReport
 from ....pipeline_core.job.settings import EnhanceSettings
 from ....pipeline_core.longvideo.fused import join_latents, window_weights
-from ....pipeline_core.longvideo.handover import HandOver, corrected, share_noise
+from ....pipeline_core.longvideo.handover import HandOver, hand_over, handed_start, last_corrected, with_handover
 from ..guiders import BranchGuider
 from ..noise import RetraceSampler, StructuredNoise, native_weight
 from ..running import Session, fitting_samples, run_in_guider
@@ -35,10 +35,6 @@ class Passing:
     share: float = EnhanceSettings.handover_share
     anchor: float = EnhanceSettings.anchor
 
-    def until(self, sigmas: Tensor) -> float:
-        """The noise level at and below which predictions stay as they are."""
-        return float(sigmas[round(self.share * (len(sigmas) - 1))])
-
     def handler(self, layout: Layout) -> ShownWindow | WindowedPredictions:
         """What asks the network: for all windows at once, or for the one that is at work."""
         return ShownWindow(layout) if self.kind != "fused" else WindowedPredictions(lambda shape: layout, "fused")
@@ -47,12 +43,17 @@ class Passing:
 class _HeldGuider:
     """A guider as samplers see it, whose predictions are held to the window before."""
 
-    def __init__(self, guider, hold: Callable[[Tensor], Tensor], until: float):
-        self._guider, self._hold, self._until = guider, hold, until
+    def __init__(self, guider, layout: Layout, given: HandOver, until: float):
+        self._guider, self._layout, self._given, self._until = guider, layout, given, until
 
     def __call__(self, x: Tensor, timestep: Tensor, **options) -> Tensor:
-        x0 = self._guider(x, timestep, **options)
-        return self._hold(x0) if float(timestep.flatten()[0]) > self._until else x0
+        as_video, as_latent = self._layout.as_video, self._layout.as_latent
+
+        def denoise(state: Tensor, _: float) -> Tensor:
+            return as_video(self._guider(as_latent(state), timestep, **options))
+
+        held = with_handover(denoise, self._given, self._until)
+        return as_latent(held(as_video(x), float(timestep.flatten()[0])))
 
     def __getattr__(self, name: str):
         return getattr(self._guider, name)
@@ -70,7 +71,7 @@ class WindowedSampler(comfy.samplers.Sampler):
     def sample(
         self, model_wrap, sigmas, extra_args, callback, noise, latent_image=None, denoise_mask=None, disable_pbar=False
     ):
-        layout, until = self.shown.layout, self.passing.until(sigmas)
+        layout, until = self.shown.layout, last_corrected(sigmas, self.passing.share)
         steps, parts, starts = len(sigmas) - 1, [], []
         for index in range(len(layout.windows)):
             comfy.model_management.throw_exception_if_processing_interrupted()
@@ -78,14 +79,15 @@ class WindowedSampler(comfy.samplers.Sampler):
             sampler, start = self._start(index, noise)
             guider, given = model_wrap, self._given(index, parts, starts)
             if given is not None:
-                hold = self._hold(given, index, start)
-                sampler, start = self._held_start(sampler, start, given, hold)
-                guider = _HeldGuider(model_wrap, hold, until)
+                guider = _HeldGuider(model_wrap, layout, given, until)
+                if isinstance(sampler, RetraceSampler):
+                    sampler = _handed(sampler, layout, given)
+                    start = sampler.exact.native().to(start.device)
             done = index * steps
-            told = callback and (lambda step, x0, x, _, done=done: callback(done + step, x0, x, None))
+            window_step = callback and (lambda step, x0, x, _, done=done: callback(done + step, x0, x, None))
             options = {**extra_args, "seed": (extra_args.get("seed") or 0) + index}
             cut = [layout.cut(whole, index) for whole in (latent_image, denoise_mask)]
-            parts.append(sampler.sample(guider, sigmas, options, told, start, *cut, disable_pbar))
+            parts.append(sampler.sample(guider, sigmas, options, window_step, start, *cut, disable_pbar))
             starts.append(sampler.exact.noise if isinstance(sampler, RetraceSampler) else start)
         joined = [layout.as_video(part) for part in parts]
         return layout.as_latent(join_latents(joined, layout.spans, window_weights(layout.spans, layout.lead_in)))
@@ -101,29 +103,26 @@ class WindowedSampler(comfy.samplers.Sampler):
 
     def _given(self, index: int, parts: list[Tensor], starts: list[Tensor]) -> HandOver | None:
         """What the window goes on from."""
-        layout = self.shown.layout
-        shared = layout.shared(index) if index and self.passing.kind != "none" else None
-        if shared is None:
+        if index == 0 or self.passing.kind == "none":
             return None
-        result, noise = (layout.as_video(values[-1])[:, :, shared[0]] for values in (parts, starts))
-        return HandOver(result, noise, shared[1].start)
-
-    def _hold(self, given: HandOver, index: int, like: Tensor) -> Callable[[Tensor], Tensor]:
         layout, flow = self.shown.layout, None
+        result, noise = (layout.as_video(values[-1]) for values in (parts, starts))
         if self.passing.kind == "motion":
-            flow = self.passing.motion.between(layout, index, tuple(like.shape[-2:])).to(like.device)
-        return lambda x0: layout.as_latent(corrected(layout.as_video(x0), given, flow, self.passing.anchor))
+            flow = lambda _: self.passing.motion.between(layout, index, tuple(result.shape[-2:]))  # noqa: E731
+        earlier, later = layout.windows[index - 1 : index + 1]
+        return hand_over(result, noise, earlier, later, layout.ratio, self.passing.anchor, flow)
 
-    def _held_start(self, sampler, start: Tensor, given: HandOver, hold) -> tuple[comfy.samplers.Sampler, Tensor]:
-        """Shared noise, and for an inversion its second state corrected as the predictions are (see handed_solver)."""
-        if not isinstance(sampler, RetraceSampler):
-            return sampler, start
-        layout, solver, exact = self.shown.layout, sampler.solver, sampler.exact
-        noise = layout.as_latent(share_noise(layout.as_video(exact.noise), given))
-        if solver.carried is not None:
-            solver = replace(solver, carried=hold(solver.carried.to(start.device)))
-        held = RetraceSampler(solver, StructuredNoise(noise, exact.seed, exact.weight))
-        return held, held.exact.native().to(start.device)
+
+def _handed(sampler: RetraceSampler, layout: Layout, given: HandOver) -> RetraceSampler:
+    """The sampler of a window that goes on from the one before: `handed_start` in the latent's own form."""
+    solver, exact = sampler.solver, sampler.exact
+    noise = layout.as_video(exact.noise)
+    if solver.carried is not None:
+        solver = replace(solver, carried=layout.as_video(solver.carried))
+    noise, solver = handed_start(noise, solver, given)
+    if solver.carried is not None:
+        solver = replace(solver, carried=layout.as_latent(solver.carried))
+    return RetraceSampler(solver, StructuredNoise(layout.as_latent(noise), exact.seed, exact.weight))
 
 
 def whole_latent(latent: Mapping, model) -> dict:
@@ -161,26 +160,27 @@ def invert_windows(
     step: Callable[[Tensor], None],
 ) -> tuple[list[RetraceSampler], list[InversionReport]]:  # fmt: skip
     """What retraces every window, or where windows are fused the whole latent, and how inverting went."""
-    handler, found = passing.handler(layout), []
+    handler = passing.handler(layout)
     guider = windowed_guider(BranchGuider(model, {"inversion": inversion}, Only("inversion")), handler, layout)
     shown = handler if isinstance(handler, ShownWindow) else None
 
-    def body(session: Session) -> Tensor:
-        weight = native_weight(session)
+    def body(session: Session) -> tuple[list[Inversion], float]:
+        inversions = []
         for index in range(1 if shown is None else len(layout.windows)):
             x0 = session.x0
             if shown is not None:
                 shown.index, x0 = index, layout.cut(x0, index)
-            made = invert(
-                session.denoise, x0, sigmas, session.interpolant, method,
-                callback=lambda _step, _total, x0: step(x0), state_dtype=session.state_dtype,
+            inversions.append(
+                invert(
+                    session.denoise, x0, sigmas, session.interpolant, method,
+                    callback=lambda _step, _total, x0: step(x0), state_dtype=session.state_dtype,
+                )
             )  # fmt: skip
-            found.append((made, weight))
-        return session.x0
+        return inversions, native_weight(session)
 
-    run_in_guider(guider, latent, None, sigmas.float(), body)
+    inversions, weight = run_in_guider(guider, latent, None, sigmas.float(), body)
     samplers = [
-        RetraceSampler(made.solver.to("cpu"), StructuredNoise(made.noise.cpu(), weight=weight))
-        for made, weight in found
+        RetraceSampler(inversion.solver.to("cpu"), StructuredNoise(inversion.noise.cpu(), weight=weight))
+        for inversion in inversions
     ]
-    return samplers, [made.report for made, _ in found]
+    return samplers, [inversion.report for inversion in inversions]
