@@ -32,10 +32,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import common  # noqa: E402
+from pipeline_core.job.inputs import window_inputs, window_predictor  # noqa: E402
 from pipeline_core.job.latent import enhance_handed, job_interpolant, job_sigmas  # noqa: E402
 from pipeline_core.job.plan import Job, prepare  # noqa: E402
 from pipeline_core.job.resume import job_name  # noqa: E402
-from pipeline_core.job.run import run, window_inputs, window_predictor  # noqa: E402
+from pipeline_core.job.run import run  # noqa: E402
 from pipeline_core.job.settings import EnhanceSettings  # noqa: E402
 from pipeline_core.longvideo import HandOver, Window, blend_windows, plan_windows, with_handover  # noqa: E402
 from pipeline_core.longvideo.chunks import hash_of  # noqa: E402

@@ -1,6 +1,8 @@
 """The whole job: a synthetic clip in, a photoreal one out (arXiv 2511.14719), window by window.
 
 frames -> control maps -> latent x0 -> noise (inverted, calibrated or random) -> guided sampling -> frames
+
+job/ holds its parts: settings, plan, latent (the passes of one window), run.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from .job.plan import Progress, Report, prepare
+from .job.plan import Report, prepare
+from .job.progress import Progress
 from .job.run import run
 from .job.settings import EnhanceSettings
 from .perception.estimators import Estimators

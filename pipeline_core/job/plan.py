@@ -1,32 +1,29 @@
-"""What a job will do, before anything runs: windows, sizes, controls, prompts, and what the report says of them."""
+"""What a job will do, before anything runs: windows, sizes, controls, prompts, levels, and what is said of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from ..conditions.maps import available_controls, check_maps, clip_disparity_limits
 from ..conditions.stack import normalise_weights
-from ..longvideo import (
-    Window,
-    plan_windows,
-)
+from ..diffusion import Interpolant
+from ..longvideo import Window, plan_windows
 from ..longvideo.plan import compute_factor
 from ..perception.estimators import Estimators, estimated_limits
 from ..perception.flow import estimated_flow, require_flow
 from ..video.frames import as_floats, resize, working_size
+from .latent import job_interpolant, job_sigmas
 from .settings import EnhanceSettings, resolve
 
 if TYPE_CHECKING:
     from ..conditions.buffers import Buffers
     from ..conditions.depth import DisparityLimits
     from ..models.networks.video_model import VideoModel
-
-# progress(done model steps, all model steps): called after every step of every window.
-Progress = Callable[[int, int], None]
 
 
 @dataclass
@@ -44,7 +41,12 @@ class Report:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything the windows share. Made by `prepare`, run by `run`."""
+    """Everything the windows share. Made by `prepare`, run by `run`.
+
+    size, work_size: (height, width) of the clip and of what the model sees. texts: branch -> embedding. weights: of the
+    controls in use, normalised. limits: the disparity range of the whole clip where depth is made from buffers or by a
+    model. maps: ready-made control maps of the whole clip.
+    """
 
     model: VideoModel
     settings: EnhanceSettings
@@ -58,6 +60,20 @@ class Job:
     limits: DisparityLimits | None
     maps: Mapping[str, Tensor]
     report: Report
+
+    @property
+    def temporal_ratio(self) -> int:
+        """Pixel frames per latent frame."""
+        return self.model.preset.temporal_ratio
+
+    @cached_property
+    def interpolant(self) -> Interpolant:
+        return job_interpolant(self.model.preset)
+
+    @cached_property
+    def sigmas(self) -> Tensor:
+        """The levels of the sampling pass, descending."""
+        return job_sigmas(self.settings, self.model.preset, self.interpolant)
 
 
 def prepare(
@@ -74,9 +90,9 @@ def prepare(
     """Plan a job for a clip of `frame_count` frames of `size` (height, width).
 
     buffers: the simulator's; estimators: models for what the buffers lack; read: gives the clip's frames from the
-    start, used for a first pass where depth is estimated, because its scale is the whole clip's; maps: ready-made
-    control maps of the whole clip (see conditions.maps.check_maps), which go before buffers and models;
-    description: what is in the clip, for the preset's prompts, default: what the buffers say.
+    start, for a first pass where depth is estimated, because its scale is the whole clip's (needed there only);
+    maps: ready-made control maps of the whole clip (see conditions.maps.check_maps), which go before buffers and
+    models; description: what is in the clip, for the preset's prompts, default: what the buffers say.
     Raises UserError for settings out of range, an unknown control and maps that do not fit the clip.
     """
     preset, maps = model.preset, dict(maps or {})
@@ -84,26 +100,9 @@ def prepare(
     if buffers is not None:
         description = description or buffers.scene.get("description", "")
     settings = resolve(settings, preset, description)
-    notes = []
-    no_flow = settings.handover == "motion" and (buffers is None or "flow" not in buffers.channels)
-    if no_flow:
-        notes.append("No optical flow came with the clip: the hand-over's motion was estimated from its frames.")
-    if estimators.flow is None and (no_flow or settings.stitch == "flow"):
-        require_flow()
-        estimators = replace(estimators, flow=estimated_flow)
-    controls, missing = {}, []
-    for name, weight in settings.controls.items():
-        if name in maps or name in available_controls(buffers, estimators):
-            controls[name] = weight
-        elif weight > 0:
-            missing.append(name)
-    if missing:
-        notes.append(
-            f"No {' and no '.join(missing)} control: the clip came without such maps and no model for it was given."
-        )
-    if unused := [name for name in maps if settings.controls.get(name, 0) == 0]:
-        notes.append(f"The {' and the '.join(unused)} map had no effect: its weight is 0 or the model lacks it.")
-    weights = {name: weight for name, weight in normalise_weights(controls).items() if weight > 0}
+    notes: list[str] = []
+    estimators = _with_flow(estimators, settings, buffers, notes)
+    weights = _control_weights(settings, maps, buffers, estimators, notes)
     work_size = working_size(size, preset.size, preset.spatial_ratio * 2)
     if work_size != size:
         notes.append(
@@ -111,16 +110,8 @@ def prepare(
             "and its result back."
         )
     windows = plan_windows(frame_count, preset.window, preset.overlap, preset.temporal_ratio)
-    padding = windows[-1].stop - frame_count
-    if padding:
+    if padding := windows[-1].stop - frame_count:
         notes.append(f"The last frame was repeated {padding} times to fill a window and trimmed from the result.")
-    branches = {
-        "positive": settings.prompt,
-        "negative": settings.negative_prompt,
-        "inversion": settings.inversion_prompt,
-    }
-    embeddings = model.encode_text(list(branches.values()))
-    texts = {name: embeddings[i : i + 1] for i, name in enumerate(branches)}
     plan = {
         "frames": frame_count,
         "windows": [[w.start, w.stop] for w in windows],
@@ -131,22 +122,66 @@ def prepare(
     }
     limits = None
     if "depth" in weights and "depth" not in maps:
-        if buffers is not None and "depth" in buffers.channels:
-            limits = clip_disparity_limits(buffers)
-        else:
-            small = (resize(as_floats(frame)[None], work_size)[0] for frame in read())
-            limits = estimated_limits(estimators.depth, small)
-    return Job(
-        model,
-        settings,
-        windows,
-        size,
-        work_size,
-        texts,
-        weights,
-        buffers,
-        estimators,
-        limits,
-        maps,
-        Report(settings.to_dict(), notes, plan),
-    )
+        limits = _depth_limits(buffers, estimators, read, work_size)
+    report = Report(settings.to_dict(), notes, plan)
+    texts = _embedded(model, settings)
+    return Job(model, settings, windows, size, work_size, texts, weights, buffers, estimators, limits, maps, report)
+
+
+def _with_flow(
+    estimators: Estimators, settings: EnhanceSettings, buffers: Buffers | None, notes: list[str]
+) -> Estimators:
+    """With something that estimates optical flow where the job follows it; UserError where nothing can."""
+    estimated = settings.handover == "motion" and (buffers is None or "flow" not in buffers.channels)
+    if estimated:
+        notes.append("No optical flow came with the clip: the hand-over's motion was estimated from its frames.")
+    if estimators.flow is None and (estimated or settings.stitch == "flow"):
+        require_flow()
+        return replace(estimators, flow=estimated_flow)
+    return estimators
+
+
+def _control_weights(
+    settings: EnhanceSettings,
+    maps: Mapping[str, Tensor],
+    buffers: Buffers | None,
+    estimators: Estimators,
+    notes: list[str],
+) -> dict[str, float]:
+    """Normalised weights of the controls that are asked for and can be made."""
+    can_be_made = {*maps, *available_controls(buffers, estimators)}
+    missing = [name for name, weight in settings.controls.items() if weight > 0 and name not in can_be_made]
+    if missing:
+        notes.append(
+            f"No {' and no '.join(missing)} control: the clip came without such maps and no model for it was given."
+        )
+    if unused := [name for name in maps if settings.controls.get(name, 0) == 0]:
+        notes.append(f"The {' and the '.join(unused)} map had no effect: its weight is 0 or the model lacks it.")
+    usable = {name: weight for name, weight in settings.controls.items() if name in can_be_made}
+    return {name: weight for name, weight in normalise_weights(usable).items() if weight > 0}
+
+
+def _depth_limits(
+    buffers: Buffers | None,
+    estimators: Estimators,
+    read: Callable[[], Iterable[Tensor]] | None,
+    work_size: tuple[int, int],
+) -> DisparityLimits:
+    """The disparity range of the whole clip: from its buffers, or by the depth model in a first pass over it."""
+    if buffers is not None and "depth" in buffers.channels:
+        return clip_disparity_limits(buffers)
+    if read is None:
+        raise TypeError("prepare() estimates depth here, on the whole clip's scale, and needs `read` to get its frames")
+    small = (resize(as_floats(frame)[None], work_size)[0] for frame in read())
+    return estimated_limits(estimators.depth, small)
+
+
+def _embedded(model: VideoModel, settings: EnhanceSettings) -> dict[str, Tensor]:
+    """Branch -> text embedding (1, L, D)."""
+    prompts = {
+        "positive": settings.prompt,
+        "negative": settings.negative_prompt,
+        "inversion": settings.inversion_prompt,
+    }
+    embeddings = model.encode_text(list(prompts.values()))
+    return {branch: embeddings[i : i + 1] for i, branch in enumerate(prompts)}

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from torch import Tensor
 
-from ..conditions.flow import buffer_flow
-from ..conditions.maps import given_maps, window_maps
-from ..diffusion import Callback, Predict
-from ..longvideo import (
-    ChunkFolder,
-    Finished,
-    blend_windows,
-    enhance_stream,
-    fused_predict,
-)
+from ..longvideo import ChunkFolder, Finished, blend_windows, enhance_stream, fused_predict
 from ..longvideo.colours import anchored_colours, colour_offset
 from ..longvideo.fused import check_fused, join_latents, window_weights
+from ..longvideo.handover import HandOver, hand_over
 from ..longvideo.motion import latent_flow
 from ..longvideo.plan import latent_frames
 from ..longvideo.stitch import Mix, crossfade, flow_aligned, window_clips
-from ..longvideo.stream import hand_over
 from ..video.frames import as_floats, resize
-from .latent import enhance_handed, job_interpolant, job_sigmas
-from .plan import Job, Progress
-from .resume import job_name, window_key
-from .starts import inversion_levels
+from .inputs import window_inputs, window_predictor
+from .latent import enhance_handed
+from .plan import Job
+from .progress import Progress, Steps
+from .resume import KeptWindows
 
 
 def run(
@@ -38,89 +30,80 @@ def run(
     Holds one window of the source and of the result at a time. Cancel by raising in `progress`. chunks: where finished
     windows are kept, and found again by a later run of the same job.
     """
-    grid = job_sigmas(job.settings, job.model.preset, job_interpolant(job.model.preset))
-    steps = len(grid) - 1
-    if job.settings.start == "inversion":
-        steps += len(inversion_levels(grid, job.settings.inversion_steps)) - 1
-    total = len(job.windows) * steps
-    done = 0
-
-    def steps_done(count: int = 1) -> None:
-        nonlocal done
-        done += count
-        if progress is not None:
-            progress(min(done, total), total)
-
+    steps, kept = Steps(job, progress), KeptWindows(job, chunks)
     mix = flow_aligned(job.estimators.flow) if job.settings.stitch == "flow" else crossfade
-    # Not what is made from finished windows.
-    told = [{**job.report.settings, "stitch": None, "anchor_colours": None}, job.size, job.work_size, job.weights]
-    name = job_name(told, job.model) if chunks is not None else ""
     if job.settings.handover == "fused":
-        yield from _run_fused(job, frames, lambda *_: steps_done(len(job.windows)), name, chunks, mix)
-        return
+        yield from _run_fused(job, frames, steps, kept, mix)
+    else:
+        windows = _Windows(job, steps, kept)
+        yield from enhance_stream(frames, job.windows, windows.enhance, windows.decode, mix)
 
-    source, offset = None, None  # of the window that is decoded next, and of the first
 
-    def enhance_window(index: int, clip: Tensor, before: Finished | None) -> Finished:
-        nonlocal source
-        made = window_inputs(job, index, as_floats(clip))
-        source = made["source"]
+class _Windows:
+    """Window after window, each through the model and then through the decoder: the two halves of `enhance_stream`."""
+
+    def __init__(self, job: Job, steps: Steps, kept: KeptWindows):
+        self.job, self.steps, self.kept = job, steps, kept
+        self.source = None  # of the window that is decoded next
+        self.colours = None  # how far the first window's mean colour is from its source's
+
+    def enhance(self, index: int, clip: Tensor, before: Finished | None) -> Finished:
+        job = self.job
+        inputs = window_inputs(job, index, as_floats(clip))
+        self.source = inputs["source"]
         before = before if job.settings.handover != "none" else None
-        key = window_key(name, job.windows[index], made, before.key if before else "") if chunks is not None else ""
-        finished = _kept(chunks, index, key, lambda: _enhance_window(job, index, made, before, lambda *_: steps_done()))
-        if (found := steps * (index + 1) - done) > 0:  # a window that was kept had all its steps before
-            steps_done(found)
+        key = self.kept.key(index, inputs, before.key if before else "")
+        finished = self.kept.window(index, key, lambda: self._sampled(index, inputs, before))
+        self.steps.window_done(index)
         job.report.windows.append(finished.entry)
         return finished
 
-    def decode_window(finished: Finished) -> Tensor:
-        nonlocal offset
-        result = job.model.decode(finished.latent)
-        if job.settings.anchor_colours:
-            offset = colour_offset(result, source) if offset is None else offset
-            result = anchored_colours(result, source, offset)
-        return _delivered(job, result)
+    def decode(self, finished: Finished) -> Tensor:
+        frames = self.job.model.decode(finished.latent)
+        if self.job.settings.anchor_colours:
+            if self.colours is None:
+                self.colours = colour_offset(frames, self.source)
+            frames = anchored_colours(frames, self.source, self.colours)
+        return _delivered(self.job, frames)
 
-    yield from enhance_stream(frames, job.windows, enhance_window, decode_window, mix)
-
-
-def _kept(chunks: ChunkFolder | None, index: int, key: str, make: Callable[[], Finished]) -> Finished:
-    """What was finished under this key, or else what `make` makes, kept under it."""
-    finished = chunks.load(index, key) if chunks is not None else None
-    if finished is None:
-        finished = replace(make(), key=key)
-        if chunks is not None:
-            chunks.save(index, finished)
-    return finished
+    def _sampled(self, index: int, inputs: dict[str, Tensor], before: Finished | None) -> Finished:
+        job, window = self.job, self.job.windows[index]
+        predict, x0 = window_predictor(job, inputs), job.model.encode(inputs["source"])
+        given = None if before is None else _given(job, index, inputs, before)
+        seed, step_done = job.settings.seed + index, lambda *_: self.steps.advance()
+        finished = enhance_handed(predict, x0, job.sigmas, job.settings, job.interpolant, seed, step_done, given)
+        return replace(finished, entry={"start": window.start, "stop": window.stop, **finished.entry})
 
 
-def _delivered(job: Job, frames: Tensor) -> Tensor:
-    # Finished frames rest on the CPU: a long clip does not fit on the model's device.
-    return resize(frames, job.size).clamp(0, 1).cpu()
+def _given(job: Job, index: int, inputs: dict[str, Tensor], before: Finished) -> HandOver | None:
+    """What window `index` gets from the one before it, along the source's flow where the inputs have it."""
+    flow, ratio = None, job.temporal_ratio
+    if "flow" in inputs:
+        size = tuple(before.latent.shape[-2:])
+        flow = lambda shared: latent_flow(inputs["flow"], ratio, size, shared)  # noqa: E731
+    earlier, later = job.windows[index - 1 : index + 1]
+    return hand_over(before.latent, before.noise, earlier, later, ratio, job.settings.anchor, flow)
 
 
-def _run_fused(
-    job: Job, frames: Iterable[Tensor], step_done: Callback, name: str, chunks: ChunkFolder | None, mix: Mix
-) -> Iterator[Tensor]:
+def _run_fused(job: Job, frames: Iterable[Tensor], steps: Steps, kept: KeptWindows, mix: Mix) -> Iterator[Tensor]:
     """`run` with every step predicted by all windows over one long latent: holds the clip's latents, not its frames."""
-    ratio = job.model.preset.temporal_ratio
-    spans, lead_in = [latent_frames(w, ratio) for w in job.windows], int(ratio > 1)
+    spans, lead_in = [latent_frames(w, job.temporal_ratio) for w in job.windows], int(job.temporal_ratio > 1)
     parts, predicts, key = [], [], ""
     for index, clip in enumerate(window_clips(frames, job.windows)):
-        made = window_inputs(job, index, as_floats(clip))
-        key = window_key(name, job.windows[index], made, key) if chunks is not None else ""
-        parts.append(job.model.encode(made["source"]))
+        inputs = window_inputs(job, index, as_floats(clip))
+        key = kept.key(index, inputs, key)
+        parts.append(job.model.encode(inputs["source"]))
         check_fused(parts[0], spans[-1].stop)
-        predicts.append(window_predictor(job, made))
+        predicts.append(window_predictor(job, inputs))
 
-    def make() -> Finished:
+    def sampled() -> Finished:
         x0 = join_latents(parts, spans, window_weights(spans, lead_in))
-        predict, interpolant = fused_predict(predicts, spans, lead_in), job_interpolant(job.model.preset)
-        sigmas = job_sigmas(job.settings, job.model.preset, interpolant)
-        finished = enhance_handed(predict, x0, sigmas, job.settings, interpolant, job.settings.seed, step_done)
+        predict, step_done = fused_predict(predicts, spans, lead_in), lambda *_: steps.advance(len(job.windows))
+        finished = enhance_handed(predict, x0, job.sigmas, job.settings, job.interpolant, job.settings.seed, step_done)
         return replace(finished, entry={"start": 0, "stop": job.windows[-1].stop, **finished.entry})
 
-    finished = _kept(chunks, 0, key, make)
+    finished = kept.window(0, key, sampled)
+    steps.window_done(len(job.windows) - 1)
     job.report.windows.append(finished.entry)
     clips = (clip[w.start - start :] for w, (start, clip) in zip(job.windows, _decoded_spans(job, spans, finished)))
     yield from blend_windows(clips, job.windows, mix)
@@ -133,46 +116,10 @@ def _decoded_spans(job: Job, spans: list[range], finished: Finished) -> Iterator
     """
     for span in spans:
         first = max(0, span.start - 1)
-        yield (
-            first * job.model.preset.temporal_ratio,
-            _delivered(job, job.model.decode(finished.latent[:, :, first : span.stop])),
-        )
+        frames = job.model.decode(finished.latent[:, :, first : span.stop])
+        yield first * job.temporal_ratio, _delivered(job, frames)
 
 
-def window_inputs(job: Job, index: int, clip: Tensor) -> dict[str, Tensor]:
-    """What a window is made from: its source and its control maps at the model's size, by name, and the source's flow
-    where a hand-over follows it."""
-    window, source = job.windows[index], resize(clip, job.work_size)
-    maps = given_maps(job.maps, job.weights, window.start, window.length, job.work_size)
-    to_make = [name for name in job.weights if name not in maps]
-    maps |= window_maps(to_make, source, window.start, job.buffers, job.estimators, job.limits)
-    if job.settings.handover == "motion" and index:
-        known = job.buffers is not None and "flow" in job.buffers.channels
-        maps["flow"] = buffer_flow(job.buffers, window.start, window.length) if known else job.estimators.flow(source)
-    return {"source": source, **maps}
-
-
-def window_predictor(job: Job, made: dict[str, Tensor]) -> Predict:
-    """The model with the job's prompts and a window's maps bound inside; made: as `window_inputs` gives it."""
-    hints = {name: job.model.encode_hint(made[name]) for name in job.weights}
-    settings = job.settings
-    return job.model.predictor(job.texts, hints, job.weights, job_interpolant(job.model.preset), settings.cache)
-
-
-def _enhance_window(
-    job: Job, index: int, made: dict[str, Tensor], before: Finished | None, step_done: Callback
-) -> Finished:
-    """One window through the model; before: the finished one to go on from."""
-    window, model, settings = job.windows[index], job.model, job.settings
-    interpolant = job_interpolant(model.preset)
-    predict = window_predictor(job, made)
-    x0 = model.encode(made["source"])
-    sigmas = job_sigmas(settings, model.preset, interpolant)
-    given, flow = None, None
-    if before is not None:
-        given = hand_over(before, job.windows[index - 1], window, model.preset.temporal_ratio)
-    if given is not None and "flow" in made:
-        flow = latent_flow(made["flow"], model.preset.temporal_ratio, tuple(x0.shape[-2:]), given.shared)
-        flow = flow.to(x0.device)
-    finished = enhance_handed(predict, x0, sigmas, settings, interpolant, settings.seed + index, step_done, given, flow)
-    return replace(finished, entry={"start": window.start, "stop": window.stop, **finished.entry})
+def _delivered(job: Job, frames: Tensor) -> Tensor:
+    # Finished frames rest on the CPU: a long clip does not fit on the model's device.
+    return resize(frames, job.size).clamp(0, 1).cpu()

@@ -10,9 +10,9 @@ import torch
 from pipeline_core.cli.enhance import enhance_file
 from pipeline_core.diffusion import VE, karras_sigmas
 from pipeline_core.errors import UserError
+from pipeline_core.job.inputs import window_inputs
 from pipeline_core.job.latent import enhance_handed
 from pipeline_core.job.plan import prepare
-from pipeline_core.job.run import window_inputs
 from pipeline_core.job.settings import EnhanceSettings, resolve
 from pipeline_core.longvideo import plan_windows
 from pipeline_core.longvideo.plan import latent_frames, shared_latent_frames
