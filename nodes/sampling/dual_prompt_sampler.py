@@ -7,7 +7,8 @@ from ...pipeline_core.diffusion import CFG
 from ...pipeline_core.diffusion.invert import METHODS
 from ...pipeline_core.diffusion.solvers import SOLVERS
 from ...pipeline_core.job.latent import enhance_latent
-from ...pipeline_core.job.settings import STARTS, EnhanceSettings
+from ...pipeline_core.job.settings import EnhanceSettings
+from ...pipeline_core.job.table import STARTS
 from ..host.guiders import BranchGuider
 from ..host.running import Session, as_samples, run_in_guider, step_callback
 from ..host.schedules import model_interpolant, sampling_grid

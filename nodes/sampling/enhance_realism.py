@@ -2,12 +2,10 @@
 
 import json
 import logging
-from dataclasses import replace
 
 from comfy_api.latest import io, ui
 
 from ...pipeline_core.enhance import enhance
-from ...pipeline_core.job.dials import dials
 from ...pipeline_core.models.folders.loading import load_video_model
 from ..host.folder.folders import model_folder
 from ..host.jobs import compute_device, make_room, progress_bar
@@ -16,7 +14,7 @@ from ..shared.clips import clip_input
 from ..shared.packages import require_packages
 from ..shared.reports import job_text
 from ..shared.schema import search_words
-from ..shared.widgets import dial_inputs, pass_inputs
+from ..shared.widgets import dial_inputs, pass_inputs, settings_input, widget_settings
 
 
 class EnhanceRealism(io.ComfyNode):
@@ -49,6 +47,7 @@ class EnhanceRealism(io.ComfyNode):
                 ),
                 *dial_inputs(),
                 *pass_inputs(),
+                settings_input(),
             ],
             outputs=[
                 io.Image.Output(display_name="frames", tooltip="The enhanced clip, of the same length and size."),
@@ -60,7 +59,7 @@ class EnhanceRealism(io.ComfyNode):
     @classmethod
     def execute(
         cls, frames, realism, faithfulness, prompt, model, seed, steps,
-        edge=None, depth=None, segmentation=None, description=None,
+        edge=None, depth=None, segmentation=None, description=None, settings="",
     ) -> io.NodeOutput:  # fmt: skip
         require_packages("kornia", "diffusers", "transformers")
         frames = clip_input(frames, "frames")
@@ -69,12 +68,10 @@ class EnhanceRealism(io.ComfyNode):
         make_room()
         folder, bar = model_folder(model), progress_bar()
         network = WatchedModel(load_video_model(folder, compute_device(), tell=logging.info), folder)
-        settings = dials(realism, faithfulness, network.preset)
-        settings = replace(settings, prompt=prompt.strip() or None, seed=seed, steps=steps or None)
         result, report = enhance(
             frames,
             network,
-            settings,
+            widget_settings(network.preset, realism, faithfulness, prompt, seed, steps, settings),
             progress=lambda done, total: bar(done, total, network.picture),
             maps=maps,
             description=description or "",

@@ -6,7 +6,7 @@ from comfy_api.latest import io, ui
 
 from ...pipeline_core.diffusion.invert import METHODS
 from ...pipeline_core.errors import UserError
-from ...pipeline_core.job.settings import HANDOVERS
+from ...pipeline_core.job.table import HANDOVERS
 from ...pipeline_core.longvideo.plan import compute_factor
 from ..host.jobs import announce
 from ..host.paths import NONE

@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ...pipeline_core.job.settings import HANDOVERS
+from ...pipeline_core.job.table import HANDOVERS
 from ..host.paths import NONE
 from ..host.windows.predictions import WindowedPredictions, layout_of, windowed_model
 from ..shared.long_video import MEANINGS, flow_input, plan_inputs, source_motion

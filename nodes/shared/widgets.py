@@ -2,8 +2,13 @@
 
 from comfy_api.latest import io
 
+from ...pipeline_core.job.dials import job_settings
+from ...pipeline_core.job.settings import EnhanceSettings
+from ...pipeline_core.job.table import SETTINGS, parse_settings
 from ...pipeline_core.models.folders.memory import WEIGHTS
+from ...pipeline_core.models.folders.preset import Preset
 from ..host.folder.folders import EMBEDDED_NAME, model_folders
+from .schema import advanced
 
 START_PERCENT = io.Float.Input(
     "start_percent",
@@ -52,6 +57,31 @@ def dial_inputs() -> list:
             tooltip="embedded: the small model of this pack, or a folder under models/diffusers.",
         ),
     ]
+
+
+def settings_input() -> io.String.Input:
+    """Every setting of the job by name, for what has no widget of its own."""
+    return io.String.Input(
+        "settings",
+        default="",
+        multiline=True,
+        optional=True,
+        tooltip="Any setting of the job, one a line, such as method = heun. They go before the dials and the other "
+        "inputs. Known: " + ", ".join(SETTINGS) + ".",
+        **advanced(io.String.Input),
+    )
+
+
+def widget_settings(
+    preset: Preset, realism: float, faithfulness: float, prompt: str, seed: int, steps: int, settings: str, **more
+) -> EnhanceSettings:
+    """The job's settings from dials, widgets (an empty prompt and 0 steps are the preset's) and the input settings."""
+    values = {"seed": seed, **more}
+    if prompt.strip():
+        values["prompt"] = prompt.strip()
+    if steps:
+        values["steps"] = steps
+    return job_settings(preset, values | parse_settings(settings), realism, faithfulness)
 
 
 def pass_inputs() -> list:

@@ -4,7 +4,8 @@ import torch
 from comfy_api.latest import io, ui
 
 from ...pipeline_core.errors import UserError
-from ...pipeline_core.job.settings import STITCHES, EnhanceSettings
+from ...pipeline_core.job.settings import EnhanceSettings
+from ...pipeline_core.job.table import STITCHES
 from ...pipeline_core.longvideo import blend_windows
 from ...pipeline_core.longvideo.plan import read_plan
 from ...pipeline_core.longvideo.stitch import crossfade, flow_aligned

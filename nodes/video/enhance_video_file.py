@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,10 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from ...pipeline_core.errors import UserError
-from ...pipeline_core.job.dials import dials
 from ...pipeline_core.job.plan import Job, prepare
 from ...pipeline_core.job.run import run
-from ...pipeline_core.job.settings import HANDOVERS, STITCHES, EnhanceSettings
+from ...pipeline_core.job.settings import EnhanceSettings
+from ...pipeline_core.job.table import HANDOVERS, STITCHES
 from ...pipeline_core.longvideo import ChunkFolder
 from ...pipeline_core.models.folders.loading import load_video_model
 from ...pipeline_core.video.frames import as_floats, resize
@@ -37,7 +36,7 @@ from ..shared.long_video import flow_input, plan_lines
 from ..shared.packages import require_packages
 from ..shared.reports import job_text
 from ..shared.schema import search_words
-from ..shared.widgets import dial_inputs, pass_inputs
+from ..shared.widgets import dial_inputs, pass_inputs, settings_input, widget_settings
 
 SAMPLES = 16  # the most frames in the outputs source and enhanced
 
@@ -94,6 +93,7 @@ class EnhanceVideoFile(io.ComfyNode):
                     tooltip="A folder in models/semantic_segmentation, for clips whose buffers have no classes.",
                 ),
                 flow_input("For motion and flow, where the clip's buffers have none", optional=False),
+                settings_input(),
             ],
             outputs=[
                 io.Video.Output(display_name="video", tooltip="The enhanced clip: as many frames, same rate and size."),
@@ -109,9 +109,8 @@ class EnhanceVideoFile(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, video):
         # A wired name comes when the graph runs.
-        return (
-            True if video is None or video in input_clips() else f"The video {video} is not in ComfyUI's input folder."
-        )
+        known = video is None or video in input_clips()
+        return known or f"The video {video} is not in ComfyUI's input folder."
 
     @classmethod
     def fingerprint_inputs(cls, video, **_):
@@ -120,7 +119,7 @@ class EnhanceVideoFile(io.ComfyNode):
     @classmethod
     def execute(
         cls, video, filename_prefix, realism, faithfulness, prompt, model, handover, stitch, seed, steps,
-        depth_model, segmentation_model, flow_model,
+        depth_model, segmentation_model, flow_model, settings="",
     ) -> io.NodeOutput:  # fmt: skip
         require_packages("av", "kornia", "diffusers", "transformers")
         from ...pipeline_core.conditions.buffers import open_buffers
@@ -143,12 +142,11 @@ class EnhanceVideoFile(io.ComfyNode):
             str(device),
             weight_files(FLOW).get(flow_model),
         )
-        settings = dials(realism, faithfulness, network.preset)
-        settings = replace(
-            settings, prompt=prompt.strip() or None, seed=seed, steps=steps or None, handover=handover, stitch=stitch
+        wanted = widget_settings(
+            network.preset, realism, faithfulness, prompt, seed, steps, settings, handover=handover, stitch=stitch
         )
         size = (info.height, info.width)
-        job = prepare(info.frames, size, network, settings, buffers, estimators, lambda: media.read_frames(source))
+        job = prepare(info.frames, size, network, wanted, buffers, estimators, lambda: media.read_frames(source))
         chunks = KeptWindows(target.with_name(f"{target.name}.windows"), {"input": source.name})
         media.remove_unfinished(target)
         shown = Shown(cls.hidden.unique_id, job, network, chunks)

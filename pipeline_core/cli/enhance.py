@@ -1,16 +1,16 @@
 """Enhance a synthetic clip: INPUT.mp4 -o OUTPUT.mp4; what is not given comes from the model's preset."""
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from ..conditions.buffers import open_buffers
 from ..conditions.stack import parse_controls
 from ..errors import UserError
-from ..job.dials import dials
+from ..job.dials import job_settings
 from ..job.plan import prepare
 from ..job.run import run as run_job
-from ..job.settings import CALIBRATION_PROMPTS, HANDOVERS, STARTS, STITCHES, EnhanceSettings
+from ..job.settings import EnhanceSettings
+from ..job.table import SETTINGS, Setting
 from ..longvideo import ChunkFolder
 from ..metrics.compare import compare
 from ..metrics.report import environment, write_json
@@ -18,30 +18,10 @@ from ..metrics.seams import plan_seams
 from ..metrics.suite import Extras
 from ..models.folders.loading import load_video_model
 from ..models.folders.memory import WEIGHTS
-from ..models.folders.preset import Preset
 from ..perception.captions import PROMPT_SETS, file_prompts
 from ..perception.estimators import Estimators, load_estimators
 from ..video import media
 from .files import writable
-
-# Options that are called like the setting they give.
-OPTIONS = (
-    "start",
-    "strength",
-    "cfg",
-    "guidance_reach",
-    "noise_blend",
-    "calibration_prompt",
-    "steps",
-    "seed",
-    "handover",
-    "handover_share",
-    "anchor",
-    "anchor_colours",
-    "cfg_range",
-    "inversion_steps",
-    "cache",
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,9 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="of the model in memory; fp8 halves bf16. A memory plan is printed before --model is loaded",
     )
-    parser.add_argument("--prompt", help="what the result should look like")
-    parser.add_argument("--negative", help="what it should not look like")
-    parser.add_argument("--inversion-prompt", help="what the source looks like")
     parser.add_argument(
         "--prompt-set",
         choices=PROMPT_SETS,
@@ -89,64 +66,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="dial from 0 (free to differ) to 1 (held to the source); 0.5 is the preset. See --realism",
     )
-    parser.add_argument("--start", choices=STARTS, help="how the noise is made")
-    parser.add_argument("--strength", type=float, help="share of noise in the start, above 0 to 1 (goes before a dial)")
-    parser.add_argument("--cfg", type=float, help="guidance scale, 1 is off (goes before a dial)")
-    parser.add_argument(
-        "--guidance-reach",
-        type=float,
-        help="hold guidance back to this share of what the prompt itself changes; 0.1 makes any --cfg safe",
-    )
-    parser.add_argument(
-        "--noise-blend", type=float, help="share of fresh noise in the inverted one, 0 to 1 (goes before a dial)"
-    )
-    parser.add_argument(
-        "--calibration-prompt",
-        choices=CALIBRATION_PROMPTS,
-        help="with --start calibration: hold the prediction under this prompt to the source; positive is as "
-        "published and keeps its colours, inversion keeps layout without look",
-    )
-    parser.add_argument("--steps", type=int, help="model steps of one pass")
-    parser.add_argument("--controls", help='weights such as "edge=1,depth=1,seg=0.5", or "none"')
-    parser.add_argument(
-        "--cfg-range",
-        type=float,
-        nargs=2,
-        metavar=("LOWEST", "HIGHEST"),
-        help="guide only between these noise levels (sigma, 0 is clean); elsewhere the negative prompt costs nothing",
-    )
-    parser.add_argument(
-        "--inversion-steps", type=int, help="steps of the inversion alone: fewer are quicker, not exact"
-    )
-    parser.add_argument(
-        "--cache", type=float, help="threshold of the first-block cache of the sampling, 0 to 1; 0.1 saves some steps"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the random noise")
-    parser.add_argument(
-        "--handover",
-        choices=HANDOVERS,
-        help="what a window gets from the one before; default: none, their frames are crossfaded. mean and motion hold "
-        "it to the result on shared frames, fused predicts all windows at every step and holds the clip's latent",
-    )
-    parser.add_argument(
-        "--handover-share", type=float, help="with mean and motion: for this share of the steps, 0 to 1"
-    )
-    parser.add_argument(
-        "--anchor", type=float, help="with mean and motion: how much of it fades out by the window's end, 0 to 1"
-    )
-    parser.add_argument(
-        "--anchor-colours",
-        action="store_true",
-        default=None,
-        help="hold every window's mean colour as far from the source's as the first window's is, against drift",
-    )
-    parser.add_argument(
-        "--stitch",
-        choices=STITCHES,
-        help="how frames that two windows share become one; flow aligns the two before the crossfade (slower)",
-    )
+    for name, setting in SETTINGS.items():
+        add_setting(parser, name, setting)
     parser.add_argument("--keep-windows", action="store_true", help="keep OUTPUT.windows once the output is whole")
     parser.add_argument("--report", type=Path, help="write what was done as JSON")
+
+
+def add_setting(parser: argparse.ArgumentParser, name: str, setting: Setting) -> None:
+    """An option for one setting of the job, None where it is not given."""
+    option, told = setting.option or f"--{name.replace('_', '-')}", {"dest": name, "help": setting.help}
+    if setting.kind == "switch":
+        parser.add_argument(option, action="store_true", default=None, **told)
+    elif setting.kind == "interval":
+        parser.add_argument(option, type=float, nargs=2, metavar=("LOWEST", "HIGHEST"), **told)
+    elif setting.kind == "choice":
+        parser.add_argument(option, choices=setting.choices, **told)
+    else:
+        parser.add_argument(option, type={"number": float, "count": int}.get(setting.kind, str), **told)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -161,7 +97,7 @@ def run(options: argparse.Namespace) -> None:
     worded = worded_prompts(options, buffers)  # before the video model needs the memory
     tell = print if options.model is not None else None
     model = load_video_model(options.model, options.device, weights=options.weights, tell=tell)
-    settings = told_settings(options, model.preset, worded)
+    settings = job_settings(model.preset, worded | given_settings(options), options.realism, options.faithfulness)
     keep = options.keep_windows
     report = enhance_file(options.input, options.output, info, model, settings, buffers, estimators, keep)
     if options.report:
@@ -186,21 +122,14 @@ def worded_prompts(options: argparse.Namespace, buffers) -> dict[str, str]:
     }
 
 
-def told_settings(options: argparse.Namespace, preset: Preset, worded: dict[str, str]) -> EnhanceSettings:
-    """What the options say; prompts that were worded and the dials fill in what no option gave."""
-    told = {
-        "prompt": options.prompt,
-        "negative_prompt": options.negative,
-        "inversion_prompt": options.inversion_prompt,
-        "controls": parse_controls(options.controls) if options.controls else None,
-        **{name: getattr(options, name) for name in OPTIONS},
-    }
-    told = worded | {name: value for name, value in told.items() if value is not None}
-    if options.realism is None and options.faithfulness is None:
-        return EnhanceSettings(**told)
-    middle = {"realism": 0.5, "faithfulness": 0.5}
-    given = {name: getattr(options, name) for name in middle if getattr(options, name) is not None}
-    return replace(dials(**middle | given, preset=preset), **told)
+def given_settings(options: argparse.Namespace) -> dict:
+    """Name -> value of the settings that options gave."""
+    values = {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
+    if "controls" in values:
+        values["controls"] = parse_controls(values["controls"])
+    if "cfg_range" in values:
+        values["cfg_range"] = tuple(values["cfg_range"])
+    return values
 
 
 def find_buffers(clip: Path, folder: Path | None):

@@ -10,6 +10,8 @@ controls hardly do, because the inverted noise holds them too.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from math import exp, log
 
 from ..errors import UserError
@@ -52,3 +54,16 @@ def _between(low: float, high: float, share: float) -> float:
     ends = [log(s / (1 - s)) for s in (low, min(high, FULL))]
     sigma = exp(ends[0] + share * (ends[1] - ends[0]))
     return sigma / (1 + sigma)
+
+
+def job_settings(
+    preset: Preset, values: Mapping[str, object], realism: float | None = None, faithfulness: float | None = None
+) -> EnhanceSettings:
+    """The settings that `values` name, which go before the dials; a dial that is None stands in the middle.
+
+    Raises UserError for a dial outside [0, 1].
+    """
+    if realism is None and faithfulness is None:
+        return EnhanceSettings(**values)
+    turned = dials(*(0.5 if dial is None else dial for dial in (realism, faithfulness)), preset)
+    return replace(turned, **values)

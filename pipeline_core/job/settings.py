@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass, replace
 
 from ..errors import UserError
 from ..models.folders.preset import Preset
+from .table import SETTINGS
 
-STARTS = ("inversion", "calibration", "sdedit", "noise")
-HANDOVERS = ("none", "mean", "motion", "fused")
-STITCHES = ("crossfade", "flow")
-CALIBRATION_PROMPTS = ("positive", "inversion")
+# What may be None in a job that runs: it has no default, and None is off or everywhere.
+MAY_STAY_OPEN = ("guidance_reach", "cfg_range", "inversion_steps")
 
 
 @dataclass(frozen=True)
@@ -80,14 +79,14 @@ def resolve(settings: EnhanceSettings, preset: Preset, description: str = "") ->
     Raises UserError for a value out of range.
     """
 
-    def told(text: str) -> str:
+    def with_scene(text: str) -> str:
         return f"{text}, {description}" if description else text
 
     filled = replace(
         settings,
-        prompt=told(preset.prompt) if settings.prompt is None else settings.prompt,
+        prompt=with_scene(preset.prompt) if settings.prompt is None else settings.prompt,
         negative_prompt=preset.negative_prompt if settings.negative_prompt is None else settings.negative_prompt,
-        inversion_prompt=told(preset.inversion_prompt)
+        inversion_prompt=with_scene(preset.inversion_prompt)
         if settings.inversion_prompt is None
         else settings.inversion_prompt,
         start=settings.start or preset.start,
@@ -101,39 +100,10 @@ def resolve(settings: EnhanceSettings, preset: Preset, description: str = "") ->
 
 
 def _check(settings: EnhanceSettings, preset: Preset) -> None:
-    if settings.start not in STARTS:
-        raise UserError(f"start is {settings.start!r} but must be one of {', '.join(STARTS)}: change start.")
-    if settings.handover not in HANDOVERS:
-        raise UserError(f"handover is {settings.handover!r} but must be {', '.join(HANDOVERS)}: change handover.")
-    if settings.stitch not in STITCHES:
-        raise UserError(f"stitch is {settings.stitch!r} but must be {' or '.join(STITCHES)}: change stitch.")
-    for name in ("handover_share", "anchor"):
-        if not 0 <= getattr(settings, name) <= 1:
-            raise UserError(f"{name} is {getattr(settings, name)} but must be from 0 to 1: change {name}.")
-    if not 0 < settings.strength <= 1:
-        raise UserError(f"strength is {settings.strength} but must be above 0 and at most 1: change strength.")
-    if not 0 <= settings.cfg <= 50:
-        raise UserError(f"cfg is {settings.cfg} but must be from 0 to 50 (1 switches it off): change cfg.")
-    if settings.guidance_reach is not None and not 0 <= settings.guidance_reach <= 10:
-        raise UserError(
-            f"guidance_reach is {settings.guidance_reach} but must be from 0 to 10, or left out: change guidance_reach."
-        )
-    if not 0 <= settings.noise_blend <= 1:
-        raise UserError(f"noise_blend is {settings.noise_blend} but must be from 0 to 1: change noise_blend.")
-    if settings.calibration_prompt not in CALIBRATION_PROMPTS:
-        raise UserError(
-            f"calibration_prompt is {settings.calibration_prompt!r} but must be {' or '.join(CALIBRATION_PROMPTS)}: "
-            "change calibration_prompt."
-        )
-    if not 1 <= settings.steps <= 1000:
-        raise UserError(f"steps is {settings.steps} but must be from 1 to 1000: change steps.")
-    if settings.cfg_range is not None and not 0 <= settings.cfg_range[0] <= settings.cfg_range[1]:
-        low, high = settings.cfg_range
-        raise UserError(f"cfg_range is {low} to {high} but must be 0 <= lowest <= highest: change cfg_range.")
-    if settings.inversion_steps is not None and not 1 <= settings.inversion_steps <= 1000:
-        raise UserError(f"inversion_steps is {settings.inversion_steps} but must be from 1 to 1000: change it.")
-    if not 0 <= settings.cache <= 1:
-        raise UserError(f"cache is {settings.cache} but must be from 0 (off) to 1: change cache.")
+    for name, setting in SETTINGS.items():
+        value = getattr(settings, name)
+        if value is not None or name not in MAY_STAY_OPEN:
+            setting.check(name, value)
     unknown = sorted(set(settings.controls) - set(preset.control_weights))
     if unknown:
         known = ", ".join(preset.control_weights)

@@ -80,8 +80,8 @@ def test_the_cache_reaches_the_sampling_and_only_that(model, frames):
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"cfg_range": (2.0, 1.0)}, "cfg_range is 2.0 to 1.0"),
-        ({"cfg_range": (-1.0, 1.0)}, "cfg_range is -1.0 to 1.0"),
+        ({"cfg_range": (2.0, 1.0)}, "cfg_range is .2.0, 1.0. but must be two numbers, the lower first"),
+        ({"cfg_range": (-1.0, 1.0)}, "cfg_range is .-1.0, 1.0. but"),
         ({"inversion_steps": 0}, "inversion_steps is 0"),
         ({"cache": 1.5}, "cache is 1.5"),
     ],
