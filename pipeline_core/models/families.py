@@ -96,6 +96,7 @@ FAMILIES = {
         ),
         Family(
             "cosmos_transfer25", "Cosmos-Transfer2.5 2B", control="branches",
+            # NVIDIA's recipe for driving scenes.
             control_weights={"edge": 0.1, "depth": 0.4, "segmentation": 0.5, "vis": 0.1},
             **{**_COSMOS, "window": 93, "shift": 5.0, "published_cfg": 3.0},
         ),

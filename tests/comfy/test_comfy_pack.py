@@ -34,7 +34,7 @@ before = set(nodes.NODE_CLASS_MAPPINGS)
 builtins.__import__ = noting
 loaded = asyncio.run(nodes.load_custom_node(PACK))
 builtins.__import__ = plain_import
-selftest = next(m for name, m in sys.modules.items() if name.endswith(".nodes.selftest"))
+selftest = next(m for name, m in sys.modules.items() if name.endswith(".nodes.host.selftest"))
 ours = {name: nodes.NODE_CLASS_MAPPINGS[name] for name in nodes.NODE_CLASS_MAPPINGS if name not in before}
 for node in ours.values():
     node.GET_SCHEMA()
@@ -67,6 +67,19 @@ project = [read.project.name, read.project.supported_os, read.project.supported_
 project += [read.project.supported_comfyui_version, read.tool_comfy.publisher_id, read.tool_comfy.display_name]
 found = {"loaded": loaded, "nodes": list(ours), "imported": sorted(imported), "selftest": results, "project": project}
 print(json.dumps(found))
+"""
+
+
+RENAMED = """
+import asyncio, json, sys
+sys.argv = ["main.py", "--cpu"]
+import comfy.options
+comfy.options.enable_args_parsing()
+import comfy.context_windows, nodes
+del comfy.context_windows.ContextHandlerABC
+before = set(nodes.NODE_CLASS_MAPPINGS)
+asyncio.run(nodes.load_custom_node(sys.stdin.read().strip()))
+print(json.dumps(sorted(set(nodes.NODE_CLASS_MAPPINGS) - before)))
 """
 
 
@@ -144,3 +157,20 @@ def test_the_server_log_has_no_failed_import_and_no_complaint_about_the_core(ser
     assert PACK_NAME in log
     assert "IMPORT FAILED" not in log and "Traceback" not in log
     assert "Video Realism:" not in log
+
+
+def test_what_a_newer_core_renamed_costs_the_nodes_that_need_it_and_the_log_says_why(comfyui, our_nodes):
+    folder, python = comfyui
+    run = subprocess.run(
+        [python, "-c", RENAMED],
+        cwd=folder,
+        env={**environment(), "PYTHONPATH": str(folder)},
+        input=str(ROOT).replace("\\", "/") + "\n",
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    left = set(json.loads(run.stdout.strip().splitlines()[-1]))
+    gone = set(our_nodes) - left
+    assert "VideoRealismWindowedModel" in gone and "VideoRealismDDIMInvert" in left and len(left) > 15
+    assert "folder sampling are missing" in run.stderr and "ContextHandlerABC" in run.stderr

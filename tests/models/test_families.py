@@ -17,7 +17,6 @@ from pipeline_core.models.families import (
     find_family,
 )
 from pipeline_core.models.folders.preset import Preset
-from pipeline_core.models.released.transfer25 import DRIVING
 
 WAN = {"image_model": "wan2.1", "model_type": "t2v", "in_dim": 16, "out_dim": 16, "dim": 5120}
 # Input channels of the released files, and what they are.
@@ -69,10 +68,10 @@ def test_guidance_that_counts_from_the_conditioned_prediction_gets_its_one():
     assert [FAMILIES[name].cfg for name in ("cosmos_transfer1", "cosmos_transfer25", "wan", "ltxv")] == [8, 4, 5, 3]
 
 
-def test_the_released_transfer25_folder_says_the_same_as_its_row():
+def test_transfer25s_row_is_the_release_and_nvidias_recipe_for_driving():
     row = FAMILIES["cosmos_transfer25"]
     assert (row.window, row.size, row.steps, row.cfg) == (93, (704, 1280), 35, 4)
-    assert dict(row.control_weights) == DRIVING
+    assert dict(row.control_weights) == {"depth": 0.4, "edge": 0.1, "segmentation": 0.5, "vis": 0.1}
 
 
 def test_a_model_folder_is_a_family_of_its_own():

@@ -5,40 +5,41 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from ..families import FAMILIES
 from ..folders.layout import branch_parts, read_index
 from ..folders.preset import Preset
 from ..networks.text import is_chat
-
-# NVIDIA's recipe for driving scenes; a branch that it does not name weighs as much as its lightest.
-DRIVING = {"depth": 0.4, "edge": 0.1, "segmentation": 0.5, "vis": 0.1}
 
 
 def released_preset(folder: Path) -> Preset | None:
     """The preset of a released Cosmos-Transfer2.5 folder, None for any other.
 
-    Window, size, steps and guidance are the release's (guidance_scale 3 there is a CFG of 4); the grid is the
-    folder's own scheduler's. The state is a VE one: the network sees x / (1 + sigma) at t = sigma / (1 + sigma), so
-    that ComfyUI's Karras scheduler and its samplers for VE step through the release's levels.
+    Window, size, steps, guidance and weights are the family's (see families.py); a branch that those do not name weighs
+    as much as the lightest. The grid is the folder's own scheduler's. The state is a VE one: the network sees
+    x / (1 + sigma) at t = sigma / (1 + sigma), so that ComfyUI's Karras scheduler and its samplers for VE step through
+    the release's levels.
     """
     if not (folder / "model_index.json").is_file() or not is_chat(read_index(folder).get("text_encoder", [""])[-1]):
         return None
     low, high = _levels(folder / "scheduler" / "scheduler_config.json")
+    family = FAMILIES["cosmos_transfer25"]
+    lightest = min(family.control_weights.values())
     return Preset(
         name="cosmos-transfer2.5-2b",
-        window=93,
-        overlap=9,
-        size=(704, 1280),
+        window=family.window,
+        overlap=family.overlap,
+        size=family.size,
         max_text_tokens=512,
         interpolant="ve",
         sigma_min=low,
         sigma_max=high,
-        steps=35,  # between the release's 36 levels; its 37th is 0
-        cfg=4.0,
+        steps=family.steps,  # between the release's 36 levels; its 37th is 0
+        cfg=family.cfg,
         prompt="a photorealistic dashcam video of a city street, filmed with a high-end camera in natural light",
         negative_prompt="a video game with simple graphics: flat shading, hard fake light, plain textures, coarse "
         "geometry, cartoon-like and pixelated frames, flicker",
         inversion_prompt="a rendered driving simulator video, flat shading",
-        control_weights={name: DRIVING.get(name, 0.1) for name in branch_parts(folder)},
+        control_weights={name: family.control_weights.get(name, lightest) for name in branch_parts(folder)},
         given_time=0.1,
     )
 
