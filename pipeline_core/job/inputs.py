@@ -7,21 +7,20 @@ from torch import Tensor
 from ..conditions.flow import buffer_flow
 from ..conditions.maps import given_maps, window_maps
 from ..diffusion import Predict
-from ..video.frames import resize
 from .plan import Job
 
 
 def window_inputs(job: Job, index: int, clip: Tensor) -> dict[str, Tensor]:
     """A window's source and control maps at the model's size, by name, and the source's flow where a hand-over follows
-    it. clip: the window's frames (T, H, W, 3) in [0, 1], at the clip's size."""
-    window, source = job.windows[index], resize(clip, job.work_size)
+    it. clip: the window's frames (T, h, w, 3) in [0, 1], at the model's size: maps are made of what the model sees."""
+    window = job.windows[index]
     maps = given_maps(job.maps, job.weights, window.start, window.length, job.work_size)
     to_make = [name for name in job.weights if name not in maps]
-    maps |= window_maps(to_make, source, window.start, job.buffers, job.estimators, job.limits)
+    maps |= window_maps(to_make, clip, window.start, job.buffers, job.estimators, job.limits)
     if job.settings.handover == "motion" and index:
         known = job.buffers is not None and "flow" in job.buffers.channels
-        maps["flow"] = buffer_flow(job.buffers, window.start, window.length) if known else job.estimators.flow(source)
-    return {"source": source, **maps}
+        maps["flow"] = buffer_flow(job.buffers, window.start, window.length) if known else job.estimators.flow(clip)
+    return {"source": clip, **maps}
 
 
 def window_predictor(job: Job, inputs: dict[str, Tensor]) -> Predict:

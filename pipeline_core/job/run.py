@@ -14,7 +14,7 @@ from ..longvideo.handover import HandOver, hand_over
 from ..longvideo.motion import latent_flow
 from ..longvideo.plan import latent_frames
 from ..longvideo.stitch import Mix, crossfade, flow_aligned, window_clips
-from ..video.frames import as_floats, resize
+from .delivery import Delivery
 from .inputs import window_inputs, window_predictor
 from .latent import enhance_handed
 from .plan import Job
@@ -27,16 +27,18 @@ def run(
 ) -> Iterator[Tensor]:
     """Enhance a stream of frames (H, W, 3), floats in [0, 1] or uint8; yields finished frames (H, W, 3) in order.
 
-    Holds one window of the source and of the result at a time. Cancel by raising in `progress`. chunks: where finished
-    windows are kept, and found again by a later run of the same job.
+    Holds one window of the source and, at the model's size, one of the result. Cancel by raising in `progress`. chunks:
+    where finished windows are kept, and found again by a later run of the same job.
     """
     steps, kept = Steps(job, progress), KeptWindows(job, chunks)
     mix = flow_aligned(job.estimators.flow) if job.settings.stitch == "flow" else crossfade
+    delivery = Delivery(job)
     if job.settings.handover == "fused":
-        yield from _run_fused(job, frames, steps, kept, mix)
+        results = _run_fused(job, delivery.small(frames), steps, kept, mix)
     else:
         windows = _Windows(job, steps, kept)
-        yield from enhance_stream(frames, job.windows, windows.enhance, windows.decode, mix)
+        results = enhance_stream(delivery.small(frames), job.windows, windows.enhance, windows.decode, mix)
+    yield from delivery.full(results)
 
 
 class _Windows:
@@ -49,7 +51,7 @@ class _Windows:
 
     def enhance(self, index: int, clip: Tensor, before: Finished | None) -> Finished:
         job = self.job
-        inputs = window_inputs(job, index, as_floats(clip))
+        inputs = window_inputs(job, index, clip)
         self.source = inputs["source"]
         before = before if job.settings.handover != "none" else None
         key = self.kept.key(index, inputs, before.key if before else "")
@@ -64,7 +66,7 @@ class _Windows:
             if self.colours is None:
                 self.colours = colour_offset(frames, self.source)
             frames = anchored_colours(frames, self.source, self.colours)
-        return _delivered(self.job, frames)
+        return _finished(frames)
 
     def _sampled(self, index: int, inputs: dict[str, Tensor], before: Finished | None) -> Finished:
         job, window = self.job, self.job.windows[index]
@@ -90,7 +92,7 @@ def _run_fused(job: Job, frames: Iterable[Tensor], steps: Steps, kept: KeptWindo
     spans, lead_in = [latent_frames(w, job.temporal_ratio) for w in job.windows], int(job.temporal_ratio > 1)
     parts, predicts, key = [], [], ""
     for index, clip in enumerate(window_clips(frames, job.windows)):
-        inputs = window_inputs(job, index, as_floats(clip))
+        inputs = window_inputs(job, index, clip)
         key = kept.key(index, inputs, key)
         parts.append(job.model.encode(inputs["source"]))
         check_fused(parts[0], spans[-1].stop)
@@ -117,9 +119,9 @@ def _decoded_spans(job: Job, spans: list[range], finished: Finished) -> Iterator
     for span in spans:
         first = max(0, span.start - 1)
         frames = job.model.decode(finished.latent[:, :, first : span.stop])
-        yield first * job.temporal_ratio, _delivered(job, frames)
+        yield first * job.temporal_ratio, _finished(frames)
 
 
-def _delivered(job: Job, frames: Tensor) -> Tensor:
+def _finished(frames: Tensor) -> Tensor:
     # Finished frames rest on the CPU: a long clip does not fit on the model's device.
-    return resize(frames, job.size).clamp(0, 1).cpu()
+    return frames.clamp(0, 1).cpu()

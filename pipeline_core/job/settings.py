@@ -38,6 +38,8 @@ class EnhanceSettings:
     of brightness, and costs up to 0.2 dB where a style's colours depend on what is in view; not for fused windows.
     stitch: how frames that two windows share become one: "crossfade", or "flow", which aligns the two first (5 % less
     change along the motion and 0.04 dB on those frames, for two estimates of flow each).
+    detail: how much of the source's own detail the result gets where the model only changed its colours (see
+    video/detail.py): 0 shows the model's pixels, enlarged to the clip's size.
     cfg_range: (lowest, highest) sigma, VE units, between which guidance acts; None is everywhere. inversion_steps: of
     the inversion alone, some of the levels of the other pass; None is all of them, and the exact way back. cache:
     threshold of the first-block cache of the sampling pass (see models/step_cache.py), 0 is off.
@@ -61,6 +63,7 @@ class EnhanceSettings:
     anchor: float = 1.0
     anchor_colours: bool = False
     stitch: str = "crossfade"
+    detail: float = 0.9
     calibration_prompt: str = "positive"
     guidance_reach: float | None = None
     noise_blend: float = 0.0

@@ -137,6 +137,9 @@ SETTINGS = {
     "anchor_colours": Setting(
         "hold every window's mean colour as far from the source's as the first window's is, against drift", "switch"
     ),
+    "detail": Setting(
+        "the source's own detail in the result, 0 (the model's pixels, enlarged) to 1; what it changed stays its own"
+    ),
     "stitch": Setting(
         "how frames that two windows share become one; flow aligns the two before the crossfade (slower)",
         "choice",

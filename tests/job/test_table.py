@@ -38,6 +38,7 @@ OTHER = {
     "anchor": "0.25",
     "anchor_colours": "on",
     "stitch": "flow",
+    "detail": "0.5",
 }
 ILLEGAL = {
     "strength": "0",

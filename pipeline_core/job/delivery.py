@@ -1,0 +1,36 @@
+"""Between the clip's own size and the model's: frames in at the one, finished frames out at the other."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+from torch import Tensor
+
+from ..video.detail import with_detail
+from ..video.frames import as_floats, resize
+from .plan import Job
+
+
+class Delivery:
+    """Makes frames small for the model and its results full-size again, with the source's detail.
+
+    Holds the source frames between the two, a window's worth, as they came (bytes stay bytes).
+    """
+
+    def __init__(self, job: Job):
+        self._job = job
+        self._waiting: deque[tuple[Tensor, Tensor]] = deque()  # (frame at its own size, what the model sees of it)
+
+    def small(self, frames: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Frames (H, W, 3), floats in [0, 1] or uint8, at the model's size (h, w, 3), floats."""
+        for frame in frames:
+            small = resize(as_floats(frame)[None], self._job.work_size)[0]
+            self._waiting.append((frame, small))
+            yield small
+
+    def full(self, results: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Finished frames (h, w, 3), in the order in which `small` gave theirs, at the clip's size (H, W, 3)."""
+        for result in results:
+            frame, small = self._waiting.popleft()
+            yield with_detail(frame, small, result, self._job.settings.detail)
