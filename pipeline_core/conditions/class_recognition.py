@@ -17,7 +17,7 @@ _LOST_FAR = 48.0  # and along its border
 _LOST_SHARE, _LOST_MARGIN = 0.9, 0.01  # of the pixels: near a colour of the table, and what noise may add to another
 _SURE, _MARGIN = 0.7, 0.2  # of the plausible pixels: the best table's, and how far the next is behind
 _GROUND = ("road", "road line", "sidewalk", "ground", "terrain", "car", "truck", "bus", "motorcycle", "bicycle")
-_ABOVE = ("sky", "building", "vegetation", "bridge", "pole", "traffic light", "traffic sign", "fence", "unlabeled")
+_ABOVE = ("sky", "building", "vegetation", "bridge", "pole", "traffic light", "traffic sign")
 
 
 # Colours that CARLA has since 0.9.14: it told no vehicles apart before.
@@ -90,12 +90,19 @@ def _plausible(tags: np.ndarray, table: str) -> float:
     """The share of the lower and upper third that a table turns into what a road's picture has there; 0 where a number
     is not in the table."""
     names = TAG_NAMES[table]
-    tags = np.where(tags == 255, 0, tags) if table == "cityscapes train ids" else tags
-    if int(tags.max(initial=0)) >= len(names):
+    known = np.zeros(256, bool)
+    known[: len(names)] = True
+    known[255] = table == "cityscapes train ids"
+    if not known[tags].all():
         return 0.0
     third = max(1, tags.shape[1] // 3)
-    parts = ((tags[:, -third:], _GROUND), (tags[:, :third], _ABOVE))
-    return float(np.mean([np.isin(names, fitting)[part].mean() for part, fitting in parts]))
+    shares = []
+    for part, fitting in ((tags[:, -third:], _GROUND), (tags[:, :third], _ABOVE)):
+        there = np.zeros(256, bool)
+        there[: len(names)] = np.isin(names, fitting)
+        there[0] |= names[0] == "unlabeled" and fitting is _ABOVE  # the sky of CARLA's first releases
+        shares.append(there[part].mean())
+    return float(np.mean(shares))
 
 
 def _painted(stack: np.ndarray, source: str, lossy: bool) -> Recognised:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 ROWS = (0.58, 0.86)  # of the picture's height: below the horizon, above a bonnet
-NEAR = (1.2, 10.0)  # metres: how far the ground may be in the lowest of these rows
+NEAR = (1.8, 10.0)  # metres: how far the ground is from a car's camera in the lowest of these rows
+MAYBE = (1.4, 16.0)  # and how far it might be
+SURE, PERHAPS = 1.0, 2.0  # the error of a fit that is a road, and of one that may be
 HORIZON = (0.15, 0.6)  # of the picture's height
 _FAR = 900.0  # metres from which it is no ground
 _FINE = 0.02  # the error of the logarithm of depth that a road's own shape makes
@@ -28,15 +30,13 @@ class Ground:
     horizon: float
     error: float
 
-    @property
-    def plausible(self) -> bool:
+    def flat(self, error: float = SURE) -> bool:
         """Is it flat, and its horizon where a car's camera has it."""
-        return self.error <= 1.5 and HORIZON[0] <= self.horizon <= HORIZON[1]
+        return self.error <= error and HORIZON[0] <= self.horizon <= HORIZON[1]
 
-    @property
-    def metric(self) -> bool:
+    def begins(self, limits: tuple[float, float] = NEAR, error: float = SURE) -> bool:
         """Is it, besides, as far away as the road is from a car's camera."""
-        return self.plausible and NEAR[0] <= self.near <= NEAR[1]
+        return self.flat(error) and limits[0] <= self.near <= limits[1]
 
 
 def fit_ground(depth: np.ndarray, step: np.ndarray | float = 0.0) -> Ground | None:

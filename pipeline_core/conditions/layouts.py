@@ -33,6 +33,8 @@ _WORDS = {
     "depth": ("depth",),
     "rgb": ("rgb", "color", "colour", "image"),
 }
+# Folders beside the pictures that say whose data set it is.
+_BESIDE = {"bench2drive": ("anno",), "transfuser": ("bev_semantics", "measurements")}
 # Views beside the camera's own, only looked at where `camera` names them.
 _ASIDE = ("augmented", "bev", "top_down", "preview", "lidar", "visual", "flow")
 
@@ -78,7 +80,9 @@ def find_recording(
     found = _by_manifest(folder, capture, camera) if capture else _by_name(folder, camera)
     if not set(found) & set(CHANNELS):
         raise UserError(f"{folder} holds no depth, semantic or instance pictures: give a simulator's recording.")
-    recording = recognised_recording(Recording(**found), depth_format, semantic_format, depth_scale, bool(capture))
+    layout = next((name for name, beside in _BESIDE.items() if any((folder / entry).is_dir() for entry in beside)), "")
+    formats = depth_format, semantic_format, depth_scale
+    recording = recognised_recording(Recording(**found), *formats, bool(capture), layout=layout)
     if recording.instance_format == "vkitti2" and recording.instance is not None and recording.semantic is None:
         raise UserError(f"{folder} has instances without classes: add its classSegmentation pictures.")
     return recording
@@ -91,8 +95,12 @@ def recognised_recording(
     depth_scale: float = 1.0,
     capture: bool = False,
     instance_format: str = AUTO,
+    layout: str = "",
 ) -> Recording:
-    """The recording with its formats: as they are said, and recognised from the pictures where "auto" is said."""
+    """The recording with its formats: as they are said, and recognised from the pictures where "auto" is said.
+
+    capture and layout: see `recognise_depth`.
+    """
     places, reasons, formats = dict(sources.channels(), rgb=sources.rgb), {}, {}
     classes = sources.semantic or sources.instance
     if classes is not None:
@@ -105,7 +113,8 @@ def recognised_recording(
     if "depth" in places:
         if depth_format == AUTO:
             beside = formats.get("semantic_format", "")
-            reasons["depth"] = depth_of(places["depth"], capture, beside, depth_scale)
+            known = {"capture": capture, "beside": beside, "scale": depth_scale, "layout": layout}
+            reasons["depth"] = depth_of(places["depth"], **known)
             formats["depth_scale"] = reasons["depth"].scale
         formats["depth_format"] = reasons["depth"].format if "depth" in reasons else depth_format
     if "instance" in places:

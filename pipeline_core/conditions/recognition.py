@@ -22,9 +22,9 @@ def is_lossy(source: str | os.PathLike) -> bool:
     return not is_stack(source) and next(iter(list_pictures(source).values())).suffix.lower() in (".jpg", ".jpeg")
 
 
-def depth_of(source: str | os.PathLike, capture: bool = False, beside: str = "", scale: float = 1.0) -> Recognised:
-    """The depth format of a source's pictures, see `recognise_depth`."""
-    return recognise_depth(_sample(source), str(source), capture, beside, scale)
+def depth_of(source: str | os.PathLike, **known) -> Recognised:
+    """The depth format of a source's pictures, by what else is known of them (see `recognise_depth`)."""
+    return recognise_depth(_sample(source), str(source), **known)
 
 
 def classes_of(source: str | os.PathLike) -> Recognised:
