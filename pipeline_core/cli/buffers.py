@@ -6,7 +6,8 @@ from pathlib import Path
 
 from ..conditions.check import check_recording, described
 from ..conditions.estimators import load_estimators
-from ..conditions.layouts import AUTO, CHANNELS, Recording, find_recording, recognised_recording
+from ..conditions.layouts import CHANNELS, Recording, find_recording, recognised_recording
+from ..conditions.recognised import AUTO
 from ..conditions.recordings import DEPTH_SOURCES, INSTANCE_SOURCES, SEMANTIC_SOURCES, import_recording
 from ..errors import UserError
 

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from .alignment import common_frames, told_frames
-from .layouts import AUTO, Recording, find_recording
+from .layouts import Recording, find_recording
 from .pictures import read_pictures
+from .recognised import AUTO
 
 
 def check_recording(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..errors import UserError
 from .painted import EXACT, KNOWN_SHARE, SOURCE_COLOURS, colour_counts, nearest_colours, told_colours
 from .palettes import CARLA_BEFORE
 from .recognised import Recognised, unclear
@@ -43,6 +44,20 @@ def recognise_classes(pictures: list[np.ndarray], source: str, lossy: bool = Fal
     if lossy:
         raise unclear(source, "semantic", "holds class numbers that a lossy video or JPEG has changed", [])
     return _numbered(numbers, source)
+
+
+def recognise_instances(pictures: list[np.ndarray], source: str) -> Recognised:
+    """The instance format of pictures that hold tags with ids beside them; UserError where they hold none."""
+    if pictures[0].dtype == np.uint16:
+        return Recognised("synthia", "16-bit pictures with class and instance numbers")
+    numbers = class_numbers(np.stack(pictures)) if pictures[0].dtype == np.uint8 else {}
+    orders = [where for where in numbers if "ids" in where]
+    if not orders:
+        raise UserError(f"{source} holds no tags with ids beside them: give the simulator's raw instance pictures.")
+    if len(orders) > 1:
+        orders = ["blue" if recognise_classes(pictures, source).format.endswith(SWAPPED) else "red"]
+    swapped = orders[0].startswith("blue")
+    return Recognised("carla bgr" if swapped else "carla", f"tags in {orders[0].split()[0]}, ids in the other channels")
 
 
 def class_numbers(stack: np.ndarray) -> dict[str, np.ndarray]:

@@ -29,6 +29,8 @@ _INVERSE, _LINEAR = 200, 240  # codes of the lower half: below, inverse depth; a
 _CLEARLY = 2.0  # times: how much better the best reading must fit the ground than the next
 _FEW = 64  # colours that nearly flat depth pictures may have
 _ROAD = 60.0  # metres: the lower half of a street's picture is nearer
+_WRAPS = 48.0  # levels that the lowest byte jumps by on the average
+_ENDS = 0.15  # of the pixels: how many may have a lower byte of 0 or 255
 _STEADY = 1.5  # times: how much oftener the lowest byte of 24 changes than the highest
 
 
@@ -122,7 +124,9 @@ def _colour(pictures: list[np.ndarray], source: str) -> Recognised:
         return Recognised(good[0], why)
     # Without a road: the lowest byte changes from pixel to pixel, the highest hardly ever.
     red, blue = (_changes(stack[..., channel]) for channel in (0, 2))
-    if max(red, blue) >= _STEADY * min(red, blue):
+    low = 0 if red > blue else 2
+    wraps = _jump(stack[..., low]) >= _WRAPS and _saturated(stack, low) <= _ENDS
+    if wraps and max(red, blue) >= _STEADY * min(red, blue):
         name = "carla" if red > blue else "carla_bgr"
         changing = "red changes most, blue least" if red > blue else "blue changes most, red least"
         return Recognised(name, f"24 bits, {_ORDERS[name]}: {changing}")
@@ -130,7 +134,8 @@ def _colour(pictures: list[np.ndarray], source: str) -> Recognised:
     lower = {name: float(np.median(depth[:, depth.shape[1] // 2 :])) for name, depth in readings.items()}
     near, far = sorted(lower, key=lambda name: lower[name])
     few = len(np.unique(stack.reshape(-1, 3), axis=0)) <= _FEW
-    if few and 2 * lower[near] < lower[far] and lower[near] < _ROAD and not _is_painted(pictures):
+    any_byte = _saturated(stack, 0 if near == "carla" else 2) <= _ENDS
+    if few and any_byte and 2 * lower[near] < lower[far] and lower[near] < _ROAD and not _is_painted(pictures):
         remark = "the pictures show little; that they are depth is taken from their place"
         return Recognised(near, f"24 bits, {_ORDERS[near]}: the lower half is {lower[near]:.0f} m away", (remark,))
     seen = "holds colours that are no 24-bit depth (a camera's pictures, classes, or depth painted in a colour map)"
@@ -150,6 +155,20 @@ _ORDERS = {"carla": "lowest byte in red", "carla_bgr": "lowest byte in blue (sav
 def _changes(channel: np.ndarray) -> float:
     """The share of neighbouring pixels (T, H, W) that differ."""
     return (float((channel[:, 1:] != channel[:, :-1]).mean()) + float((np.diff(channel, axis=2) != 0).mean())) / 2
+
+
+def _jump(channel: np.ndarray) -> float:
+    """By how many levels neighbouring pixels (T, H, W) differ where they do: 85 for bytes that wrap around and around,
+    few on the surfaces of a picture or a colour map."""
+    steps = np.abs(np.diff(channel.astype(np.int16), axis=2))
+    return float(steps[steps > 0].mean()) if steps.any() else 0.0
+
+
+def _saturated(stack: np.ndarray, low: int) -> float:
+    """The share of pixels (T, H, W, 3), the sky aside, whose lower bytes are 0 or 255: few of 24 bits, most of a colour
+    map."""
+    bytes_ = stack[(stack != 255).any(-1)][:, [low, 1]]
+    return float(((bytes_ == 0) | (bytes_ == 255)).any(-1).mean()) if bytes_.size else 0.0
 
 
 def _wide(pictures: list[np.ndarray], source: str, beside: str, scale: float) -> Recognised:

@@ -20,10 +20,9 @@ from ..errors import UserError
 from .class_recognition import holds_instances
 from .numbering import is_picture, picture_groups
 from .pictures import VIDEO_SUFFIXES, sample_pictures
-from .recognised import Recognised
+from .recognised import AUTO, Recognised
 from .recognition import channel_of, classes_of, depth_of, instances_of, is_lossy
 
-AUTO = "auto"
 CHANNELS = ("depth", "semantic", "instance")
 _DEEPEST = 5  # folders below the recording's own
 # What the path of a channel's pictures says, in lower case; the first that fits counts.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import UserError
 
+AUTO = "auto"  # the format that stands for: recognise it
 OPTIONS = {"depth": "the depth format (--depth-format)", "semantic": "the semantic format (--semantic-format)"}
 
 

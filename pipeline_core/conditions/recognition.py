@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
-
 from ..errors import UserError
-from .class_recognition import SWAPPED, class_numbers, holds_instances, recognise_classes
+from .class_recognition import holds_instances, recognise_classes, recognise_instances
 from .depth_recognition import recognise_depth
 from .numbering import list_pictures
 from .pictures import is_stack, is_video, keeps_codes, sample_pictures
@@ -24,7 +22,10 @@ def is_lossy(source: str | os.PathLike) -> bool:
 
 def depth_of(source: str | os.PathLike, **known) -> Recognised:
     """The depth format of a source's pictures, by what else is known of them (see `recognise_depth`)."""
-    return recognise_depth(_sample(source), str(source), **known)
+    reason = recognise_depth(_sample(source), str(source), **known)
+    if reason.format in ("carla", "carla_bgr") and is_lossy(source):
+        raise UserError(f"{source} holds 24-bit depth and has lost the codes: give PNG files or a lossless RGB video.")
+    return reason
 
 
 def classes_of(source: str | os.PathLike) -> Recognised:
@@ -36,16 +37,7 @@ def instances_of(source: str | os.PathLike, semantic_format: str) -> Recognised:
     """The instance format of a source's pictures; semantic_format: that of the classes beside or in them."""
     if semantic_format == "vkitti2 colours":
         return Recognised("vkitti2", "the numbers of PNGs with a colour table, beside Virtual KITTI 2's classes")
-    pictures = _sample(source)
-    if pictures[0].dtype.itemsize == 2:
-        return Recognised("synthia", "16-bit pictures with class and instance numbers")
-    orders = [where for where in class_numbers(np.stack(pictures)) if "ids" in where]
-    if not orders:
-        raise UserError(f"{source} holds no tags with ids beside them: give the simulator's raw instance pictures.")
-    if len(orders) > 1:
-        orders = ["blue" if recognise_classes(pictures, str(source)).format.endswith(SWAPPED) else "red"]
-    swapped = orders[0].startswith("blue")
-    return Recognised("carla bgr" if swapped else "carla", f"tags in {orders[0].split()[0]}, ids in the other channels")
+    return recognise_instances(_sample(source), str(source))
 
 
 def channel_of(source: str | os.PathLike) -> str:
@@ -58,7 +50,7 @@ def channel_of(source: str | os.PathLike) -> str:
     except UserError:
         pass
     try:
-        return "depth" if recognise_depth(pictures, str(source)) and not is_lossy(source) else ""
+        return "depth" if depth_of(source) else ""
     except UserError:
         return ""
 

@@ -3,7 +3,7 @@
 Depth becomes metres along the camera's axis, near = small, sky = 1000.0; classes become current CARLA tags; instance
 ids are 0 for none. Every source is a folder of pictures or a video: CARLA's `image.save_to_disk` of the depth, semantic
 and instance cameras, raw or through a ColorConverter, and the videos of its Cosmos examples; Virtual KITTI 2 and
-SYNTHIA; any renderer's depth as 16-bit PNG or as EXR in metres (its R or Y channel).
+SYNTHIA; any renderer's depth as 16-bit PNG, as NumPy or as EXR in metres (its R or Y channel).
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from .. import media
 from ..errors import UserError
 from .alignment import common_frames, told_frames
 from .buffers import Buffers, BuffersWriter, open_buffers
-from .class_recognition import SWAPPED
+from .class_recognition import SWAPPED, recognise_classes, recognise_instances
 from .depth import FAR_PLANE
+from .depth_recognition import recognise_depth
 from .encodings import DEPTH_FORMATS, decode_classes, decode_depth16, decode_grey, decode_instances, picture_codes
 from .estimated import estimated_classes, estimated_depth
 from .estimators import Estimators
@@ -28,6 +29,7 @@ from .numbering import list_pictures
 from .painted import SOURCE_COLOURS, classes_of_colours
 from .palettes import SYNTHIA
 from .pictures import read_indices, read_pictures
+from .recognised import AUTO
 from .recognition import is_lossy
 from .segmentation import TAG, TAG_TABLES, current_tags
 
@@ -160,34 +162,48 @@ def _synthia_classes(name: str, picture: np.ndarray) -> Tensor:
 def depth_of_frames(frames: Tensor, source: str = "carla") -> Tensor:
     """Depth of 8-bit pictures that are loaded already: (T, H, W, 3) in [0, 1] to (T, H, W) float32 metres.
 
-    source: a depth format of 8-bit pictures; the others need their files (`read_depth`). UserError as `picture_codes`.
+    source: a depth format of 8-bit pictures, or "auto"; the others need their files (`read_depth`). UserError as
+    `picture_codes`, and as `recognise_depth` with "auto".
     """
-    known = EIGHT_BIT_DEPTH
-    if source not in known:
+    if source not in (*EIGHT_BIT_DEPTH, AUTO):
         raise UserError(
-            f"The depth format {source!r} cannot be read from loaded pictures: choose one of {', '.join(known)}, "
-            "or give the folder of its files."
+            f"The depth format {source!r} cannot be read from loaded pictures: choose one of "
+            f"{', '.join(EIGHT_BIT_DEPTH)}, or give the folder of its files."
         )
-    return torch.stack([DEPTH_FORMATS[source](codes) for codes in picture_codes(frames)])
+    pictures = picture_codes(frames)
+    if source == AUTO:
+        source = recognise_depth(_few(pictures), "What came as depth pictures").format
+    return torch.stack([DEPTH_FORMATS[source](codes) for codes in pictures])
 
 
 def classes_of_frames(frames: Tensor, source: str = "0.9.14") -> Tensor:
-    """`read_classes` for pictures that are loaded already: (T, H, W, 3) in [0, 1] to (T, H, W) uint8 current tags."""
-    if source not in SEMANTIC_SOURCES:
+    """`read_classes` for pictures that are loaded already: (T, H, W, 3) in [0, 1] to (T, H, W) uint8 current tags.
+
+    source: as there, or "auto" (UserError as `recognise_classes`).
+    """
+    if source not in (*SEMANTIC_SOURCES, AUTO):
         raise UserError(f"The semantic format {source!r} is unknown: choose one of {', '.join(SEMANTIC_SOURCES)}.")
     if source == "synthia":
         raise UserError("SYNTHIA's labels cannot be read from loaded pictures: give the folder of its files.")
+    if source == AUTO:
+        source = recognise_classes(_few(picture_codes(frames)), "What came as tag pictures").format
     if not source.endswith(" colours"):
         codes = [decode_classes(_ordered(codes, source)) for codes in picture_codes(frames)]
         return current_tags(torch.stack(codes), source.removesuffix(SWAPPED))
     return classes_of_colours(frames, source.removesuffix(" colours"))
 
 
+def _few(pictures: np.ndarray) -> list[np.ndarray]:
+    return list(pictures[:: max(1, len(pictures) // 5)])
+
+
 def instances_of_frames(frames: Tensor, source: str = "carla") -> Tensor:
     """`read_instances` for CARLA's pictures that are loaded already: (T, H, W, 3) in [0, 1] to (T, H, W) int32 ids.
 
-    source: "carla" or "carla bgr".
+    source: "carla", "carla bgr" or "auto" (UserError as `recognise_instances`).
     """
+    if source == AUTO:
+        source = recognise_instances(_few(picture_codes(frames)), "What came as instance pictures").format
     return torch.stack([decode_instances(_ordered(codes, source)) for codes in picture_codes(frames)])
 
 

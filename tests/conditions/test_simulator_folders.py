@@ -1,4 +1,4 @@
-"""Oracles: the world's truth, through files in the simulators' own encodings (simulator_files.py), laid out as they are.
+"""Oracles: the world's truth, through files in the simulators' own encodings (simulator_files.py) and layouts.
 
 Every variant is a folder; it must be recognised, and what is read must be the truth to the bit of its encoding.
 """
@@ -133,7 +133,8 @@ DEPTH = {
         files.depth_metres8, "bench2drive", lambda m: np.where(m < 254.5, np.round(m), 1000), 1e-3,
     ),
     "millimetres": (
-        lambda m: files.depth_16(m, 0.001), "png16", lambda m: np.where(m < 65.5345, np.round(m * 1000) / 1000, 1000), 1e-3,
+        lambda m: files.depth_16(m, 0.001), "png16",
+        lambda m: np.where(m < 65.5345, np.round(m * 1000) / 1000, 1000), 1e-3,
     ),
 }  # fmt: skip
 FLOAT_NAMES = {"exr": "{:06d}.exr", "npy": "{:06d}.npy"}
