@@ -23,6 +23,7 @@ GREY = {
 CAPTURE = ("cosmos_inverse", "cosmos_linear")  # what a Cosmos capture with a manifest holds
 _UNITLESS = ("cosmos_inverse",)
 _SCALED = ("carla_grey", "transfuser", "bench2drive", "cosmos_linear")  # alike but for the metres of a code
+_CLOSELY = 0.6  # the error of their fit: above it another form has been taken for a scale
 _REACH = 20.0  # metres: how far a street is seen at the least
 _AFAR, _AFAR_SHARE = 100.0, 0.1  # metres, and the share of what is no sky that may be farther
 _INVERSE, _LINEAR = 200, 240  # codes of the lower half: below, inverse depth; above, linear depth
@@ -105,7 +106,7 @@ def _is_street(codes: np.ndarray, name: str, fits: dict[str, Ground]) -> bool:
     """Do the metres of a form, besides the road's, fit a street: something is far away, but not much."""
     depth = _grey_table(name)[codes]
     seen = depth[depth < FAR_PLANE * 0.9]
-    if not fits[name].begins() or np.quantile(seen, 0.99) < _REACH:
+    if not fits[name].begins(error=_CLOSELY) or np.quantile(seen, 0.99) < _REACH:
         return False
     return float((seen > _AFAR).mean()) <= _AFAR_SHARE
 
