@@ -19,8 +19,6 @@ _LOST_SHARE, _LOST_MARGIN = 0.9, 0.01  # of the pixels: near a colour of the tab
 _SURE, _MARGIN = 0.7, 0.2  # of the plausible pixels: the best table's, and how far the next is behind
 _GROUND = ("road", "road line", "sidewalk", "ground", "terrain", "car", "truck", "bus", "motorcycle", "bicycle")
 _ABOVE = ("sky", "building", "vegetation", "bridge", "pole", "traffic light", "traffic sign")
-
-
 # Colours that CARLA has since 0.9.14: it told no vehicles apart before.
 _LATER = {CARLA_TAGS[TAG[name]][1] for name in ("truck", "bus", "motorcycle", "bicycle", "rider", "terrain")}
 
@@ -167,7 +165,7 @@ def _remarks(colours, counts, levels, share: float, lossy: bool) -> tuple[str, .
     if lossy:
         if share >= 0.999:
             return ()
-        lost = f"the video is lossy: {1 - share:.1%} of the pixels lie between colours and get the nearest one's class"
+        lost = f"they are lossy: {1 - share:.1%} of the pixels lie between colours and get the nearest one's class"
         return (f"{lost}, so borders and small objects are unreliable",)
     unknown = levels > EXACT
     if not bool(unknown.any()):

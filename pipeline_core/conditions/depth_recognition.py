@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from ..errors import UserError
 from .class_recognition import recognise_classes
 from .depth import FAR_PLANE
 from .encodings import DEPTH_FORMATS
 from .ground import MAYBE, PERHAPS, Ground, fit_ground
+from .painted import colour_counts
 from .recognised import Recognised, unclear
 
 GREY = {
@@ -20,6 +22,7 @@ GREY = {
     "cosmos_inverse": "inverse depth, near is white, in no unit",
     "cosmos_linear": "linear grey, near is white, of CARLA's Cosmos capture",
 }
+_ORDERS = {"carla": "lowest byte in red", "carla_bgr": "lowest byte in blue (saved with red and blue swapped)"}
 CAPTURE = ("cosmos_inverse", "cosmos_linear")  # what a Cosmos capture with a manifest holds
 _UNITLESS = ("cosmos_inverse",)
 _SCALED = ("carla_grey", "transfuser", "bench2drive", "cosmos_linear")  # alike but for the metres of a code
@@ -134,7 +137,7 @@ def _colour(pictures: list[np.ndarray], source: str) -> Recognised:
     # Nearly flat pictures: depth that is far beyond what a road shows is the wrong order.
     lower = {name: float(np.median(depth[:, depth.shape[1] // 2 :])) for name, depth in readings.items()}
     near, far = sorted(lower, key=lambda name: lower[name])
-    few = len(np.unique(stack.reshape(-1, 3), axis=0)) <= _FEW
+    few = len(colour_counts(torch.from_numpy(stack))[0]) <= _FEW
     any_byte = _saturated(stack, 0 if near == "carla" else 2) <= _ENDS
     if few and any_byte and 2 * lower[near] < lower[far] and lower[near] < _ROAD and not _is_painted(pictures):
         remark = "the pictures show little; that they are depth is taken from their place"
@@ -148,9 +151,6 @@ def _is_painted(pictures: list[np.ndarray]) -> bool:
         return bool(recognise_classes(pictures, ""))
     except UserError:
         return False
-
-
-_ORDERS = {"carla": "lowest byte in red", "carla_bgr": "lowest byte in blue (saved with red and blue swapped)"}
 
 
 def _changes(channel: np.ndarray) -> float:

@@ -142,14 +142,16 @@ def _capture(folder: Path) -> dict:
 
 def _by_manifest(folder: Path, videos: dict, camera: str) -> dict:
     found: dict[str, Path] = {}
-    for kind in ("depth", "semantic", "rgb"):  # its instance colours are painted and cannot be turned back into ids
+    for kind in ("depth", "semantic"):  # its instance colours are painted and cannot be turned back into ids
         names = [name for name in videos if name.split("/")[0] == kind and camera.lower() in name.lower()]
-        names = _one_of(folder, kind, names, camera)
-        for name in names:
+        for name in _one_of(folder, kind, names, camera):
             path = folder / videos[name]
             if path.resolve().parent != folder.resolve() or not path.is_file():
                 raise UserError(f"{folder} lacks {videos[name]}, which its manifest.json names: give a whole capture.")
             found[kind] = path
+            frames = folder / videos.get(name.replace(kind, "rgb", 1), "none")
+            if frames.is_file():
+                found["rgb"] = frames
     return found
 
 
@@ -163,11 +165,10 @@ def _by_name(folder: Path, camera: str) -> dict:
         words = str(path.relative_to(above)).lower()
         if any(word in inside and word not in camera.lower() for word in _ASIDE) or camera.lower() not in words:
             continue
-        kind = _kind(words)
-        places[kind].append(path) if kind else silent.append(path)
-    for path in silent if not any(places[kind] for kind in CHANNELS) else []:
-        if kind := channel_of(path):
-            places[kind].append(path)
+        places.get(_kind(words), silent).append(path)
+    if not any(places[kind] for kind in CHANNELS):
+        for path in silent:
+            places.get(channel_of(path), []).append(path)
     # Cosmos' instance video is painted in colours that do not say the ids.
     places["instance"] = [path for path in places["instance"] if not is_lossy(path)]
     found = {}

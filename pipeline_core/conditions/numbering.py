@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from fnmatch import fnmatch
 from pathlib import Path
 
 from ..errors import UserError
@@ -72,9 +73,10 @@ def list_pictures(source: str | os.PathLike) -> dict[int, Path]:
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: give the folder that the simulator's pictures are in.")
     groups = picture_groups(folder)
-    if name is not None:
-        shape = re.compile(r"\d+".join(map(re.escape, name.split("*"))), re.IGNORECASE)
-        groups = {key: files for key, files in groups.items() if key == name or _all_match(shape, files)}
+    if name in groups:
+        groups = {name: groups[name]}
+    elif name is not None:
+        groups = {key: files for key, files in groups.items() if fnmatch(key, name)}
     if not groups:
         raise UserError(f"{source} holds no PNG, EXR or other picture: give the folder of the simulator's pictures.")
     if len(groups) > 1:
@@ -85,10 +87,6 @@ def list_pictures(source: str | os.PathLike) -> dict[int, Path]:
     return next(iter(groups.values()))
 
 
-def _all_match(shape: re.Pattern, files: dict[int, Path]) -> bool:
-    return all(shape.fullmatch(path.name) for path in files.values())
-
-
 def told_numbers(numbers: list[int]) -> str:
     """In words which frames there are: "98 to 197", and how many are missing between them."""
     steps = Counter(after - before for before, after in zip(numbers, numbers[1:]))
@@ -96,7 +94,7 @@ def told_numbers(numbers: list[int]) -> str:
         return f"frame {numbers[0]}"
     step = min(steps, key=lambda step: (-steps[step], step))
     missing = sum((size // step - 1) * count for size, count in steps.items() if size > step and size % step == 0)
-    every = f", every {step}th" if step > 1 and len(steps) == 1 else ""
+    every = f" in steps of {step}" if step > 1 and len(steps) == 1 else ""
     irregular = ", in uneven steps" if len(steps) > 1 and any(size % step for size in steps) else ""
     gaps = f", {missing} missing between them" if missing and not irregular else ""
     return f"frames {numbers[0]} to {numbers[-1]}{every}{gaps}{irregular}"

@@ -85,10 +85,11 @@ def keeps_codes(path: str | os.PathLike) -> bool:
 
 def sample_pictures(source: str | os.PathLike, count: int = 5) -> list[np.ndarray]:
     """A few pictures to look at: spread over a folder or stack, from the first frames of a video."""
-    if is_video(source):
-        frames = [picture for _, picture in read_pictures(source, 0, _VIDEO_SAMPLE)]
-        return frames[:: max(1, len(frames) // count)][:count]
     total = count_pictures(source)
+    if is_video(source):
+        total = min(total, _VIDEO_SAMPLE)
+        step = max(1, total // count)
+        return [picture for place, (_, picture) in enumerate(read_pictures(source, 0, total)) if place % step == 0]
     places = sorted({round(place * (total - 1) / max(1, count - 1)) for place in range(count)})
     return [next(read_pictures(source, place, place + 1))[1] for place in places]
 
