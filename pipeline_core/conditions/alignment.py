@@ -38,12 +38,12 @@ def common_frames(channels: dict[str, str | os.PathLike]) -> int:
         named = ", ".join(map(str, lone[:_MOST])) + (f" and {len(lone) - _MOST} more" if len(lone) > _MOST else "")
         where = f"; not all have {named}"
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"{name} {count}" for name, count in counts.items())
-        raise UserError(f"The recording's channels differ in length ({told} frames{where}): give a whole recording.")
+        shown = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise UserError(f"The recording's channels differ in length ({shown} frames{where}): give a whole recording.")
     if lone:
-        told = ", ".join(f"{name} {told_frames(channels[name])}" for name in numbers)
+        shown = ", ".join(f"{name} {told_frames(channels[name])}" for name in numbers)
         raise UserError(
-            f"The recording's channels show other frames ({told}{where}): keep the frames that all have, or number "
+            f"The recording's channels show other frames ({shown}{where}): keep the frames that all have, or number "
             "them alike."
         )
     return next(iter(counts.values()))

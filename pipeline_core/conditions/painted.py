@@ -45,8 +45,8 @@ def nearest_colours(colours: Tensor, palette: str) -> tuple[Tensor, Tensor]:
 
 def told_colours(colours: Tensor, counts: Tensor, most: int = 5) -> str:
     """In words: "(12, 3, 4) on 812 pixels, ..." of colours (N, 3) and pixel counts (N,), the first few of them."""
-    told = [f"{tuple(colour)} on {count} pixels" for colour, count in zip(colours.tolist(), counts.tolist())]
-    return ", ".join(told[:most]) + (f" and {len(told) - most} colours more" if len(told) > most else "")
+    named = [f"{tuple(colour)} on {count} pixels" for colour, count in zip(colours.tolist(), counts.tolist())]
+    return ", ".join(named[:most]) + (f" and {len(named) - most} colours more" if len(named) > most else "")
 
 
 def classes_of_colours(
