@@ -31,6 +31,7 @@ _REACH = 20.0  # metres: how far a street is seen at the least
 _AFAR, _AFAR_SHARE = 100.0, 0.1  # metres, and the share of what is no sky that may be farther
 _INVERSE, _LINEAR = 200, 240  # codes of the lower half: below, inverse depth; above, linear depth
 _CLEARLY = 2.0  # times: how much better the best reading must fit the ground than the next
+_GREY_SPREAD = 8  # levels that the channels of grey may differ by: a video's conversions leave some
 _FEW = 64  # colours that nearly flat depth pictures may have
 _ROAD = 60.0  # metres: the lower half of a street's picture is nearer
 _WRAPS = 48.0  # levels that the lowest byte jumps by on the average
@@ -59,7 +60,7 @@ def recognise_depth(
     if kind == np.uint16:
         return _wide(pictures, source, beside, scale)
     stack = np.stack([picture if picture.ndim == 3 else picture[..., None] for picture in pictures]).astype(np.int16)
-    if int(np.ptp(stack, axis=-1).max()) <= 3:
+    if int(np.ptp(stack, axis=-1).max()) <= _GREY_SPREAD:
         return _grey(stack[..., 0], source, capture, layout)
     return _colour(pictures, source)
 

@@ -317,3 +317,9 @@ def test_cosmos_captures(street, tmp_path, capsys, with_manifest, linear):
 def test_the_first_cosmos_examples_logarithm(street, tmp_path):
     files.video(tmp_path / "depth.mp4", files.cosmos_log(street.metres))
     assert find_recording(tmp_path).depth_format == "cosmos_log"
+
+
+def test_grey_that_a_videos_conversion_has_tinged(street, tmp_path):
+    tinged = files.three(files.cosmos_capture(street.metres)).astype(int) + np.array([0, 3, -2])
+    files.video(tmp_path / "depth.mp4", tinged.clip(0, 255).astype(np.uint8), pix_fmt="yuv420p", crf="10")
+    assert find_recording(tmp_path).depth_format == "cosmos_inverse"
