@@ -6,8 +6,11 @@ from pathlib import Path
 import torch
 from comfy_api.latest import io, ui
 
+from ...pipeline_core.conditions.buffers import scene_description
+from ...pipeline_core.conditions.check import described
 from ...pipeline_core.conditions.edges import CANNY_PRESETS
-from ...pipeline_core.conditions.layouts import AUTO, find_recording
+from ...pipeline_core.conditions.layouts import find_recording
+from ...pipeline_core.conditions.recognised import AUTO
 from ...pipeline_core.conditions.recordings import (
     DEPTH_SOURCES,
     SEMANTIC_SOURCES,
@@ -32,7 +35,6 @@ from ..shared.packages import require_packages
 from ..shared.schema import search_words
 
 THESE, WHOLE = "these frames", "whole recording"
-LOADED = (AUTO, "carla", "carla_log", "cosmos_log", "cosmos_inverse")
 
 
 class SimulatorBuffers(io.ComfyNode):
@@ -110,15 +112,15 @@ class SimulatorBuffers(io.ComfyNode):
                     "depth_format",
                     options=[AUTO, *DEPTH_SOURCES],
                     default=AUTO,
-                    tooltip="How the depth is stored. auto looks at the first picture: colour is CARLA's 24-bit depth, "
-                    "grey its logarithmic one, 16-bit grey centimetres.",
+                    tooltip="How the depth is stored. auto recognises it from the pictures and says why; what fits "
+                    "several forms is refused: then choose one.",
                 ),
                 io.Combo.Input(
                     "semantic_format",
                     options=[AUTO, *SEMANTIC_SOURCES],
                     default=AUTO,
-                    tooltip="How the classes are stored. auto looks at the first picture and takes raw tags for those "
-                    "of CARLA 0.9.14 and later: choose 0.9.13 for older recordings.",
+                    tooltip="How the classes are stored. auto recognises raw tags and painted pictures and says why; "
+                    "what fits several tables is refused: then choose one.",
                 ),
                 io.Float.Input(
                     "depth_scale",
@@ -204,10 +206,11 @@ class SimulatorBuffers(io.ComfyNode):
             if path is None:
                 raise UserError(f"The folder {folder} is not in ComfyUI's input folder: choose another one.")
             check_clip(path, video)
-            found = find_recording(path, camera, depth_format, semantic_format)
+            found = find_recording(path, camera, depth_format, semantic_format, depth_scale)
             count = length if frames is None else len(frames)
             streams = recording_streams(found, depth_scale, start, count, depth_range == WHOLE)
             told |= {"depth_format": found.depth_format, "semantic_format": found.semantic_format}
+            told["recognised"] = described(found, path)
         weights = parse_class_weights(class_weights)
         wanted = {"mask_of": mask_classes.strip(), "weights": weights}
         if streams.classes is None:
@@ -220,8 +223,9 @@ class SimulatorBuffers(io.ComfyNode):
         images = (None if values is None else grey(values) for values in (made.edge, made.depth))
         text = ui.PreviewText("\n".join(lines))
         return io.NodeOutput(
-            *images, made.segmentation, made.mask, made.weights, description(folder), json.dumps(report), ui=text
-        )
+            *images, made.segmentation, made.mask, made.weights, scene_description(recordings().get(folder)),
+            json.dumps(report), ui=text,
+        )  # fmt: skip
 
 
 def check_clip(path: Path, video) -> None:
@@ -233,29 +237,17 @@ def check_clip(path: Path, video) -> None:
         open_buffers(path, source)
 
 
-def description(folder: str) -> str:
-    """What the folder's own scene.json says is in the scene; "" where no folder is chosen or it says nothing."""
-    if folder not in recordings():
-        return ""
-    path = recordings()[folder] / "scene.json"
-    try:
-        told = json.loads(path.read_text(encoding="utf-8")).get("description", "") if path.is_file() else ""
-    except (OSError, ValueError, AttributeError):
-        return ""
-    return str(told)
-
-
 def loaded_streams(pictures: dict[str, torch.Tensor], depth_format: str, semantic_format: str) -> Streams:
     """Streams of pictures that other nodes loaded."""
     if not pictures:
         raise UserError("No buffers came: choose a folder, or connect depth, tag or instance pictures.")
     planes, tags = {}, pictures.get("tag", pictures.get("instance"))
     if "depth" in pictures:
-        planes["depth"] = depth_of_frames(pictures["depth"], "carla" if depth_format == AUTO else depth_format)
+        planes["depth"] = depth_of_frames(pictures["depth"], depth_format)
     if tags is not None:
-        planes["classes"] = classes_of_frames(tags, "0.9.14" if semantic_format == AUTO else semantic_format)
+        planes["classes"] = classes_of_frames(tags, semantic_format)
     if "instance" in pictures:
-        planes["instances"] = instances_of_frames(pictures["instance"])
+        planes["instances"] = instances_of_frames(pictures["instance"], AUTO)
     return tensor_streams(**planes)
 
 
@@ -266,9 +258,7 @@ def _said(streams: Streams, made: SimulatorMaps, told: dict, mask_of: str, weigh
     height, width = any_map.shape[1:3]
     lines = [f"{', '.join(channels)} of {streams.frames} frames, maps {width}x{height}"]
     report = {**told, "channels": channels, "frames": streams.frames, "size": [height, width]}
-    if "depth_format" in told:
-        formats = [told["depth_format"]] * ("depth" in channels) + [told["semantic_format"]] * ("classes" in channels)
-        lines.append(f"read as {', '.join(formats)}")
+    lines += told.get("recognised", [])
     if made.mask is not None:
         covered = float(made.mask.mean())
         empty = int((made.mask.flatten(1).sum(1) == 0).sum())

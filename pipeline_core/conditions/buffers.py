@@ -259,3 +259,15 @@ def open_buffers(folder: str | os.PathLike, clip: str | os.PathLike) -> Buffers:
     if manifest.get("clip_sha256") != fingerprint(clip):
         raise UserError(f"The buffers {folder} belong to another clip than {clip}: give that clip's own folder.")
     return Buffers(folder, manifest)
+
+
+def scene_description(folder: str | os.PathLike | None) -> str:
+    """What is in the scene, in words, where a recording's folder says so in its scene.json; "" for no folder, and where
+    it says nothing."""
+    path = None if folder is None else Path(folder) / "scene.json"
+    if path is None or not path.is_file():
+        return ""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8")).get("description", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""

@@ -96,6 +96,35 @@ def decode_cosmos_inverse(image: np.ndarray) -> Tensor:
     return torch.where(code == 0, FAR_PLANE, 255 / code.clamp(min=1)).float()
 
 
+def decode_cosmos_linear(image: np.ndarray) -> Tensor:
+    """The grey depth video of CARLA's newer Cosmos capture in its linear mode, (H, W) or (H, W, 3) uint8, to (H, W)
+    float32 metres.
+
+    Near is white: a code v is depth, stretched from 255 to 0 between the clip's own ends. They are not stored; with sky
+    in the clip they are 1000 m and nearly 0, so that is what is taken: 3.9 m from code to code.
+    """
+    code = torch.from_numpy((image if image.ndim == 2 else image[..., 0]).astype(np.float64))
+    return ((255 - code) / 255 * FAR_PLANE).float()
+
+
+def decode_grey(image: np.ndarray, scale: float) -> Tensor:
+    """(H, W) or (H, W, 3) uint8 codes of `scale` metres each to (H, W) float32 metres.
+
+    255, the sky and all that is beyond the scale's end, comes back as 1000.0. Raises UserError for a scale that is not
+    above 0.
+    """
+    if not 0 < scale < float("inf"):
+        raise UserError(f"A depth scale of {scale:g} came: give the metres of one code, such as 0.2.")
+    code = torch.from_numpy((image if image.ndim == 2 else image[..., 0]).astype(np.float64))
+    return torch.where(code == 255, FAR_PLANE, code * scale).clamp(max=FAR_PLANE).float()
+
+
+def decode_grey16(image: np.ndarray) -> Tensor:
+    """CARLA's depth as a share of 1000 m in 16-bit grey, (H, W) or (H, W, 3) uint16, to (H, W) float32 metres."""
+    code = torch.from_numpy((image if image.ndim == 2 else image[..., 0]).astype(np.float64))
+    return (code / 65535 * FAR_PLANE).float()
+
+
 # name -> decoder of one picture to (H, W) metres; near is small in all of them, the sky is 1000.0.
 DEPTH_FORMATS = {
     "carla": decode_depth,
@@ -104,6 +133,12 @@ DEPTH_FORMATS = {
     "synthia": decode_depth_cm,
     "cosmos_log": decode_cosmos_log,
     "cosmos_inverse": decode_cosmos_inverse,
+    "cosmos_linear": decode_cosmos_linear,
+    "carla_bgr": lambda image: decode_depth(image[..., ::-1]),  # OpenCV's order of channels, saved as if it were RGB
+    "carla_grey": lambda image: decode_grey(image, FAR_PLANE / 255),  # CARLA's Depth converter
+    "carla_grey16": decode_grey16,
+    "transfuser": lambda image: decode_grey(image, 50 / 255),  # TransFuser's and PDM-Lite's data: up to 50 m
+    "bench2drive": lambda image: decode_grey(image, 1.0),
 }
 
 
@@ -127,8 +162,8 @@ def encode_classes(classes: Tensor) -> np.ndarray:
 
 
 def decode_classes(image: np.ndarray) -> Tensor:
-    """The red channel of CARLA's semantic (or instance) image as (H, W) uint8 tags."""
-    return torch.from_numpy(image[..., 0].copy())
+    """The tags (H, W) uint8 of CARLA's semantic or instance image: its red channel, or grey numbers (H, W)."""
+    return torch.from_numpy((image if image.ndim == 2 else image[..., 0]).copy())
 
 
 def encode_instances(classes: Tensor, instances: Tensor) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Colours and class numbers of other data sets, by the names of CARLA's classes (see segmentation.py)."""
+"""Colours and class numbers of recordings and data sets, by the names of CARLA's classes (see segmentation.py)."""
 
 from __future__ import annotations
 
@@ -42,4 +42,35 @@ SYNTHIA = (
     "unlabeled", "sky", "building", "road", "sidewalk", "fence", "vegetation", "pole", "car", "traffic sign",
     "pedestrian", "bicycle", "motorcycle", "road", "dynamic", "traffic light", "terrain", "rider", "truck", "bus",
     "train", "wall", "road line",
+)  # fmt: skip
+# What CARLA's CityScapesPalette converter painted before 0.9.14 where it differs from today's colours (CARLA_TAGS): up
+# to 0.9.9 thirteen classes, 0.9.10 to 0.9.13 twenty-three. No colour of one release is another class in another.
+CARLA_BEFORE = (
+    ("other", (250, 170, 160)),  # up to 0.9.9
+    ("fence", (100, 40, 40)), ("terrain", (145, 170, 100)),  # 0.9.10 to 0.9.13
+)  # fmt: skip
+# Cityscapes' colours of classes that CARLA has not, as Cityscapes itself and GTA V's Playing for Data have them.
+CITYSCAPES_MORE = (
+    ("static", (20, 20, 20)), ("ground", (250, 170, 160)), ("building", (150, 120, 90)), ("car", (0, 0, 90)),
+    ("truck", (0, 0, 110)),
+)  # fmt: skip
+# SYNTHIA's painted form; a lane mark has the colour of a wall there.
+SYNTHIA_COLOURS = (
+    ("unlabeled", (0, 0, 0)), ("sky", (70, 130, 180)), ("building", (70, 70, 70)), ("road", (128, 64, 128)),
+    ("sidewalk", (244, 35, 232)), ("fence", (64, 64, 128)), ("vegetation", (107, 142, 35)), ("pole", (153, 153, 153)),
+    ("car", (0, 0, 142)), ("traffic sign", (220, 220, 0)), ("pedestrian", (220, 20, 60)), ("bicycle", (119, 11, 32)),
+    ("motorcycle", (0, 0, 230)), ("road", (250, 170, 160)), ("dynamic", (128, 64, 64)),
+    ("traffic light", (250, 170, 30)), ("terrain", (152, 251, 152)), ("rider", (255, 0, 0)), ("truck", (0, 0, 70)),
+    ("bus", (0, 60, 100)), ("train", (0, 80, 100)), ("wall", (102, 102, 156)),
+)  # fmt: skip
+# The numbers of Cityscapes' labelIds pictures, 0 to 33, and of its labelTrainIds, 0 to 18 (255 is nothing).
+CITYSCAPES_IDS = (
+    "unlabeled", "unlabeled", "unlabeled", "unlabeled", "static", "dynamic", "ground", "road", "sidewalk", "ground",
+    "rail track", "building", "wall", "fence", "guard rail", "bridge", "building", "pole", "pole", "traffic light",
+    "traffic sign", "vegetation", "terrain", "sky", "pedestrian", "rider", "car", "truck", "bus", "car", "truck",
+    "train", "motorcycle", "bicycle",
+)  # fmt: skip
+CITYSCAPES_TRAIN_IDS = (
+    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign", "vegetation", "terrain",
+    "sky", "pedestrian", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The pictures of a recording, one after the other: a folder of PNG or EXR files, or a video."""
+"""The pictures of a recording, one after the other: a folder of files, a group in it, a video, or a NumPy stack."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import numpy as np
 
 from ..errors import UserError
 from ..video import media
+from .numbering import list_pictures
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
+_LOSSLESS_CODECS = ("ffv1", "png", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "magicyuv", "qtrle", "zlib", "bmp")
+_VIDEO_SAMPLE = 48  # frames of a video that are looked at to recognise it: it must be decoded from its beginning
 _FLOAT_LAYOUTS = ("gbrpf32le", "gbrapf32le", "grayf32le")
 _WIDE_LAYOUTS = {"rgb48be": "rgb48le", "rgba64be": "rgba64le"}
 
@@ -22,73 +25,117 @@ def is_video(path: str | os.PathLike) -> bool:
     return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
-def list_pictures(folder: str | os.PathLike) -> list[Path]:
-    """The PNG and EXR files of a folder in the order of the last number in their names; UserError if there is none,
-    or if a name has no number or the same number as another."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"{folder} is no folder: give the folder that the simulator's pictures are in.")
-    numbered: dict[int, Path] = {}
-    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in (".png", ".exr")):
-        numbers = re.findall(r"\d+", path.stem)
-        if not numbers or int(numbers[-1]) in numbered:
-            raise UserError(f"The order of {path} among its pictures is not clear: number them, one per frame.")
-        numbered[int(numbers[-1])] = path
-    if not numbered:
-        raise UserError(f"{folder} holds no PNG or EXR: give the folder that the simulator's pictures are in.")
-    return [numbered[number] for number in sorted(numbered)]
+def is_stack(path: str | os.PathLike) -> bool:
+    """Is it a NumPy file by its name: a whole recording's channel, one picture after the other."""
+    return Path(path).suffix.lower() == ".npy" and "*" not in Path(path).name
 
 
 def count_pictures(source: str | os.PathLike) -> int:
-    """How many pictures a folder or a video holds; UserError as `read_pictures`."""
-    return media.probe(source).frames if is_video(source) else len(list_pictures(source))
+    """How many pictures a source holds; UserError as `read_pictures`."""
+    if is_video(source):
+        return media.probe(source).frames
+    return len(_stack(source)) if is_stack(source) else len(list_pictures(source))
 
 
 def read_pictures(
     source: str | os.PathLike, start: int = 0, stop: int | None = None, exact: bool = False
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """(what to call it, picture) of the pictures start .. stop - 1 of a folder or of a video, as `read_picture` gives
-    them; those of a video are uint8 (H, W, 3).
+    """(what to call it, picture) of the pictures start .. stop - 1 of a folder, of a group in it (FOLDER/depth_*.png),
+    of a video or of a NumPy stack (T, H, W) or (T, H, W, C), as `read_picture` gives them; a video's are uint8
+    (H, W, 3).
 
-    exact: the codes themselves matter. UserError then for a video that stores luma and chroma, as nearly all do: its
-    pictures are other codes than those that were written.
+    exact: the codes themselves matter. UserError then for JPEG and for a lossy video, or one that stores luma and
+    chroma, as nearly all do: their pictures are other codes than those that were written.
     """
-    if not is_video(source):
-        for path in list_pictures(source)[start:stop]:
+    if is_video(source):
+        if exact and not keeps_codes(source):
+            raise UserError(
+                f"The video {source} has lost the codes of its pictures: give a folder of PNG files, or a lossless RGB "
+                "video such as FFV1."
+            )
+        for number, frame in enumerate(media.read_frames(source, start, stop), start):
+            yield f"frame {number} of {source}", frame.numpy()
+    elif is_stack(source):
+        for number, array in enumerate(_stack(source)[start:stop], start):
+            yield f"picture {number} of {source}", _plain_array(array, source)
+    else:
+        for path in list(list_pictures(source).values())[start:stop]:
+            if exact and path.suffix.lower() in (".jpg", ".jpeg"):
+                raise UserError(f"{path} is a JPEG, which has lost the codes of its picture: give the PNG files.")
             yield str(path), read_picture(path)
-        return
-    if exact and not _stores_rgb(source):
-        raise UserError(
-            f"The video {source} has lost the codes of its pictures: give a folder of PNG files, or a lossless RGB "
-            "video such as FFV1."
-        )
-    for number, frame in enumerate(media.read_frames(source, start, stop), start):
-        yield f"frame {number} of {source}", frame.numpy()
 
 
-def _stores_rgb(path: str | os.PathLike) -> bool:
+def keeps_codes(path: str | os.PathLike) -> bool:
+    """Does a video hold the very RGB codes that were written: an RGB layout, and a codec that loses nothing.
+
+    x264 writes its settings into the stream: qp=0 is lossless. Other codecs that can be either count as lossy.
+    """
     import av
 
     media.probe(path)  # what is no video is said there
     with av.open(str(path)) as container:
-        return container.streams.video[0].codec_context.format.is_rgb
+        stream = container.streams.video[0]
+        if not stream.codec_context.format.is_rgb:
+            return False
+        if stream.codec_context.name in _LOSSLESS_CODECS:
+            return True
+        head = b"".join(bytes(packet) for packet, _ in zip(container.demux(stream), range(2)))
+        return bool(re.search(rb"x264 - core.* qp=0\b", head, re.DOTALL))
+
+
+def sample_pictures(source: str | os.PathLike, count: int = 5) -> list[np.ndarray]:
+    """A few pictures to look at: spread over a folder or stack, from the first frames of a video."""
+    total = count_pictures(source)
+    if is_video(source):
+        total = min(total, _VIDEO_SAMPLE)
+        step = max(1, total // count)
+        return [picture for place, (_, picture) in enumerate(read_pictures(source, 0, total)) if place % step == 0]
+    places = sorted({round(place * (total - 1) / max(1, count - 1)) for place in range(count)})
+    return [next(read_pictures(source, place, place + 1))[1] for place in places]
+
+
+def _stack(path: str | os.PathLike) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"The NumPy file {path} is missing or damaged: save it again.") from error
+    if array.ndim not in (3, 4):
+        raise UserError(f"{path} has the shape {array.shape}: give pictures one after the other, (T, H, W) or more.")
+    return array
+
+
+def _plain_array(array: np.ndarray, path: str | os.PathLike) -> np.ndarray:
+    """A NumPy picture as a file would give it: float32 (H, W), or uint8 or uint16 (H, W) or (H, W, 3)."""
+    array = np.asarray(array)
+    array = array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array
+    if np.issubdtype(array.dtype, np.floating) and array.ndim == 2:
+        return array.astype(np.float32)
+    if np.issubdtype(array.dtype, np.integer) and array.size and 0 <= int(array.min()) and int(array.max()) < 2**16:
+        kind = np.uint16 if array.dtype == np.uint16 or int(array.max()) > 255 else np.uint8
+        if array.ndim == 2:
+            return array.astype(kind)
+        if array.ndim == 3 and array.shape[-1] in (3, 4):
+            return array[..., :3].astype(kind)
+    raise UserError(f"{path} holds {array.dtype} of shape {array.shape}: give depth (H, W) or codes (H, W, 3).")
 
 
 def read_picture(path: str | os.PathLike) -> np.ndarray:
-    """A PNG as uint8 or uint16 (H, W) or (H, W, 3), an EXR as float32 (H, W); UserError if it cannot be read.
+    """A picture file as uint8 or uint16 (H, W) or (H, W, 3); float depth (EXR, TIFF, NumPy) as float32 (H, W).
 
     16-bit colour PNG keeps its low bytes here, which Pillow drops without a word. A PNG with a colour table comes as
-    (H, W, 3) colours; `read_indices` gives the numbers.
+    (H, W, 3) colours; `read_indices` gives the numbers. UserError if it cannot be read.
     """
     from PIL import Image
 
     path = Path(path)
     try:
+        if path.suffix.lower() == ".npy":
+            return _plain_array(np.load(path, allow_pickle=False), path)
         if path.suffix.lower() == ".exr" or _is_wide(path):
             return _decode(path)
         with Image.open(path) as image:
             wide = image.mode.startswith("I")
-            array = np.array(image if wide or image.mode in ("L", "RGB") else image.convert("RGB"))
+            array = np.array(image if wide or image.mode in ("L", "RGB", "F") else image.convert("RGB"))
     except (OSError, ValueError) as error:
         raise UserError(f"The picture {path} is missing or damaged: save it again.") from error
     return array.astype(np.uint16) if wide else array

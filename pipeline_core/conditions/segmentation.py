@@ -44,23 +44,26 @@ CARLA_TAGS = {
 TAG = {name: tag for tag, (name, _) in CARLA_TAGS.items()}
 VEHICLE_TAGS = tuple(TAG[name] for name in ("car", "truck", "bus", "train", "motorcycle", "bicycle"))
 # CARLA up to 0.9.13 numbered its tags otherwise; as tags of the current table. It told cars from no other vehicle,
-# and riders from no pedestrian.
+# and riders from no pedestrian. Releases up to 0.9.9 had the first thirteen only.
 OLD_CARLA_TAGS = {
     0: "unlabeled", 1: "building", 2: "fence", 3: "other", 4: "pedestrian", 5: "pole", 6: "road line", 7: "road",
     8: "sidewalk", 9: "vegetation", 10: "car", 11: "wall", 12: "traffic sign", 13: "sky", 14: "ground", 15: "bridge",
     16: "rail track", 17: "guard rail", 18: "traffic light", 19: "static", 20: "dynamic", 21: "water", 22: "terrain",
 }  # fmt: skip
-TAG_TABLES = ("0.9.14", "0.9.13")  # CARLA releases: "0.9.14" and later, "0.9.13" and earlier
+# Tables of class numbers: CARLA "0.9.14" and later, "0.9.13" and earlier, and Cityscapes' two.
+TAG_NAMES = {
+    "0.9.14": tuple(name for name, _ in CARLA_TAGS.values()),
+    "0.9.13": tuple(OLD_CARLA_TAGS.values()),
+    "cityscapes ids": palettes.CITYSCAPES_IDS,
+    "cityscapes train ids": palettes.CITYSCAPES_TRAIN_IDS,
+}
+TAG_TABLES = tuple(TAG_NAMES)
+_NOTHING = {"cityscapes train ids": 255}  # the number of unlabelled pixels where it lies outside the table
 PALETTES = {
     "carla": {tag: colour for tag, (_, colour) in CARLA_TAGS.items()},
     "cityscapes": {tag: palettes.CITYSCAPES.get(name, colour) for tag, (name, colour) in CARLA_TAGS.items()},
     "ade20k": {tag: palettes.ADE20K.get(name, (0, 0, 0)) for tag, (name, _) in CARLA_TAGS.items()},
     "coco": {tag: palettes.COCO.get(name, (0, 0, 0)) for tag, (name, _) in CARLA_TAGS.items()},
-}
-# Colours that classes can be read from: (tag, colour) pairs, the palettes' own and those of painted recordings.
-SOURCE_COLOURS = {
-    **{palette: list(colours.items()) for palette, colours in PALETTES.items()},
-    "vkitti2": [(TAG[name], colour) for name, colour in palettes.VKITTI2],
 }
 
 
@@ -93,46 +96,26 @@ def segmentation_map(classes: Tensor, palette: str = "carla") -> Tensor:
 
 
 def current_tags(tags: Tensor, table: str) -> Tensor:
-    """Tags (T, H, W) of a CARLA release as uint8 tags of the current table (0.9.14 and later).
+    """Class numbers (T, H, W) of a table as uint8 tags of the current CARLA table (0.9.14 and later).
 
-    table: "0.9.14" (checked and passed on) or "0.9.13", the 23 tags of all earlier releases. UserError for another
-    table, and for tags that it does not have, as the current ones mostly are in the old table's eyes.
+    table: one of TAG_TABLES: "0.9.14" (checked and passed on), "0.9.13", the 23 tags of all earlier releases,
+    "cityscapes ids" and "cityscapes train ids". UserError for another table, and for numbers that it does not have, as
+    the current ones mostly are in an older table's eyes.
     """
     if table not in TAG_TABLES:
         raise UserError(f"The tag table {table!r} is unknown: choose one of {', '.join(TAG_TABLES)}.")
-    known = range(len(CARLA_TAGS)) if table == "0.9.14" else range(len(OLD_CARLA_TAGS))
+    names = TAG_NAMES[table]
+    nothing = _NOTHING.get(table)
+    lookup = torch.full((256,), 255, dtype=torch.uint8, device=tags.device)
+    lookup[: len(names)] = torch.tensor([TAG[name] for name in names], dtype=torch.uint8, device=tags.device)
+    if nothing is not None:
+        lookup[nothing] = TAG["unlabeled"]
     index = tags.long()
-    if index.numel() and not (index.min() >= 0 and index.max() <= known[-1]):
+    inside = not index.numel() or (index.min() >= 0 and index.max() <= 255)
+    current = lookup[index] if inside else None
+    if current is None or bool((current == 255).any()):
         raise UserError(
-            f"Tags from {int(index.min())} to {int(index.max())} came, but CARLA {table} has 0 to {known[-1]}: "
+            f"Tags from {int(index.min())} to {int(index.max())} came, but {table} has 0 to {len(names) - 1}: "
             "choose the other table, or give the raw semantic image."
         )
-    if table == "0.9.14":
-        return index.to(torch.uint8)
-    return torch.tensor([TAG[name] for name in OLD_CARLA_TAGS.values()], dtype=torch.uint8, device=tags.device)[index]
-
-
-def classes_of_colours(frames: Tensor, palette: str = "carla", tolerance: float = 2.0, allowed: float = 1e-3) -> Tensor:
-    """Undo `segmentation_map`: (T, H, W, 3) painted frames in [0, 1] to (T, H, W) uint8 tags.
-
-    For recordings that were saved in the colours of one of SOURCE_COLOURS (CARLA's CityScapesPalette converter is
-    "carla"). Every pixel gets the class of the nearest colour; of tags that share a colour the lowest is meant.
-    UserError for an unknown palette, and where more than the share `allowed` of the pixels is farther than `tolerance`
-    8-bit levels from every colour: compressed, resized or other pictures.
-    """
-    if palette not in SOURCE_COLOURS:
-        raise UserError(f"The palette {palette!r} is unknown: choose one of {', '.join(SOURCE_COLOURS)}.")
-    tags, colours = zip(*SOURCE_COLOURS[palette])
-    tags = torch.tensor(tags, dtype=torch.uint8, device=frames.device)
-    colours = torch.tensor(colours, dtype=torch.float32, device=frames.device)
-    codes = (frames.float() * 255).round().long()
-    unique, index = (codes @ torch.tensor([65536, 256, 1], device=frames.device)).unique(return_inverse=True)
-    levels = torch.stack([unique >> 16, unique >> 8 & 255, unique & 255], -1).float()
-    distance, nearest = torch.cdist(levels, colours, p=torch.inf).min(1)
-    astray = float((distance[index] > tolerance).float().mean()) if index.numel() else 0.0
-    if not astray <= allowed:
-        raise UserError(
-            f"{astray:.1%} of the pixels have none of the {palette} palette's colours: give a lossless segmentation "
-            "video or choose another palette."
-        )
-    return tags[nearest[index]].reshape(frames.shape[:3])
+    return current

@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import UserError
+from .alignment import common_frames
 from .depth import disparity_limits, disparity_map
 from .edges import edge_map
 from .instances import instance_map
 from .layouts import Recording
-from .pictures import count_pictures
 from .recordings import read_classes, read_depth, read_instances
 from .segmentation import PALETTES, TAG, segmentation_map
 from .weights import class_mask, class_weights
@@ -51,12 +51,8 @@ def recording_streams(
     whole_scale: take the depth scale from the whole recording, so that its parts fit each other. UserError where its
     channels differ in length, or end before.
     """
-    given = [source for source in (recording.depth, recording.semantic, recording.instance) if source is not None]
-    counts = {source: count_pictures(source) for source in given}
-    if len(set(counts.values())) > 1:
-        told = ", ".join(f"{source.name} {count}" for source, count in counts.items())
-        raise UserError(f"The recording's channels differ in length ({told} frames): give a whole recording.")
-    total = next(iter(counts.values()))
+    total = common_frames(recording.channels())
+    scale = recording.depth_scale or depth_scale
     stop = start + frames if frames else total
     if not start < stop <= total:
         raise UserError(
@@ -71,10 +67,10 @@ def recording_streams(
     whole = whole_scale and recording.depth is not None
     return Streams(
         stop - start,
-        reader(recording.depth, read_depth, recording.depth_format, depth_scale),
+        reader(recording.depth, read_depth, recording.depth_format, scale),
         reader(classes, read_classes, recording.semantic_format),
         reader(recording.instance, read_instances, recording.instance_format),
-        (lambda: read_depth(recording.depth, recording.depth_format, depth_scale)) if whole else None,
+        (lambda: read_depth(recording.depth, recording.depth_format, scale)) if whole else None,
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from pipeline_core.conditions import encodings
-from pipeline_core.conditions.buffers import BuffersWriter, open_buffers, write_buffers
+from pipeline_core.conditions.buffers import BuffersWriter, open_buffers, scene_description, write_buffers
 from pipeline_core.errors import UserError
 from pipeline_core.video.media import write_clip
 
@@ -196,3 +196,12 @@ def test_chunks_must_agree(tmp_path):
             for chunk in chunks:
                 out.append(**chunk)
     assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
+
+
+def test_the_scenes_description_is_the_recordings_own(tmp_path, monkeypatch):
+    """Without a folder there is none, whatever lies where the program was started."""
+    (tmp_path / "scene.json").write_text('{"description": "a street"}')
+    monkeypatch.chdir(tmp_path)
+    assert scene_description(None) == "" and scene_description(tmp_path) == "a street"
+    (tmp_path / "scene.json").write_text("[1]")
+    assert scene_description(tmp_path) == "" == scene_description(tmp_path / "none")

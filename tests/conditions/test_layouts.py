@@ -12,7 +12,8 @@ from pipeline_core.__main__ import main
 from pipeline_core.conditions.buffers import open_buffers, write_buffers
 from pipeline_core.conditions.layouts import find_recording
 from pipeline_core.conditions.pictures import read_picture, read_pictures
-from pipeline_core.conditions.recordings import guess_semantic_format, read_classes, read_depth, read_instances
+from pipeline_core.conditions.recognition import classes_of
+from pipeline_core.conditions.recordings import read_classes, read_depth, read_instances
 from pipeline_core.conditions.segmentation import CARLA_TAGS, TAG
 from pipeline_core.errors import UserError
 from pipeline_core.video.media import write_clip
@@ -276,7 +277,7 @@ def test_codes_in_a_video_are_read_where_it_kept_them(drive, tmp_path):
 def test_what_no_palette_has_is_said(tmp_path):
     save(tmp_path / "semantic", np.full((1, 8, 8, 3), 77, np.uint8))
     with pytest.raises(UserError, match="no palette"):
-        guess_semantic_format(tmp_path / "semantic")
+        classes_of(tmp_path / "semantic")
     (tmp_path / "empty").mkdir()
     for folder in (tmp_path / "empty", tmp_path / "none"):
         with pytest.raises(UserError):
@@ -295,5 +296,5 @@ def test_the_command_imports_a_whole_recording(drive, tmp_path, capsys):
     made = open_buffers(tmp_path / "drive_buffers", clip)
     assert torch.equal(made.classes(), drive.classes) and torch.equal(made.instances(), drive.instances)
     assert (made.depth() - drive.depth.clamp(max=1000)).abs().max() < 1e-3
-    assert main(["buffers", str(clip), "--depth", str(tmp_path / "rec" / "CameraDepth"), "--depth-format", "auto"]) == 2
-    assert "needs --recording" in capsys.readouterr().err
+    assert main(["buffers", str(clip), "--depth", str(tmp_path / "rec" / "CameraDepth")]) == 0
+    assert "carla: 24 bits, lowest byte in red" in capsys.readouterr().out

@@ -10,7 +10,8 @@ from PIL import Image
 
 from pipeline_core.conditions.depth import disparity_limits, disparity_map
 from pipeline_core.conditions.encodings import DEPTH_FORMATS, picture_codes
-from pipeline_core.conditions.pictures import list_pictures, read_picture
+from pipeline_core.conditions.numbering import list_pictures
+from pipeline_core.conditions.pictures import read_picture
 from pipeline_core.conditions.recordings import (
     classes_of_frames,
     depth_of_frames,
@@ -176,7 +177,7 @@ def test_wrong_pictures_are_one_clear_sentence(drive, save, tmp_path):
     for bad, source in ((folder, "vkitti2"), (folder, "exr"), (grey, "carla"), (folder, "radar")):
         with pytest.raises(UserError, match="depth"):
             next(read_depth(bad, source))
-    with pytest.raises(UserError, match="RGB"):
+    with pytest.raises(UserError, match="Tags from"):
         next(read_classes(grey))
     (folder / "cover.png").write_bytes(b"")
     with pytest.raises(UserError, match="order"):

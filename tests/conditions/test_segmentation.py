@@ -3,11 +3,11 @@
 import pytest
 import torch
 
+from pipeline_core.conditions.painted import classes_of_colours
 from pipeline_core.conditions.segmentation import (
     CARLA_TAGS,
     TAG,
     VEHICLE_TAGS,
-    classes_of_colours,
     current_tags,
     segmentation_map,
 )
