@@ -5,6 +5,7 @@ import struct
 from io import BytesIO
 
 import pytest
+from client.websocket import BINARY, TEXT
 from comfy_server import Graph, Server
 from PIL import Image
 from shipped_graphs import write_clip
@@ -29,15 +30,10 @@ def watch(server, graph):
     """(messages as (type, data) with "picture" for previews, history entry) of a run."""
     listener, found = server.client.listen("tests"), []
     prompt_id = server.queue(graph)
-    payload, kind = b"", 0
-    while ("executing", None) not in found:
-        final, opcode, part = listener._frame()
-        payload, kind = (part, opcode) if opcode else (payload + part, kind)
-        if not final:
-            continue
-        if kind == 2 and struct.unpack(">I", payload[:4])[0] in PICTURE:
+    for kind, payload in listener.payloads():
+        if kind == BINARY and struct.unpack(">I", payload[:4])[0] in PICTURE:
             found.append(("picture", Image.open(BytesIO(payload[payload.index(b"\xff\xd8") :])).size))
-        elif kind == 1:
+        elif kind == TEXT:
             message = json.loads(payload)
             data = message.get("data", {})
             if message["type"] == "progress":
@@ -45,7 +41,8 @@ def watch(server, graph):
             elif message["type"] == "video_realism.report":
                 found.append(("report", (data["node"], data["text"])))
             elif message["type"] == "executing" and data.get("prompt_id") == prompt_id:
-                found.append(("executing", data["node"]))
+                if data["node"] is None:
+                    break
             elif message["type"] == "execution_error":
                 raise AssertionError(data["exception_message"])
     listener.close()

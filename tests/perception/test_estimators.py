@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from tiny_perception import save_mask2former
 
 from pipeline_core.conditions.maps import available_controls, window_maps
 from pipeline_core.conditions.segmentation import TAG
 from pipeline_core.errors import UserError
 from pipeline_core.perception.estimators import Estimators, _tags_of_labels, estimated_limits, load_estimators
-from tests.tiny_perception import save_mask2former
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from tiny_perception import save_detector, save_tracker
 
 from pipeline_core.errors import UserError
 from pipeline_core.perception.grounding import Box, _boxes, detector_text, load_detector
 from pipeline_core.perception.tracking import _instances, load_tracker, look_again
-from tests.tiny_perception import save_detector, save_tracker
 
 WORDS = "Car, traffic light;\nperson."
 

@@ -8,7 +8,8 @@ from fractions import Fraction
 import numpy as np
 from comfy_server import ROOT
 from PIL import Image
-from workflow_graph import file_inputs
+
+from client.workflow_graph import file_inputs
 
 NAMES = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
 # (place among the widgets, value) of the input steps in tests that do not judge pictures. One graph runs as shipped.

@@ -6,7 +6,7 @@ import json
 import mimetypes
 from pathlib import Path
 
-from comfy_client import ClientError
+from client.errors import ClientError
 
 UPLOADS = {"video_upload": "video", "image_upload": "image", "audio_upload": "audio"}
 

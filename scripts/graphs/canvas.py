@@ -53,14 +53,14 @@ class Node:
 
     def widget_values(self) -> list:
         """By position, as the canvas keeps them, with the widgets that it adds by itself."""
-        found, upload = [], []
+        values, upload = [], []
         for name, spec in self.widgets():
-            found.append(self.values.get(name, default(spec)))
+            values.append(self.values.get(name, default(spec)))
             if options(spec).get("control_after_generate"):
-                found.append("fixed")
+                values.append("fixed")
             if options(spec).get("video_upload") or options(spec).get("image_upload"):
                 upload = ["image"]  # the upload button, which comes last
-        return found + upload
+        return values + upload
 
 
 def inputs(info: dict) -> list[tuple[str, list]]:
@@ -117,8 +117,8 @@ class Canvas:
         self._column = [bounding[0] + bounding[2] - PAD + GAP, bounding[1] + TITLE + 2 * PAD + 10, width]
         bounding[2] += width + GAP
 
-    def node(self, kind: str, title: str, *, report: int = 0, tall: int = 0, **given) -> Node:
-        """Add a node under the last one. given: widget values, and for wires an Output or a Node (its first output).
+    def node(self, kind: str, title: str, *, report: int = 0, tall: int = 0, **filled) -> Node:
+        """Add a node under the last one. filled: widget values, and for wires an Output or a Node (its first output).
 
         report: lines of its report to leave room for; tall: its height in pixels, where it shows pictures.
         """
@@ -126,28 +126,28 @@ class Canvas:
         if not info:
             raise SystemExit(f"The server has no node {kind}.")
         known = dict(inputs(info))
-        if unknown := set(given) - set(known):
+        if unknown := set(filled) - set(known):
             raise SystemExit(f"{title} ({kind}) has no input {sorted(unknown)}; it has {sorted(known)}.")
         if any(node.title == title for node in self.nodes):
             raise SystemExit(f"Two nodes have the title {title!r}.")
-        given = {name: Output(value, 0) if isinstance(value, Node) else value for name, value in given.items()}
-        wires = {name: value for name, value in given.items() if isinstance(value, Output)}
-        values = {name: value for name, value in given.items() if name not in wires}
+        filled = {name: Output(value, 0) if isinstance(value, Node) else value for name, value in filled.items()}
+        wires = {name: value for name, value in filled.items() if isinstance(value, Output)}
+        values = {name: value for name, value in filled.items() if name not in wires}
         for name, wire in wires.items():
             offered, wanted = wire.node.info["output"][wire.slot], known[name][0]
             if offered not in str(wanted).split(",") and wanted != "*":
                 raise SystemExit(f"{title}.{name} takes {wanted} and was given {offered}.")
         for name, spec in info["input"].get("required", {}).items():
-            if name not in given and not is_widget(spec):
+            if name not in filled and not is_widget(spec):
                 raise SystemExit(f"{title} ({kind}) lacks its input {name}.")
-        made = Node(len(self.nodes) + 1, kind, title, info, values, wires)
+        node = Node(len(self.nodes) + 1, kind, title, info, values, wires)
         left, top, width = self._column
-        made.pos, made.size = [left, top], [width, max(tall, made.height(report))]
-        self._column[1] = top + made.size[1] + TITLE + GAP - 10
+        node.pos, node.size = [left, top], [width, max(tall, node.height(report))]
+        self._column[1] = top + node.size[1] + TITLE + GAP - 10
         bounding = self.groups[-1]["bounding"]
-        bounding[3] = max(bounding[3], top + made.size[1] + PAD - bounding[1])
-        self.nodes.append(made)
-        return made
+        bounding[3] = max(bounding[3], top + node.size[1] + PAD - bounding[1])
+        self.nodes.append(node)
+        return node
 
     # -- the two forms -------------------------------------------------------------------------------------------
 

@@ -9,10 +9,11 @@ import time
 import urllib.error
 from pathlib import Path
 
-from comfy_client import Client, ClientError
+from client.comfy_client import Client
+from client.errors import ClientError
 
 ROOT = Path(__file__).resolve().parents[2]
-TEST_PACK = Path(__file__).resolve().parent / "test_pack"
+TEST_PACK = ROOT / "tests" / "comfy" / "test_pack"
 PACK_NAME = "ComfyUI-VideoRealism"
 NOT_FOUND = "ComfyUI was not found; set COMFYUI_PATH to run these tests"
 NEEDED = ("torch", "aiohttp", "yaml", "einops", "safetensors", "transformers", "sqlalchemy", "av")
