@@ -18,6 +18,7 @@ from ...pipeline_core.job.run import run
 from ...pipeline_core.job.settings import HANDOVERS, STITCHES, EnhanceSettings
 from ...pipeline_core.longvideo import ChunkFolder
 from ...pipeline_core.models.folders.loading import load_video_model
+from ...pipeline_core.video.files import remove_unfinished
 from ...pipeline_core.video.frames import as_floats, resize
 from ..host.folder.folders import model_folder
 from ..host.jobs import PREVIEW_SIZE, announce, compute_device, make_room, progress_bar
@@ -150,7 +151,7 @@ class EnhanceVideoFile(io.ComfyNode):
         size = (info.height, info.width)
         job = prepare(info.frames, size, network, settings, buffers, estimators, lambda: media.read_frames(source))
         chunks = KeptWindows(target.with_name(f"{target.name}.windows"), {"input": source.name})
-        media.remove_unfinished(target)
+        remove_unfinished(target)
         shown = Shown(cls.hidden.unique_id, job, network, chunks)
         with media.VideoWriter(target, info.fps, size) as out:
             for frame in run(job, shown.sources(media.read_frames(source)), shown.progress, chunks):

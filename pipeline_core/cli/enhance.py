@@ -13,7 +13,7 @@ from ..job.run import run as run_job
 from ..job.settings import CALIBRATION_PROMPTS, HANDOVERS, STARTS, STITCHES, EnhanceSettings
 from ..longvideo import ChunkFolder
 from ..metrics.compare import compare
-from ..metrics.report import environment, write_json
+from ..metrics.report import environment
 from ..metrics.seams import plan_seams
 from ..metrics.suite import Extras
 from ..models.folders.loading import load_video_model
@@ -22,6 +22,7 @@ from ..models.folders.preset import Preset
 from ..perception.captions import PROMPT_SETS, file_prompts
 from ..perception.estimators import Estimators, load_estimators
 from ..video import media
+from ..video.files import remove_unfinished, write_json
 from .files import writable
 
 # Options that are called like the setting they give.
@@ -240,7 +241,7 @@ def enhance_file(
     chunks = ChunkFolder(target.with_name(f"{target.name}.windows"), {"input": str(source), **job.report.to_dict()})
     if chunks.found:
         print(f"{chunks.found} windows of an earlier run are there; those of the same source and settings are kept")
-        media.remove_unfinished(target)
+        remove_unfinished(target)
     bar = tqdm(total=1, desc="enhance", unit="step", dynamic_ncols=True)
 
     def progress(done: int, total: int) -> None:

@@ -5,12 +5,13 @@ import struct
 from io import BytesIO
 
 import pytest
-from client.websocket import BINARY, TEXT
 from comfy_server import Graph, Server
 from PIL import Image
 from shipped_graphs import write_clip
 from test_inversion_nodes import dual_prompt
 from test_inversion_nodes import start as tiny
+
+from client.websocket import BINARY, TEXT
 
 PICTURE = (1, 4)  # kinds of binary messages that end in a JPEG: bare, and behind a JSON header
 

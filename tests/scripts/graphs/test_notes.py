@@ -47,7 +47,7 @@ def test_numbers_in_a_note_are_those_of_the_graph(name):
             assert f"{node['widgets_values'][1]} frames" in text
         elif node["type"] == "ImageScale":
             width, height = node["widgets_values"][1:3]
-            assert set(re.findall(r"\d+x\d+", text)) <= {f"{width}x{height}"}
+            assert set(re.findall(r"\d{3,}x\d+", text)) <= {f"{width}x{height}"}
 
 
 def test_a_number_that_a_note_asks_for_and_is_not_given_is_an_error(tmp_path, monkeypatch):
