@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from .conditions.estimated import Estimators
 from .job.plan import Progress, Report, prepare
 from .job.run import run
 from .job.settings import EnhanceSettings
-from .perception.estimators import Estimators
 
 if TYPE_CHECKING:
     from .conditions.buffers import Buffers

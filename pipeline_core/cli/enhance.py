@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..conditions.buffers import open_buffers
+from ..conditions.estimated import Estimators
 from ..conditions.stack import parse_controls
 from ..errors import UserError
 from ..job.dials import dials
@@ -20,7 +21,7 @@ from ..models.folders.loading import load_video_model
 from ..models.folders.memory import WEIGHTS
 from ..models.folders.preset import Preset
 from ..perception.captions import PROMPT_SETS, file_prompts
-from ..perception.estimators import Estimators, load_estimators
+from ..perception.estimators import load_estimators
 from ..video import media
 from ..video.files import remove_unfinished, write_json
 from .files import writable

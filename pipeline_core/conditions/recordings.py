@@ -16,12 +16,11 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..perception.estimators import Estimators
 from ..video import media
 from .buffers import Buffers, BuffersWriter, open_buffers
 from .depth import FAR_PLANE
 from .encodings import DEPTH_FORMATS, decode_classes, decode_depth16, decode_instances, picture_codes
-from .estimated import estimated_classes, estimated_depth
+from .estimated import Estimators, estimated_classes, estimated_depth
 from .palettes import SYNTHIA
 from .pictures import count_pictures, is_video, list_pictures, read_indices, read_pictures
 from .segmentation import SOURCE_COLOURS, TAG, TAG_TABLES, classes_of_colours, current_tags

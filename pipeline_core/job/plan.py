@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from ..conditions.estimated import Estimators
 from ..conditions.maps import available_controls, check_maps, clip_disparity_limits
 from ..conditions.stack import normalise_weights
 from ..longvideo import (
@@ -15,7 +16,7 @@ from ..longvideo import (
     plan_windows,
 )
 from ..longvideo.plan import compute_factor
-from ..perception.estimators import Estimators, estimated_limits
+from ..perception.estimators import estimated_limits
 from ..perception.flow import estimated_flow, require_flow
 from ..video.frames import as_floats, resize, working_size
 from .settings import EnhanceSettings, resolve

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..conditions.preprocessing import fit, normalised, preprocessing
 from ..errors import UserError
 from .estimators import load_network
+from .preprocessing import fit, normalised, preprocessing
 
 # Cosmos-Transfer1: box and text threshold, and those for a second try when nothing was found.
 THRESHOLDS = ((0.15, 0.25), (0.1, 0.1))

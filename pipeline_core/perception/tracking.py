@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..conditions.preprocessing import normalised, preprocessing
 from .estimators import load_network
 from .grounding import MOST_OBJECTS, Box
+from .preprocessing import normalised, preprocessing
 
 _SAME = 0.5  # overlap from which a box is of an object that is followed already
 _MEMORY = 16  # frames back that SAM 2 looks at: older ones are let go

@@ -12,6 +12,7 @@ import torch
 from comfy_server import ROOT, Graph, RunError, environment
 
 from pipeline_core.conditions.edges import edge_map
+from pipeline_core.conditions.estimated import Estimators
 from pipeline_core.conditions.maps import clip_disparity_limits, window_maps
 from pipeline_core.enhance import enhance
 from pipeline_core.job.dials import dials
@@ -19,7 +20,7 @@ from pipeline_core.job.settings import resolve
 from pipeline_core.longvideo import plan_windows
 from pipeline_core.metrics.compare import compare_frames
 from pipeline_core.models.folders.loading import load_video_model
-from pipeline_core.perception.estimators import Estimators, estimated_limits, load_estimators
+from pipeline_core.perception.estimators import estimated_limits, load_estimators
 from pipeline_core.video.sheet import GAP, LABEL_HEIGHT
 from pipeline_core.world import RenderedBuffers, drive_scene, render
 
