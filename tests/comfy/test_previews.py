@@ -8,8 +8,8 @@ import pytest
 from comfy_server import Graph, Server
 from PIL import Image
 from shipped_graphs import write_clip
-from test_inversion_nodes import dual_prompt
-from test_inversion_nodes import start as tiny
+from tiny_graphs import dual_prompt
+from tiny_graphs import start as tiny
 
 from client.websocket import BINARY, TEXT
 

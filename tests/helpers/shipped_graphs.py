@@ -47,6 +47,10 @@ def api_graph(name, quick=False):
     return graph
 
 
+def node_of(graph, kind):
+    return next(node_id for node_id, node in graph.items() if node["class_type"] == kind)
+
+
 def classes(server, graph):
     names = {node["class_type"] for node in graph.values()}
     return {name: server.object_info(name).get(name, {}) for name in sorted(names)}

@@ -2,7 +2,7 @@
 
 import torch
 from comfy_server import Graph
-from test_loader import SIGMAS, Scene, draw, values
+from embedded_scene import SIGMAS, Scene, draw, values
 from transfer1_plain import TEXT, base_weights, control_weights, denoised, released, wide
 
 from pipeline_core.__main__ import main

@@ -8,9 +8,8 @@ import math
 
 import pytest
 import torch
-from shipped_graphs import api_graph, missing_models, put_input_files
-from test_loader import SIGMAS, draw, values
-from test_shipped_graphs import node_of
+from embedded_scene import SIGMAS, draw, values
+from shipped_graphs import api_graph, missing_models, node_of, put_input_files
 from transfer1_plain import (
     TEXT,
     base_weights,
