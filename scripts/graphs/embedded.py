@@ -9,7 +9,7 @@ from graphs.parts import (
     both_passes,
     compared,
     control_stacks,
-    demo_clip,
+    demo_conditions,
     demo_drive,
     demo_result,
     file_clip,
@@ -24,11 +24,7 @@ from graphs.parts import (
 
 def realism_demo(canvas: Canvas) -> None:
     note(canvas, "realism_demo", (420, 540))
-    source, twin = demo_clip(canvas)
-    model, branches = video_model(canvas, below="Clip")
-    conditions = prompts(canvas, model, source["description"])
-    canvas.group("Control", 310)
-    conditions = control_stacks(canvas, conditions, branches, source)
+    source, twin, model, conditions = demo_conditions(canvas)
     canvas.group("Inversion", 300)
     enhanced = both_passes(canvas, model["model"], model["vae"], conditions, source["frames"])
     canvas.group("Result", 640)

@@ -12,6 +12,7 @@ from graphs.parts import (
     control_stacks,
     decode,
     demo_clip,
+    demo_conditions,
     demo_result,
     encode,
     guider,
@@ -45,11 +46,7 @@ def long_clip(canvas: Canvas) -> None:
 
 def long_video_sampler(canvas: Canvas) -> None:
     note(canvas, "long_video_sampler", (420, 560), length=LENGTH)
-    source, twin = demo_clip(canvas, LENGTH)
-    model, branches = video_model(canvas, below="Clip")
-    conditions = prompts(canvas, model, source["description"])
-    canvas.group("Control", 310)
-    conditions = control_stacks(canvas, conditions, branches, source)
+    source, twin, model, conditions = demo_conditions(canvas, LENGTH)
     canvas.group("Sampling", 320)
     latent = encode(canvas, source["frames"], model["vae"])
     levels = preset_levels(canvas)
@@ -64,11 +61,7 @@ def long_video_sampler(canvas: Canvas) -> None:
 
 def windowed_model(canvas: Canvas) -> None:
     note(canvas, "windowed_model", (420, 460), length=LENGTH)
-    source, twin = demo_clip(canvas, LENGTH)
-    model, branches = video_model(canvas, below="Clip")
-    conditions = prompts(canvas, model, source["description"])
-    canvas.group("Control", 310)
-    conditions = control_stacks(canvas, conditions, branches, source)
+    source, twin, model, conditions = demo_conditions(canvas, LENGTH)
     canvas.group("Inversion", 300)
     any_length = canvas.node("VideoRealismWindowedModel", "Windowed Model", model=model["model"], **CUT)
     enhanced = both_passes(canvas, any_length, model["vae"], conditions, source["frames"])

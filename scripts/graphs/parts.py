@@ -119,6 +119,17 @@ def control_stacks(
     return conditions
 
 
+def demo_conditions(
+    canvas: Canvas, frames: int = WINDOW, inversion: bool = True
+) -> tuple[Node, Node, Node, dict[str, Output]]:
+    """The groups "Clip", "Model", "Prompts" and "Control": source, photoreal twin, embedded model, conditions."""
+    source, twin = demo_clip(canvas, frames)
+    model, branches = video_model(canvas, below="Clip")
+    conditions = prompts(canvas, model, source["description"], inversion)
+    canvas.group("Control", 310)
+    return source, twin, model, control_stacks(canvas, conditions, branches, source)
+
+
 # -- the passes ------------------------------------------------------------------------------------------------------
 
 

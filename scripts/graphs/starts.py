@@ -6,29 +6,22 @@ from graphs.canvas import Canvas
 from graphs.parts import (
     calibrated,
     compared,
-    control_stacks,
     decode,
-    demo_clip,
+    demo_conditions,
     demo_result,
     encode,
     inverted,
     measured,
     note,
-    prompts,
     sample,
     saved_video,
     shared_start,
-    video_model,
 )
 
 
 def calibrated_sdedit(canvas: Canvas) -> None:
     note(canvas, "calibrated_sdedit", (420, 460))
-    source, twin = demo_clip(canvas)
-    model, branches = video_model(canvas, below="Clip")
-    conditions = prompts(canvas, model, source["description"], inversion=False)
-    canvas.group("Control", 310)
-    conditions = control_stacks(canvas, conditions, branches, source)
+    source, twin, model, conditions = demo_conditions(canvas, inversion=False)
     canvas.group("Noise", 300)
     latent = encode(canvas, source["frames"], model["vae"])
     random, sigmas, guide = shared_start(canvas, model, conditions)
@@ -43,11 +36,7 @@ def calibrated_sdedit(canvas: Canvas) -> None:
 
 def starts_compared(canvas: Canvas) -> None:
     note(canvas, "starts_compared", (420, 460))
-    source, twin = demo_clip(canvas)
-    model, branches = video_model(canvas, below="Clip")
-    conditions = prompts(canvas, model, source["description"])
-    canvas.group("Control", 310)
-    conditions = control_stacks(canvas, conditions, branches, source)
+    source, twin, model, conditions = demo_conditions(canvas)
     canvas.group("What the three share", 300)
     latent = encode(canvas, source["frames"], model["vae"])
     random, sigmas, guide = shared_start(canvas, model, conditions)
