@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pipeline_core.metrics.report import environment, write_json
+from pipeline_core.metrics.report import environment
+from pipeline_core.video.files import write_json
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,10 @@ from pipeline_core.metrics.critic import load_critic  # noqa: E402
 from pipeline_core.metrics.fidelity import PSNR, SSIM  # noqa: E402
 from pipeline_core.metrics.objects import LampColours, ObjectColours, object_colours  # noqa: E402
 from pipeline_core.metrics.realism import Realism  # noqa: E402
-from pipeline_core.metrics.report import write_json  # noqa: E402
 from pipeline_core.metrics.structure import EdgeF1  # noqa: E402
 from pipeline_core.metrics.temporal import FrameDifferenceError  # noqa: E402
 from pipeline_core.models.folders.loading import load_video_model  # noqa: E402
+from pipeline_core.video.files import write_json  # noqa: E402
 from pipeline_core.world import RenderedBuffers, make_scene, render_styles  # noqa: E402
 from pipeline_core.world.materials import SIGN_COLOURS  # noqa: E402
 

@@ -28,7 +28,7 @@ from benchmarks.guidance_tables import (  # noqa: E402
     tuning_rows,
 )
 from benchmarks.guided import open_bench  # noqa: E402
-from pipeline_core.metrics.report import write_json  # noqa: E402
+from pipeline_core.video.files import write_json  # noqa: E402
 
 HELD_OUT, TUNING = range(900_000, 900_010), range(800_000, 800_012)
 LOOKS = ("day", "dusk", "night", "rain", "fog")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.embedded import SIZE, colour_metrics, mean
+from pipeline_core.conditions.estimated import Estimators
 from pipeline_core.conditions.maps import clip_disparity_limits, window_maps
 from pipeline_core.conditions.stack import normalise_weights
 from pipeline_core.diffusion import VE, Inversion, guided, invert, sample
@@ -25,7 +26,6 @@ from pipeline_core.metrics.realism import FeatureStatistics, frechet_distance
 from pipeline_core.metrics.structure import EdgeF1
 from pipeline_core.models.folders.loading import load_video_model
 from pipeline_core.models.networks.video_model import VideoModel
-from pipeline_core.perception.estimators import Estimators
 from pipeline_core.world import RenderedBuffers, make_scene, render_styles
 from pipeline_core.world.scene import Scene
 

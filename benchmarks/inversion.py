@@ -157,10 +157,10 @@ def measure(
 def embedded_denoiser(seed: int, cfg: float, precision: str = "fp32", interpolant: Interpolant = VE):
     """The embedded model on a held-out scene with its controls on, and the scene's latent."""
     from benchmarks.embedded import RenderedBuffers
+    from pipeline_core.conditions.estimated import Estimators
     from pipeline_core.conditions.maps import clip_disparity_limits, window_maps
     from pipeline_core.conditions.stack import normalise_weights
     from pipeline_core.models.folders.loading import load_video_model
-    from pipeline_core.perception.estimators import Estimators
     from pipeline_core.world import make_scene, render
 
     model = load_video_model(precision=precision)

@@ -44,6 +44,7 @@ from pipeline_core.longvideo.stitch import window_clips  # noqa: E402
 from pipeline_core.metrics.fidelity import PSNR  # noqa: E402
 from pipeline_core.metrics.seams import Drift, SeamError  # noqa: E402
 from pipeline_core.models.folders.loading import load_video_model  # noqa: E402
+from pipeline_core.video.files import write_text  # noqa: E402
 from pipeline_core.world import RenderedBuffers, drive_scene, render_styles  # noqa: E402
 
 HELD_OUT, TUNING = 900_000, 800_000
@@ -267,8 +268,7 @@ def kept(told: list, make: Callable[[], dict]) -> dict:
         return json.loads(path.read_text(encoding="utf-8"))["figures"]
     figures = make()
     PARTS.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".part").write_text(json.dumps({"told": told, "figures": figures}), encoding="utf-8")
-    path.with_suffix(".part").replace(path)
+    write_text(path, json.dumps({"told": told, "figures": figures}))
     return figures
 
 

@@ -31,7 +31,7 @@ from benchmarks import common  # noqa: E402
 from benchmarks.guided import Bench, figures_of, open_bench, summary  # noqa: E402
 from pipeline_core.diffusion import VE, Inversion, guided, invert, sample  # noqa: E402
 from pipeline_core.diffusion.guidance import CFG, Guidance, Interval, Only  # noqa: E402
-from pipeline_core.metrics.report import write_json  # noqa: E402
+from pipeline_core.video.files import write_json  # noqa: E402
 
 HELD_OUT, TUNING = range(900_000, 900_010), range(800_000, 800_010)
 TUNED = Path(__file__).with_name("speed_tuned.json")

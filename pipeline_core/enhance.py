@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from .conditions.estimated import Estimators
 from .job.plan import Report, prepare
 from .job.progress import Progress
 from .job.run import run
 from .job.settings import EnhanceSettings
-from .perception.estimators import Estimators
 
 if TYPE_CHECKING:
     from .conditions.buffers import Buffers

@@ -10,12 +10,13 @@ Translate by editing locales/<language>/nodeDefs.json and main.json. The exit st
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
-from comfy_client import Client, ClientError
+from client.comfy_client import Client
+from client.errors import ClientError
+from client.options import server_options
 
 LOCALES = Path(__file__).resolve().parents[1] / "locales"
 LANGUAGES = ("zh", "ja", "ko", "de", "fr")
@@ -113,23 +114,22 @@ def bring_up_to_date(name: str, now: dict) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--server", default="127.0.0.1:8188", help="a running ComfyUI with this pack inside")
+    parser = server_options(__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing, only report")
     options = parser.parse_args()
     try:
-        made = english(Client(options.server).get("/object_info"))
+        files = english(Client(options.server).get("/object_info"))
     except ClientError as problem:
         print(problem, file=sys.stderr)
         return 2
-    if not made["nodeDefs.json"]:
+    if not files["nodeDefs.json"]:
         print(f"The server at {options.server} has none of our nodes; install this pack there.", file=sys.stderr)
         return 2
     if not options.check:
-        for name, now in made.items():
+        for name, now in files.items():
             bring_up_to_date(name, now)
-    lines = [line for name, now in made.items() for language in ALL for line in differences(language, name, now)]
-    print("\n".join(lines) or f"{len(made['nodeDefs.json'])} nodes, nothing left to translate")
+    lines = [line for name, now in files.items() for language in ALL for line in differences(language, name, now)]
+    print("\n".join(lines) or f"{len(files['nodeDefs.json'])} nodes, nothing left to translate")
     return 1 if lines else 0
 
 

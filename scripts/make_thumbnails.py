@@ -9,16 +9,18 @@ their files; as shipped, their pictures show a source and its maps.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from comfy_client import Client, ClientError
 from PIL import Image, ImageDraw
-from run_workflow import queue
+
+from client.comfy_client import Client
+from client.errors import ClientError
+from client.options import server_options
+from client.runs import queue
 
 ROOT = Path(__file__).resolve().parents[1]
 ROWS = {"starts_compared": (0, 1, 2)}  # of the contact sheet; all others: source and result
@@ -55,9 +57,8 @@ def thumbnail(sheet: Image.Image, chosen: tuple[int, ...], rows: int) -> Image.I
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = server_options(__doc__)
     parser.add_argument("names", nargs="*", help="workflows; default: all")
-    parser.add_argument("--server", default="127.0.0.1:8188", help="a running ComfyUI with this pack")
     options = parser.parse_args()
     client = Client(options.server)
     for name in options.names or sorted(path.stem for path in (ROOT / "workflows").glob("*.json")):

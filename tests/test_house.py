@@ -1,76 +1,229 @@
-"""What the packaging files promise: one version, one dependency list, nothing heavy or global at import."""
+"""The house rules that a machine can check: who may import whom, how long a file may be, what every graph and id needs.
+
+Each rule is a function from a tree of files to its violations; each is tried on a tree with a planted violation too.
+"""
 
 import re
-import subprocess
-import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
-
-import pipeline_core
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from imports import imports
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LONGEST = 400  # lines
+SKIPPED = {".git", ".venv", "__pycache__", "out"}
+
+# ComfyUI's own modules; its public face, comfy_api, is not among them.
+COMFYUI = {
+    "comfy",
+    "comfy_config",
+    "comfy_execution",
+    "comfy_extras",
+    "execution",
+    "folder_paths",
+    "latent_preview",
+    "node_helpers",
+    "nodes",
+    "server",
+}
+CATEGORIES = {"loaders", "conditions", "noise", "guidance", "sampling", "video", "metrics"}
+# Room of nodes/ -> rooms of nodes/ it may import. A category's own files are not among them.
+NODE_ARROWS = {**{name: {"shared", "host"} for name in CATEGORIES}, "shared": {"host"}, "host": set()}
+
+# Room of pipeline_core -> rooms it may import; all may import `errors`. Read downwards, no arrow goes up.
+FRAMES = {"video", "conditions", "models", "perception"}
+ROOMS = FRAMES | {"diffusion", "longvideo", "metrics", "world"}
+ARROWS = {
+    "errors": set(),
+    "diffusion": set(),
+    "video": set(),
+    "world": set(),
+    "conditions": {"video"},
+    "models": {"diffusion", "video"},
+    "perception": {"conditions", "models", "video"},
+    "longvideo": FRAMES | {"diffusion"},
+    "metrics": FRAMES | {"diffusion"},
+    "job": FRAMES | {"diffusion", "longvideo"},
+    "enhance": FRAMES | {"job"},
+    "batch": ROOMS | {"job", "enhance"},
+    "cli": ROOMS | {"job", "enhance", "batch"},
+    "__main__": {"cli"},
+}
 
 
-def requirement_lines(name):
-    lines = (ROOT / name).read_text().splitlines()
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+def python_files(root, *folders):
+    tops = [root / folder for folder in folders] or [root]
+    return [file for top in tops for file in top.rglob("*.py") if not SKIPPED & set(file.relative_to(root).parts)]
 
 
-def test_one_version_everywhere():
-    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE).group(1)
-    assert PROJECT["version"] == pipeline_core.__version__ == newest
+def comfyui_outside_host(root):
+    """Imports of ComfyUI's own modules anywhere but under nodes/host/."""
+    files = [*python_files(root, "nodes", "pipeline_core", "training"), root / "__init__.py"]
+    for found in imports(root, [file for file in files if file.is_file()]):
+        if not found.ours and found.module.split(".")[0] in COMFYUI and found.file.parts[:2] != ("nodes", "host"):
+            yield str(found)
 
 
-def test_runtime_requirements_are_those_of_pyproject_and_leave_comfyui_packages_alone():
-    lines = requirement_lines("requirements.txt")
-    assert lines == PROJECT["dependencies"]
-    names = {re.match(r"[\w-]+", line).group().lower() for line in lines}
-    assert not names & {"torch", "torchvision", "torchaudio", "numpy", "pillow"}
-    assert not any(name.startswith("opencv") for name in names)
+def core_outwards(root):
+    """Imports of the core that reach out of it into this pack or into ComfyUI."""
+    for found in imports(root, python_files(root, "pipeline_core")):
+        top = found.module.split(".")[0]
+        outside = top in COMFYUI | {"comfy_api", "benchmarks", "scripts", "tests", "training"}
+        if outside or (found.ours and top != "pipeline_core"):
+            yield str(found)
 
 
-def test_development_lock_is_pinned_torch_first_and_installs_nothing_for_a_gpu():
-    lines = requirement_lines("requirements-dev.txt")
-    assert lines[0] == "torch==2.13.0"
-    pinned = re.compile(r"[a-z0-9-]+==[^ ;/@]+(; python_version .*)?$")
-    assert [line for line in lines if not pinned.match(line)] == []
-    assert not [line for line in lines if re.match(r"nvidia-|cuda-|triton|torchvision", line)]
+def arrows_upwards(root):
+    """Imports between rooms of the core that ARROWS does not have; rooms that it does not name."""
+    for found in imports(root, python_files(root, "pipeline_core")):
+        parts = found.module.split(".")
+        here = Path(found.file.parts[1]).stem
+        if parts[0] != "pipeline_core" or len(parts) < 2 or here == "__init__":
+            continue
+        if here not in ARROWS:
+            yield f"{found.file}: the table of this test has no room {here}"
+        elif parts[1] not in ARROWS[here] | {here, "errors", "__version__"}:
+            yield str(found)
 
 
-def test_lock_satisfies_the_runtime_requirements():
-    requirements = pytest.importorskip("packaging.requirements")
-    locked = [requirements.Requirement(line) for line in requirement_lines("requirements-dev.txt")]
-    for python in ("3.10", "3.12"):
-        pins = {
-            r.name: next(iter(r.specifier)).version
-            for r in locked
-            if r.marker is None or r.marker.evaluate({"python_version": python})
-        }
-        for wanted in map(requirements.Requirement, requirement_lines("requirements.txt")):
-            assert wanted.specifier.contains(pins[wanted.name]), (python, wanted)
+def node_arrows(root):
+    """Imports of a node file or of nodes/shared/ and nodes/host/ that reach a node file, or that go up."""
+    for found in imports(root, python_files(root, "nodes")):
+        parts, here = found.module.split("."), found.file.parts[1:]
+        if not found.ours or parts[0] != "nodes" or len(here) < 2:
+            continue
+        gathers = here[0] in CATEGORIES and here[1] == "__init__.py"  # a category's own list of its nodes
+        within = here[0] in ("shared", "host") or gathers
+        allowed = NODE_ARROWS.get(here[0], set()) | ({here[0]} if within else set())
+        if parts[1] not in allowed:
+            yield str(found)
 
 
-def test_importing_every_module_of_the_core_loads_nothing_heavy_and_changes_nothing_global():
-    script = """
-import importlib, logging, os, pkgutil, sys, torch
-import pipeline_core
-def state():
-    numeric = torch.get_default_dtype(), torch.get_num_threads()
-    return list(sys.path), dict(os.environ), numeric, logging.root.handlers[:]
-before = state()
-names = [m.name for m in pkgutil.walk_packages(pipeline_core.__path__, "pipeline_core.")]
-for name in names:
-    if not name.endswith("__main__"):
-        importlib.import_module(name)
-heavy = "diffusers", "transformers", "kornia", "av", "torchvision", "comfy", "nodes"
-print("pipeline_core.errors" in names, [m for m in heavy if m in sys.modules], before == state())
-"""
-    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
-    assert run.stdout.strip() == "True [] True", run.stdout + run.stderr
+def long_files(root):
+    for file in python_files(root):
+        lines = len(file.read_text(encoding="utf-8").splitlines())
+        if lines > LONGEST:
+            yield f"{file.relative_to(root)} has {lines} lines"
+
+
+def bad_node_ids(root):
+    """Node ids that two nodes have, or that lack the pack's prefix."""
+    texts = [file.read_text(encoding="utf-8") for file in python_files(root, "nodes")]
+    ids = Counter(name for text in texts for name in re.findall(r'node_id="([^"]*)"', text))
+    yield from (f"{name}: {count} nodes" for name, count in ids.items() if count > 1)
+    yield from (name for name in ids if not re.fullmatch(r"VideoRealism[A-Z]\w*", name))
+
+
+def graphs_without_api_form(root):
+    """Shipped graphs that have only one of the two forms."""
+    for_canvas = {path.stem for path in (root / "workflows").glob("*.json")}
+    for_api = {path.name.removesuffix(".api.json") for path in (root / "workflows" / "api").iterdir()}
+    return sorted(for_canvas ^ for_api)
+
+
+def scripts_that_import_scripts(root):
+    """Entry points that import another one: what they share belongs into a folder."""
+    entries = {file.stem for file in (root / "scripts").glob("*.py")}
+    for found in imports(root, (root / "scripts").rglob("*.py")):
+        if found.module.split(".")[0] in entries:
+            yield str(found)
+
+
+RULES = (
+    comfyui_outside_host,
+    core_outwards,
+    arrows_upwards,
+    node_arrows,
+    long_files,
+    bad_node_ids,
+    graphs_without_api_form,
+    scripts_that_import_scripts,
+)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_house_keeps(rule):
+    assert list(rule(ROOT)) == []
+
+
+def test_the_table_of_arrows_has_no_way_round_and_no_room_that_is_not_there():
+    left = {room: set(below) for room, below in ARROWS.items()}
+    while left:
+        bottom = {room for room, below in left.items() if not below & left.keys()}
+        assert bottom, f"these rooms import each other: {left}"
+        left = {room: below for room, below in left.items() if room not in bottom}
+    there = {Path(path.name).stem for path in (ROOT / "pipeline_core").iterdir() if path.name[:2] != "__"}
+    assert there <= ARROWS.keys()
+    assert "metrics" not in ARROWS["longvideo"] and "longvideo" not in ARROWS["metrics"]
+
+
+CORE, NODE = "pipeline_core/diffusion/run.py", "nodes/noise/invert.py"
+PLANTED = [
+    (comfyui_outside_host, NODE, "import comfy.sample"),
+    (comfyui_outside_host, NODE, "def f():\n    from comfy import samplers"),
+    (comfyui_outside_host, NODE, "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import folder_paths"),
+    (comfyui_outside_host, "nodes/shared/a.py", "import importlib\nimportlib.import_module('comfy.utils')"),
+    (comfyui_outside_host, "nodes/__init__.py", "from server import PromptServer"),
+    (comfyui_outside_host, "__init__.py", "import latent_preview"),
+    (comfyui_outside_host, "pipeline_core/a.py", "import nodes"),
+    (core_outwards, CORE, "from ...nodes.host import running"),
+    (core_outwards, CORE, "import comfy_api.latest"),
+    (core_outwards, CORE, "def f():\n    import training.dit"),
+    (arrows_upwards, CORE, "from ..job.run import run"),
+    (arrows_upwards, CORE, "from .. import metrics"),
+    (arrows_upwards, CORE, "def f():\n    from pipeline_core.models import families"),
+    (arrows_upwards, "pipeline_core/longvideo/a.py", "from ..metrics.report import collect"),
+    (arrows_upwards, "pipeline_core/metrics/a.py", "from ..longvideo import plan_windows"),
+    (arrows_upwards, "pipeline_core/attic/a.py", "from ..errors import UserError"),
+    (node_arrows, NODE, "from .calibrate import Calibrate"),
+    (node_arrows, NODE, "from ..loaders.demo import Demo"),
+    (node_arrows, NODE, "from .. import loaders"),
+    (node_arrows, "nodes/shared/a.py", "from ..noise import invert"),
+    (node_arrows, "nodes/host/windows/a.py", "from ...shared import widgets"),
+    (long_files, "tests/a.py", "x = 1\n" * (LONGEST + 1)),
+    (bad_node_ids, NODE, 'a = Schema(node_id="VideoRealismA")\nb = Schema(node_id="VideoRealismA")'),
+    (bad_node_ids, NODE, 'Schema(node_id="DDIMInvert")'),
+    (graphs_without_api_form, "workflows/a.json", "{}"),
+    (graphs_without_api_form, "workflows/api/a.api.json", "{}"),
+    (scripts_that_import_scripts, "scripts/b.py", "from a import main"),
+]
+KEPT = {
+    "__init__.py": "def entry():\n    from comfy_api.latest import ComfyExtension\n    from .nodes import all_nodes",
+    NODE: "from comfy_api.latest import io\nfrom ..host import running\nfrom ..shared.widgets import a\n"
+    "from ...pipeline_core.diffusion import invert\nNODE = Schema(node_id='VideoRealismX')",
+    "nodes/noise/__init__.py": "from .invert import Invert",
+    "nodes/host/windows/a.py": "import comfy.sample, nodes\nfrom ..running import b\nfrom ....pipeline_core import job",
+    "nodes/shared/widgets.py": "from .checks import c\nfrom ..host.paths import d",
+    CORE: "import torch\nfrom ..errors import UserError\nfrom .sigmas import e\nfrom .. import __version__",
+    "pipeline_core/__init__.py": "__version__ = '1'",
+    "pipeline_core/job/run.py": "from ..longvideo.stream import f\nfrom ..diffusion import invert",
+    "scripts/a.py": "from client.graph import read\n" + "x = 1\n" * (LONGEST - 1),
+    "workflows/b.json": "{}",
+    "workflows/api/b.api.json": "{}",
+}
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A small house that keeps every rule."""
+    for name, text in KEPT.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_a_house_that_keeps_the_rules_passes(house, rule):
+    assert list(rule(house)) == []
+
+
+@pytest.mark.parametrize("rule, name, text", PLANTED)
+def test_a_planted_violation_is_caught(house, rule, name, text):
+    (house / name).parent.mkdir(parents=True, exist_ok=True)
+    (house / name).write_text(text)
+    assert len(list(rule(house))) == 1
+
+
+def test_every_rule_has_a_planted_violation():
+    assert {rule for rule, _, _ in PLANTED} == set(RULES)

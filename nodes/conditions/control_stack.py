@@ -3,11 +3,11 @@
 import json
 
 from comfy_api.latest import io, ui
-from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 
 from ...pipeline_core.errors import UserError
 from ..host.controls.stack import StackedControl, apply_stack, stacked
+from ..host.outputs import missing_output
 from ..shared.schema import search_words
 
 
@@ -117,7 +117,7 @@ class ControlNetStack(io.ComfyNode):
         text, report = _reports(list(chains.values()))
         if map is None:
             text = f"The map is empty: this node adds no control.\n{text}"
-        missing = ExecutionBlocker(
+        missing = missing_output(
             "The inversion output of ControlNet Condition Stack is used: connect its inversion input."
         )
         outputs = named["positive"], named["negative"], named.get("inversion", missing), report

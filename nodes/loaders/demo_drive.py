@@ -3,8 +3,8 @@
 import torch
 from comfy_api.latest import io, ui
 
+from ...pipeline_core.conditions.estimated import Estimators
 from ...pipeline_core.conditions.maps import clip_disparity_limits, window_maps
-from ...pipeline_core.perception.estimators import Estimators
 from ...pipeline_core.world import STYLES, Render, RenderedBuffers, drive_scene, render
 from ...pipeline_core.world.render import frames_at_once, scene_data
 from ..host.jobs import progress_bar

@@ -9,6 +9,7 @@ import torch
 from comfy_api.latest import io, ui
 from PIL import Image
 
+from ...pipeline_core.conditions.estimated import Estimators
 from ...pipeline_core.errors import UserError
 from ...pipeline_core.metrics.compare import compare_frames
 from ...pipeline_core.metrics.critic import EMBEDDED_CRITIC, load_critic
@@ -18,7 +19,7 @@ from ...pipeline_core.metrics.report import file_hashes, format_runs, format_tab
 from ...pipeline_core.metrics.seams import parse_seams
 from ...pipeline_core.metrics.suite import Extras
 from ...pipeline_core.metrics.windows import load_video_encoder
-from ...pipeline_core.perception.estimators import Estimators, load_estimators
+from ...pipeline_core.perception.estimators import load_estimators
 from ...pipeline_core.perception.flow import estimated_flow
 from ...pipeline_core.perception.text_image import load_text_image
 from ..host.encoders import vision_encoder

@@ -17,6 +17,7 @@ from ...pipeline_core.job.settings import EnhanceSettings
 from ...pipeline_core.job.table import HANDOVERS, STITCHES
 from ...pipeline_core.longvideo import ChunkFolder
 from ...pipeline_core.models.folders.loading import load_video_model
+from ...pipeline_core.video.files import remove_unfinished
 from ...pipeline_core.video.frames import as_floats, resize
 from ..host.folder.folders import model_folder
 from ..host.jobs import PREVIEW_SIZE, announce, compute_device, make_room, progress_bar
@@ -148,7 +149,7 @@ class EnhanceVideoFile(io.ComfyNode):
         size = (info.height, info.width)
         job = prepare(info.frames, size, network, wanted, buffers, estimators, lambda: media.read_frames(source))
         chunks = KeptWindows(target.with_name(f"{target.name}.windows"), {"input": source.name})
-        media.remove_unfinished(target)
+        remove_unfinished(target)
         shown = Shown(cls.hidden.unique_id, job, network, chunks)
         with media.VideoWriter(target, info.fps, size) as out:
             for frame in run(job, shown.sources(media.read_frames(source)), shown.progress, chunks):

@@ -6,9 +6,10 @@ from pathlib import Path
 from ..conditions.buffers import open_buffers
 from ..errors import UserError
 from ..job.settings import EnhanceSettings
-from ..metrics.report import format_table, write_json
+from ..metrics.report import format_table
 from ..models.folders.loading import load_video_model
 from ..video import media
+from ..video.files import atomic_file, write_json
 from ..video.sheet import contact_sheet, side_by_side
 from .enhance import enhance_file
 from .metrics import measure
@@ -40,7 +41,8 @@ def run(options: argparse.Namespace) -> None:
         "enhanced": media.read_clip(result),
         "photoreal twin (what a perfect result would be; never shown to the model)": media.read_clip(twin),
     }
-    contact_sheet(clips).save(folder / "contact_sheet.png")
+    with atomic_file(folder / "contact_sheet.png") as unfinished:
+        contact_sheet(clips).save(unfinished, format="PNG")
     media.write_clip(
         folder / "side_by_side.mp4", side_by_side([media.read_frames(source), media.read_frames(result)]), FPS
     )

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from ..conditions.buffers import open_buffers
+from ..conditions.estimated import Estimators
 from ..conditions.stack import parse_controls
 from ..errors import UserError
 from ..job.dials import job_settings
@@ -13,14 +14,15 @@ from ..job.settings import EnhanceSettings
 from ..job.table import SETTINGS, Setting
 from ..longvideo import ChunkFolder
 from ..metrics.compare import compare
-from ..metrics.report import environment, write_json
+from ..metrics.report import environment
 from ..metrics.seams import plan_seams
 from ..metrics.suite import Extras
 from ..models.folders.loading import load_video_model
 from ..models.folders.memory import WEIGHTS
 from ..perception.captions import PROMPT_SETS, file_prompts
-from ..perception.estimators import Estimators, load_estimators
+from ..perception.estimators import load_estimators
 from ..video import media
+from ..video.files import remove_unfinished, write_json
 from .files import writable
 
 
@@ -169,7 +171,7 @@ def enhance_file(
     chunks = ChunkFolder(target.with_name(f"{target.name}.windows"), {"input": str(source), **job.report.to_dict()})
     if chunks.found:
         print(f"{chunks.found} windows of an earlier run are there; those of the same source and settings are kept")
-        media.remove_unfinished(target)
+        remove_unfinished(target)
     bar = tqdm(total=1, desc="enhance", unit="step", dynamic_ncols=True)
 
     def progress(done: int, total: int) -> None:

@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..metrics.compare import compare
 from ..metrics.judge import load_judge
 from ..metrics.pictures import write_report
-from ..metrics.report import file_hashes, format_table, write_csv, write_frames_csv, write_json
+from ..metrics.report import file_hashes, format_table, write_csv, write_frames_csv
 from ..metrics.seams import parse_seams, plan_seams
 from ..metrics.suite import GROUPS, Extras
 from ..metrics.windows import load_video_encoder
@@ -21,6 +21,7 @@ from ..perception.encoders import load_encoder
 from ..perception.estimators import load_estimators
 from ..perception.flow import estimated_flow
 from ..perception.text_image import load_text_image
+from ..video.files import write_json
 from .enhance import find_buffers
 from .files import writable
 

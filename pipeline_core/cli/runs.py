@@ -7,6 +7,7 @@ from pathlib import Path
 from ..errors import UserError
 from ..metrics.pictures import plot_sheet
 from ..metrics.report import format_runs, write_csv
+from ..video.files import atomic_file
 from .files import writable
 
 
@@ -31,7 +32,8 @@ def run(options: argparse.Namespace) -> None:
         sheet = plot_sheet(reports)
         if sheet is None:
             raise UserError("None of the reports has per-frame values: measure the clips again, or leave out --plots.")
-        sheet.save(options.plots, format="PNG")
+        with atomic_file(options.plots) as unfinished:
+            sheet.save(unfinished, format="PNG")
 
 
 def read_report(path: Path) -> dict:

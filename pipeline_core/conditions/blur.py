@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import UserError
-from ..metrics.blur import bilateral
+from .bilateral import bilateral
 
 # Cosmos-Transfer1's presets: shrink before the bilateral filter, its diameter, colour and space sigma, and the factor
 # by which the result is shrunk and enlarged again.

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..video import media
+from ..video.files import unfinished_name
 from . import encodings
 
 _MANIFEST = "buffers.json"
@@ -88,7 +88,7 @@ class BuffersWriter:
         return self.folder.is_dir() and ((self.folder / _MANIFEST).is_file() or not any(self.folder.iterdir()))
 
     def __enter__(self) -> BuffersWriter:
-        self._partial = self.folder.parent / f".{self.folder.name}.{secrets.token_hex(4)}.part"
+        self._partial = unfinished_name(self.folder)
         self._partial.mkdir()
         return self
 

@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..perception.estimators import Estimate, Estimators, chunks
 from .depth import FAR_PLANE
 from .smoothing import smooth_depth
 
 USUAL_DISTANCE = 20.0  # metres; the middle of a street scene, for models that know no unit
+_CHUNK = 8  # frames that a network sees at a time
+
+Estimate = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Estimators:
+    """depth: frames (T, H, W, 3) in [0, 1] -> (T, H, W) distance, of unknown unit unless `depth_in_metres`;
+    segmentation: frames -> (T, H, W) uint8 CARLA tags; flow: frames -> (T, H, W, 2) forward pixels. None where no
+    model was given; flow needs none (see perception/flow.py)."""
+
+    depth: Estimate | None = None
+    segmentation: Estimate | None = None
+    flow: Estimate | None = None
+    depth_in_metres: bool = False
+
+
+def chunks(frames: Iterable[Tensor]) -> Iterator[Tensor]:
+    """A stream of frames (H, W, 3), uint8 or in [0, 1], in pieces (T, H, W, 3) in [0, 1] for a network at a time."""
+    held = []
+    for frame in frames:
+        held.append(frame.float() / 255 if frame.dtype == torch.uint8 else frame)
+        if len(held) == _CHUNK:
+            yield torch.stack(held)
+            held = []
+    if held:
+        yield torch.stack(held)
 
 
 def estimated_depth(frames: Iterable[Tensor], estimators: Estimators, smoothing: int = 0) -> Iterator[Tensor]:

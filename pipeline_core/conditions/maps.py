@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import UserError
-from ..perception.estimators import Estimators
 from .buffers import Buffers
 from .depth import DisparityLimits, disparity_limits, disparity_map
 from .edges import edge_map
+from .estimated import Estimators
 from .segmentation import TAG, segmentation_map
 
 _CHUNK = 16

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from ..perception.estimators import Estimators
 from ..video import media
 from .alignment import common_frames, told_frames
 from .buffers import Buffers, BuffersWriter, open_buffers
@@ -24,7 +23,7 @@ from .class_recognition import SWAPPED, recognise_classes, recognise_instances
 from .depth import FAR_PLANE
 from .depth_recognition import recognise_depth
 from .encodings import DEPTH_FORMATS, decode_classes, decode_depth16, decode_grey, decode_instances, picture_codes
-from .estimated import estimated_classes, estimated_depth
+from .estimated import Estimators, estimated_classes, estimated_depth
 from .numbering import list_pictures
 from .painted import SOURCE_COLOURS, classes_of_colours
 from .palettes import SYNTHIA

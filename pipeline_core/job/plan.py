@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from ..conditions.estimated import Estimators
 from ..conditions.maps import available_controls, check_maps, clip_disparity_limits
 from ..conditions.stack import normalise_weights
 from ..diffusion import Interpolant
 from ..longvideo import Window, plan_windows
 from ..longvideo.plan import compute_factor
-from ..perception.estimators import Estimators, estimated_limits
+from ..perception.estimators import estimated_limits
 from ..perception.flow import estimated_flow, require_flow
 from ..video.frames import as_floats, resize, working_size
 from .latent import job_interpolant, job_sigmas

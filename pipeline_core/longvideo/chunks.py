@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
+from ..video.files import atomic_file, write_text
 from .stream import Finished
 
 MANIFEST = "manifest.json"
@@ -91,23 +90,17 @@ class ChunkFolder:
         self.folder.mkdir(exist_ok=True)
         name = f"{index:06d}.safetensors"
         tensors = {"latent": finished.latent, "noise": finished.noise}
-        partial = self._partial(name)
-        save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, partial)
-        os.replace(partial, self.folder / name)
+        with atomic_file(self.folder / name) as unfinished:
+            save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, unfinished)
         self._windows[index] = {"index": index, "file": name, "key": finished.key, "entry": finished.entry}
         windows = [self._windows[i] for i in sorted(self._windows)]
-        partial = self._partial(MANIFEST)
-        text = json.dumps({"version": _VERSION, "about": self.about, "windows": windows}, indent=1)
-        partial.write_text(text + "\n", encoding="utf-8")
-        os.replace(partial, self.folder / MANIFEST)
+        manifest = {"version": _VERSION, "about": self.about, "windows": windows}
+        write_text(self.folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
 
     def remove(self) -> None:
         """Delete the folder, once the output is whole."""
         if self.folder.is_dir():
             shutil.rmtree(self.folder)
-
-    def _partial(self, name: str) -> Path:
-        return self.folder / f".{name}.{secrets.token_hex(4)}.part"
 
 
 def _not_ours(folder: Path) -> Iterator[Path]:

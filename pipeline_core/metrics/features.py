@@ -6,7 +6,7 @@ ComfyUI's CLIP_VISION.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -14,9 +14,9 @@ from torch import Tensor
 
 from ..conditions.weights import class_tags
 from ..errors import UserError
+from ..perception.encoders import Encode
 from .base import Figure, check_frames, check_pair, mean_figure
 
-Encode = Callable[[Tensor], Tensor]
 OBJECTS = {name: class_tags(name) for name in ("lights", "signs", "vehicles", "people")}
 CROP = 64  # pixels each way of the crops given to the network
 

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..video import media
+from ..video.files import atomic_file, write_json, write_text
 from ..video.sheet import contact_sheet, labelled_side_by_side
-from .report import format_runs, format_table, write_csv, write_frames_csv, write_json
+from .report import format_runs, format_table, write_csv, write_frames_csv
 
 _PAPER, _GRID, _INK, _FAINT = (255, 255, 255), (224, 224, 224), (40, 40, 40), (150, 150, 150)
 _LINES = ((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (140, 86, 75), (23, 190, 207))
@@ -203,13 +204,14 @@ def write_report(
     write_csv(folder / "figures.csv", runs)
     write_frames_csv(folder / "frames.csv", report)
     beside = f"{format_runs(runs)}\n\n" if len(runs) > 1 else ""
-    (folder / "table.txt").write_text(f"{beside}{format_table(report)}\n", encoding="utf-8")
+    write_text(folder / "table.txt", f"{beside}{format_table(report)}\n")
     written = [folder / name for name in ("report.json", "figures.csv", "frames.csv", "table.txt")]
 
     def save(name: str, picture) -> None:
         if isinstance(picture, Tensor):
             picture = Image.fromarray((picture.cpu() * 255).round().clamp(0, 255).byte().numpy())
-        picture.save(folder / name)
+        with atomic_file(folder / name) as unfinished:
+            picture.save(unfinished, format="PNG")
         written.append(folder / name)
 
     plots = plot_sheet(runs, seams)

@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import math
 import os
 import platform
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import UserError
+from ..video.files import write_text
 from .base import Figure
 
 NOT_MEASURED = "not measured: "  # how the remark of a figure begins whose network was not given
@@ -140,7 +138,7 @@ def _names(runs: Mapping[str, dict]) -> dict[str, list[str]]:
 
 def write_csv(path: str | os.PathLike, runs: Mapping[str, dict]) -> None:
     """The figures of one or several reports {run: report} as CSV: section, figure, unit, better, then value and note
-    of every run. An undefined value is an empty field, its note says why. UserError as `write_json`."""
+    of every run. An undefined value is an empty field, its note says why. UserError as `write_text`."""
     rows = [["section", "figure", "unit", "better", *[f"{run}{what}" for run in runs for what in ("", " note")]]]
     for section, names in _names(runs).items():
         for name in names:
@@ -148,7 +146,7 @@ def write_csv(path: str | os.PathLike, runs: Mapping[str, dict]) -> None:
             first = next(figure for figure in figures if figure)
             cells = [cell for figure in figures for cell in _cells(figure)]
             rows.append([section, name, first["unit"], first["better"], *cells])
-    _write(path, _csv(rows))
+    write_text(path, _csv(rows))
 
 
 def _cells(figure: dict | None) -> tuple[str, str]:
@@ -159,34 +157,17 @@ def _cells(figure: dict | None) -> tuple[str, str]:
 
 def write_frames_csv(path: str | os.PathLike, report: dict) -> None:
     """The per-frame values of a report as CSV, one row per frame: frame, then "section: figure" columns. What is
-    undefined in a frame is an empty field. UserError as `write_json`."""
+    undefined in a frame is an empty field. UserError as `write_text`."""
     series = {f"{section}: {name}": v for section, held in report["frames"].items() for name, v in held.items()}
     count = max((len(values) for values in series.values()), default=0)
     rows = [["frame", *series]]
     for t in range(count):
         values = [v[t] if t < len(v) else None for v in series.values()]
         rows.append([t, *["" if value is None else repr(value) for value in values]])
-    _write(path, _csv(rows))
+    write_text(path, _csv(rows))
 
 
 def _csv(rows: list[list]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
-
-
-def write_json(path: str | os.PathLike, content: dict) -> None:
-    """Write a dict as JSON, whole or not at all; UserError where the folder does not exist."""
-    _write(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
-
-
-def _write(path: str | os.PathLike, text: str) -> None:
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise UserError(f"The output folder {path.parent} does not exist: create it first.")
-    partial = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

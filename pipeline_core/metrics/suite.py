@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from ..conditions.buffers import Buffers
+from ..conditions.estimated import Estimators
 from ..conditions.segmentation import CARLA_TAGS, TAG, VEHICLE_TAGS
 from ..errors import UserError
-from ..perception.estimators import Estimators
 from ..perception.text_image import TextImage
 from .agreement import DepthRMSE, MaskIoU
 from .base import Figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -10,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import UserError
-from ..metrics.features import Encode
 from .estimators import load_network
+
+Encode = Callable[[Tensor], Tensor]  # frames (N, H, W, 3) in [0, 1] -> features (N, D)
 
 _BATCH = 16
 # model_type of config.json -> class to load, and the mean and std it was trained with.

@@ -7,8 +7,7 @@ buffers, so that everything after them is the same: depth as a distance, classes
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -16,11 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..conditions.depth import FAR_PLANE, DisparityLimits, disparity_limits
+from ..conditions.estimated import Estimate, Estimators, chunks
 from ..conditions.segmentation import TAG
 from ..errors import UserError
 from .flow import load_raft
 
-_CHUNK = 8
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 # Names that Cityscapes, ADE20K and Mapillary models use for what CARLA calls otherwise.
 _OTHER_NAMES = {
@@ -37,20 +36,6 @@ _OTHER_NAMES = {
 
 _METRIC_MODELS = ("zoedepth", "depth_pro")  # the others say it themselves, or predict disparity
 _MASK_MODELS = ("mask2former", "maskformer")
-
-Estimate = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Estimators:
-    """depth: frames (T, H, W, 3) in [0, 1] -> (T, H, W) distance, of unknown unit unless `depth_in_metres`;
-    segmentation: frames -> (T, H, W) uint8 CARLA tags; flow: frames -> (T, H, W, 2) forward pixels. None where no
-    model was given; flow needs none (see flow.py)."""
-
-    depth: Estimate | None = None
-    segmentation: Estimate | None = None
-    flow: Estimate | None = None
-    depth_in_metres: bool = False
 
 
 def load_estimators(
@@ -75,18 +60,6 @@ def estimated_limits(estimate: Estimate, frames: Iterable[Tensor]) -> DisparityL
     return disparity_limits(estimate(chunk) for chunk in chunks(frames))
 
 
-def chunks(frames: Iterable[Tensor]) -> Iterator[Tensor]:
-    """A stream of frames (H, W, 3), uint8 or in [0, 1], in pieces (T, H, W, 3) in [0, 1] for a network at a time."""
-    held = []
-    for frame in frames:
-        held.append(frame.float() / 255 if frame.dtype == torch.uint8 else frame)
-        if len(held) == _CHUNK:
-            yield torch.stack(held)
-            held = []
-    if held:
-        yield torch.stack(held)
-
-
 def _depth_estimate(folder: Path, device: str) -> tuple[Estimate, bool]:
     """The estimate, and whether it is in metres."""
     model, prepare = _load(folder, "AutoModelForDepthEstimation", device)
@@ -108,7 +81,7 @@ def _segmentation_estimate(folder: Path, device: str) -> Estimate:
     queries = model_type(folder) in _MASK_MODELS
     kind = "AutoModelForUniversalSegmentation" if queries else "AutoModelForSemanticSegmentation"
     model, prepare = _load(folder, kind, device)
-    tags = _tags_of_labels(model.config.id2label, folder)
+    tags = tags_of_labels(model.config.id2label, folder)
 
     @torch.no_grad()
     def estimate(frames: Tensor) -> Tensor:
@@ -124,7 +97,7 @@ def _segmentation_estimate(folder: Path, device: str) -> Estimate:
     return estimate
 
 
-def _tags_of_labels(id2label: dict, folder: Path) -> Tensor:
+def tags_of_labels(id2label: dict, folder: Path) -> Tensor:
     """Lookup table (labels,) uint8 from a model's labels to CARLA tags, 0 where there is no such tag."""
     tags = torch.zeros(max(map(int, id2label)) + 1, dtype=torch.uint8)
     for index, label in id2label.items():

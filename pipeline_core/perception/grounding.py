@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..conditions.preprocessing import fit, normalised, preprocessing
 from ..errors import UserError
 from .estimators import load_network
+from .preprocessing import fit, normalised, preprocessing
 
 # Cosmos-Transfer1: box and text threshold, and those for a second try when nothing was found.
 THRESHOLDS = ((0.15, 0.25), (0.1, 0.1))
@@ -54,7 +54,9 @@ def load_detector(folder: str | Path, device: str = "cpu") -> Callable[[Tensor, 
         planes = normalised(frame[None], fit(frame.shape[:2], sides), mean, std, device)
         answer = model(pixel_values=planes, **tokens)
         scores = answer.logits[0].float().sigmoid().cpu()[:, : tokens["input_ids"].shape[1]]
-        return _boxes(scores, answer.pred_boxes[0].float().cpu(), tokens["input_ids"][0].cpu(), tokenizer, frame.shape)
+        return boxes_of_scores(
+            scores, answer.pred_boxes[0].float().cpu(), tokens["input_ids"][0].cpu(), tokenizer, frame.shape
+        )
 
     return detect
 
@@ -69,7 +71,12 @@ def detector_text(words: str) -> str:
     return ". ".join(known) + "."
 
 
-def _boxes(scores: Tensor, boxes: Tensor, ids: Tensor, tokenizer, shape) -> list[Box]:
+def boxes_of_scores(scores: Tensor, boxes: Tensor, ids: Tensor, tokenizer, shape) -> list[Box]:
+    """The boxes whose words are seen in them.
+
+    scores (queries, tokens) in [0, 1] and boxes (queries, 4) in [0, 1] as (centre x, y, width, height) are the
+    detector's answer to the tokens `ids`; shape: (H, W, ...) of the frame.
+    """
     special = torch.tensor([bool(i in tokenizer.all_special_ids or tokenizer.decode([i]).strip() == ".") for i in ids])
     scores = scores.masked_fill(special, 0.0)
     best = scores.amax(-1)

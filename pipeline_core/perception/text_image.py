@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import UserError
-from ..metrics.features import Encode
-from .encoders import image_encoder, load_encoder_network, model_type
+from .encoders import Encode, image_encoder, load_encoder_network, model_type
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..conditions.preprocessing import normalised, preprocessing
 from .estimators import load_network
 from .grounding import MOST_OBJECTS, Box
+from .preprocessing import normalised, preprocessing
 
 _SAME = 0.5  # overlap from which a box is of an object that is followed already
 _MEMORY = 16  # frames back that SAM 2 looks at: older ones are let go
@@ -54,7 +54,7 @@ def load_tracker(
                 planes = normalised(frame[None], (side, side), mean, std, device)
                 answer = model(inference_session=session, frame=planes[0].to(session.dtype), frame_idx=number)
                 _forget(session, number)
-                ids = _instances(answer.pred_masks, answer.object_ids, size)
+                ids = instances_of_masks(answer.pred_masks, answer.object_ids, size)
             yield ids
 
     return track
@@ -128,7 +128,8 @@ def _forget(session, number: int) -> None:
         outputs["non_cond_frame_outputs"].pop(number - _MEMORY, None)
 
 
-def _instances(masks: Tensor, ids: list[int], size: tuple[int, int]) -> Tensor:
+def instances_of_masks(masks: Tensor, ids: list[int], size: tuple[int, int]) -> Tensor:
+    """Mask logits (N, ..., h, w) of the objects `ids` as (H, W) int32: the id of the strongest above 0, else 0."""
     scores = masks.float().reshape(len(ids), 1, *masks.shape[-2:])
     scores = F.interpolate(scores, size=size, mode="bilinear")[:, 0].cpu()
     best, index = scores.max(0)

@@ -6,10 +6,9 @@ flat colour survives writing and reading within 2/255. Audio is neither read nor
 
 from __future__ import annotations
 
-import glob
 import os
-import secrets
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
+from .files import atomic_file
 
 # Codes of ITU-T H.273 as FFmpeg numbers them.
 _BT709, _UNSPECIFIED, _BT601 = 1, 2, 5
@@ -209,14 +209,17 @@ class VideoWriter:
         import av
 
         suffix = self.path.suffix.lower()
-        self._partial = self.path.parent / f".{self.path.name}.{secrets.token_hex(4)}.part"
         options = {"movflags": "+faststart"} if suffix != ".mkv" else {}
-        try:
-            self._container = av.open(str(self._partial), "w", format=_FORMATS[suffix], options=options)
-        except (av.FFmpegError, OSError) as error:
-            raise UserError(
-                f"{self.path} cannot be written ({_reason(error)}): choose a folder you may write to."
-            ) from error
+        with ExitStack() as stack:
+            try:
+                unfinished = stack.enter_context(atomic_file(self.path))
+                self._container = av.open(str(unfinished), "w", format=_FORMATS[suffix], options=options)
+            except (av.FFmpegError, OSError) as error:
+                raise UserError(
+                    f"{self.path} cannot be written ({_reason(error)}): choose a folder you may write to."
+                ) from error
+            stack.push(self._close)
+            self._leave = stack.pop_all()
         stream = self._container.add_stream("libx264", rate=self.fps)
         stream.width, stream.height = self.width, self.height
         even = self.width % 2 == 0 and self.height % 2 == 0
@@ -251,24 +254,17 @@ class VideoWriter:
             self.frames += 1
 
     def __exit__(self, kind, error, trace) -> None:
+        self._leave.__exit__(kind, error, trace)  # closes the container, then the file takes its name
+
+    def _close(self, kind, error, trace) -> None:
         try:
             if kind is None and self.frames == 0:
                 raise UserError(f"No frame was given for {self.path}: give a clip with at least one frame.")
             if kind is None:
                 for packet in self._stream.encode():
                     self._container.mux(packet)
-            self._container.close()
-            if kind is None:
-                os.replace(self._partial, self.path)
         finally:
-            self._partial.unlink(missing_ok=True)
-
-
-def remove_unfinished(path: str | os.PathLike) -> None:
-    """Delete what a killed `VideoWriter` left beside `path` under a temporary name."""
-    path = Path(path)
-    for partial in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        partial.unlink(missing_ok=True)
+            self._container.close()
 
 
 def write_clip(

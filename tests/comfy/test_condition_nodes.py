@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from comfy_server import Graph, RunError
+from tiny_perception import save_captioner, save_detector, save_tracker
 
 from pipeline_core.conditions.blur import blur_map
 from pipeline_core.conditions.buffers import write_buffers
@@ -24,7 +25,6 @@ from pipeline_core.perception.grounding import load_detector
 from pipeline_core.perception.tracking import load_tracker, look_again
 from pipeline_core.video.media import write_clip
 from pipeline_core.world import make_scene, render
-from tests.tiny_perception import save_captioner, save_detector, save_tracker
 
 T, SIZE = 6, (32, 48)
 SENTENCE = "signs and lights at 1, sky at 0.2, rest at 0.5"

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from test_loader import Scene, clip
+from embedded_scene import Scene, clip
 
 GUIDERS = {
     "VideoRealismDualPromptGuider": dict(

@@ -8,8 +8,7 @@ import json
 
 import pytest
 from comfy_server import Graph, RunError
-from shipped_graphs import api_graph, missing_models, put_input_files
-from test_shipped_graphs import node_of
+from shipped_graphs import api_graph, missing_models, node_of, put_input_files
 
 # What stands for each loader, the smallest clip, and how many files the graph names.
 FAMILIES = {

@@ -6,54 +6,8 @@ The oracle of a round trip is the latent itself: inverted and retraced under the
 import json
 
 import pytest
-from comfy_server import Graph, RunError
-from test_comfy_tiny_models import MODELS
-
-STEPS = 20
-
-
-def start(name, scale=1.0, seed=7):
-    """(graph, model with batch log, three conditionings, latent of about unit spread, sigmas) on a tiny model."""
-    class_type, options, size = MODELS[name]
-    scale = scale / 0.18215 if name.startswith("sd15") else scale  # SD1.5's latents are scaled on the way in
-    graph = Graph()
-    model = graph.add("VRTestBatchSizes", model=graph.add(class_type, seed=1, text_dim=32, **options))
-    texts = [graph.add("VRTestRandomConditioning", dim=32, tokens=8, seed=s, text=True)[0] for s in (1, 2, 3)]
-    latent = graph.add("VRTestRandomLatent", batch=1, seed=seed, scale=scale, **size)
-    sigmas = graph.add("BasicScheduler", model=model, scheduler="simple", steps=STEPS, denoise=1.0)
-    return graph, model, texts, latent, sigmas
-
-
-def invert(graph, model, text, latent, sigmas, method="exact", round_trip=False):
-    return graph.add(
-        "VideoRealismDDIMInvert",
-        title="Invert",
-        model=model,
-        inversion=text,
-        latent=latent,
-        sigmas=sigmas,
-        method=method,
-        measure_round_trip=round_trip,
-    )
-
-
-def sample(graph, noise, guider, sampler, sigmas, latent):
-    return graph.add(
-        "SamplerCustomAdvanced", noise=noise, guider=guider, sampler=sampler, sigmas=sigmas, latent_image=latent
-    )
-
-
-def dual_prompt(graph, model, positive, negative, cfg=1.0, inversion=None, **options):
-    values = {"conflict_damping": 0.0, "rescale": 0.0, "start_percent": 0.0, "end_percent": 1.0, **options}
-    if inversion is not None:
-        values["inversion"] = inversion
-    return graph.add(
-        "VideoRealismDualPromptGuider", model=model, positive=positive, negative=negative, cfg=cfg, **values
-    )
-
-
-def text_of(outputs, node):
-    return outputs[node]["text"][0]
+from comfy_server import RunError
+from tiny_graphs import MODELS, STEPS, dual_prompt, invert, sample, start, text_of
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,24 @@ import time
 import pytest
 import torch
 from comfy_server import Graph, RunError
+from embedded_scene import Scene, draw, values
+from long_video_graphs import (
+    FRAMES,
+    IMAGES,
+    LATENTS,
+    SPANS,
+    WINDOWS,
+    compared,
+    euler_and_noise,
+    long_sampler,
+    numbered,
+    resized,
+    windowed,
+)
 from shipped_graphs import pattern
-from test_inversion_nodes import dual_prompt, invert, text_of
-from test_inversion_nodes import sample as custom
-from test_inversion_nodes import start as tiny
-from test_loader import Scene, draw, values
+from tiny_graphs import dual_prompt, text_of
+from tiny_graphs import sample as custom
+from tiny_graphs import start as tiny
 
 from pipeline_core.diffusion import VE
 from pipeline_core.enhance import EnhanceSettings
@@ -24,48 +37,6 @@ from pipeline_core.longvideo.handover import HandOver
 from pipeline_core.longvideo.motion import latent_flow
 from pipeline_core.models import load_video_model
 from pipeline_core.perception.flow import estimated_flow
-
-# Three windows of 5 latent frames over 10, which share 3 and 2; an image model's have 4 of 9 and share 2 and 1.
-WINDOWS = {"window": 17, "overlap": 5, "temporal_ratio": 4}
-SPANS = [range(0, 5), range(2, 7), range(5, 10)]
-FRAMES, LATENTS = 37, 10
-IMAGES = {"window": 4, "overlap": 1}
-
-
-def long_sampler(graph, guider, latent, sigmas, handover="none", method="exact", **given):
-    settings = {**WINDOWS, "handover": handover, "method": method, **given}
-    return graph.add("VideoRealismLongVideoSampler", guider=guider, latent=latent, sigmas=sigmas, **settings)
-
-
-def windowed(graph, model, handover="fused", **given):
-    return graph.add("VideoRealismWindowedModel", model=model, handover=handover, **{**WINDOWS, **given})
-
-
-def resized(graph, latent, frames, dim):
-    """The tiny graph's random latent, as long as these tests need it."""
-    inputs = graph[str(latent)]["inputs"]
-    inputs["batch" if dim == 0 else "frames"] = frames
-    return latent
-
-
-def euler_and_noise(graph, seed=5):
-    return graph.add("RandomNoise", noise_seed=seed), graph.add("KSamplerSelect", sampler_name="euler")
-
-
-def compared(graph, latent, reference):
-    return graph.add("VRTestCompareLatents", latent=latent, reference=reference)
-
-
-def numbered(server, graph, frames, size=64):
-    """Pictures whose grey is their number / 100."""
-    return Scene.tensor(
-        _Holder(server, graph), torch.arange(frames)[:, None, None, None].expand(-1, size, size, 3) / 100
-    )
-
-
-class _Holder:
-    def __init__(self, server, graph):
-        self.server, self.add = server, graph.add
 
 
 @pytest.mark.parametrize("handover", ["none", "fused"])
@@ -263,44 +234,6 @@ def test_inverted_under_the_prompt_that_samples_the_clip_comes_back(server, name
     assert report["latent_windows"] == ([[0, 4], [2, 6], [5, 9]] if dim == 0 else [[0, 5], [2, 7], [5, 10]])
 
 
-@pytest.mark.parametrize("handover", ["fused", "mean"])
-def test_ddim_invert_and_native_sampling_on_a_windowed_model_retrace(server, handover):
-    graph, model, (text, *_), latent, sigmas = tiny("wan")
-    latent = resized(graph, latent, LATENTS, 2)
-    network = windowed(graph, model, handover)
-    found = invert(graph, network, text, latent, sigmas)
-    guider = graph.add("BasicGuider", model=network, conditioning=text)
-    back = custom(graph, found[0], guider, found[1], found[2], latent)
-    error = compared(graph, back, latent)
-    # Its NOISE and SAMPLER are of the whole latent, and cut window by window where the sampler goes so.
-    plain = graph.add("BasicGuider", model=model, conditioning=text)
-    long = long_sampler(graph, plain, latent, found[2], "none", noise=found[0], sampler=found[1])
-    fused = long_sampler(graph, plain, latent, found[2], "fused", noise=found[0], sampler=found[1])
-    finite = graph.add("VRTestStatistics", value=long[0])
-    errors = [error] + ([compared(graph, fused[0], latent)] if handover == "fused" else [])
-    outputs = server.run(graph)
-    assert all(float(text_of(outputs, node)) < 1e-4 for node in errors)
-    assert json.loads(text_of(outputs, finite))["finite"]
-
-
-@pytest.mark.parametrize("sampler", ["euler", "dpmpp_2m", "heun", "uni_pc", "dpm_2", "dpmpp_sde", "res_multistep"])
-def test_every_kind_of_native_sampler_runs_and_fused_is_the_windowed_model(server, sampler):
-    graph, model, (one, two, _), latent, sigmas = tiny("wan")
-    latent = resized(graph, latent, LATENTS, 2)
-    noise, solver = graph.add("RandomNoise", noise_seed=5), graph.add("KSamplerSelect", sampler_name=sampler)
-    few = graph.add("SplitSigmas", sigmas=sigmas, step=14)[1]
-    guider = dual_prompt(graph, model, one, two, cfg=2.0)
-    native = dual_prompt(graph, windowed(graph, model), one, two, cfg=2.0)
-    by_model = custom(graph, noise, native, solver, few, latent)
-    by_node = long_sampler(graph, guider, latent, few, "fused", noise=noise, sampler=solver)
-    error = compared(graph, by_node[0], by_model)
-    handed = [long_sampler(graph, guider, latent, few, kind, noise=noise, sampler=solver) for kind in ("none", "mean")]
-    finite = [graph.add("VRTestStatistics", value=node[0]) for node in handed]
-    outputs = server.run(graph)
-    assert float(text_of(outputs, error)) < 1e-5
-    assert all(json.loads(text_of(outputs, node))["finite"] for node in finite)
-
-
 def test_one_window_is_sampler_custom_advanced(server):
     graph, model, (one, two, _), latent, sigmas = tiny("wan")
     guider = dual_prompt(graph, model, one, two, cfg=2.0)
@@ -312,29 +245,6 @@ def test_one_window_is_sampler_custom_advanced(server):
     ]
     outputs = server.run(graph)
     assert [float(text_of(outputs, node)) for node in errors] == [0.0, 0.0, 0.0]
-
-
-def test_fused_windows_are_comfyuis_own_where_both_cut_alike(server):
-    """Windows 0-3, 3-6, 6-9 with pyramid weights and no lead-in: Context Windows (Manual) does the same."""
-    graph, model, (one, two, _), latent, sigmas = tiny("wan")
-    latent = resized(graph, latent, 10, 2)
-    theirs = {"context_length": 4, "context_overlap": 1, "context_schedule": "standard_static", "context_stride": 1}
-    theirs |= {"closed_loop": False, "fuse_method": "pyramid", "dim": 2}
-    known = server.object_info("ContextWindowsManual")["ContextWindowsManual"]["input"]
-    newer = {"freenoise": False, "causal_window_fix": False}
-    names = {**known["required"], **known.get("optional", {})}
-    theirs |= {name: value for name, value in newer.items() if name in names}
-    theirs |= {name: "" for name in ("cond_retain_index_list", "latent_retain_index_list") if name in names}
-    theirs |= {name: False for name in ("split_conds_to_windows",) if name in names}
-    native = graph.add("ContextWindowsManual", model=model, **theirs)
-    ours = windowed(graph, model, window=4, overlap=1, temporal_ratio=1)
-    noise, euler = euler_and_noise(graph)
-    done = [
-        custom(graph, noise, dual_prompt(graph, network, one, two, cfg=2.0), euler, sigmas, latent)
-        for network in (native, ours)
-    ]
-    error = compared(graph, done[1], done[0])
-    assert float(text_of(server.run(graph), error)) < 1e-5
 
 
 def wrong_starts(graph, model, one, two, latent, sigmas):
@@ -391,23 +301,6 @@ def test_stitching_by_flow_gives_unchanged_chunks_back(server):
     before, after = (values(outputs, node) for node in saved)
     assert torch.allclose(before, after, atol=1e-4)
     assert "cost: " in text_of(outputs, plan)
-
-
-def test_noise_is_calibrated_on_a_windowed_model(server):
-    graph, model, (text, *_), latent, sigmas = tiny("wan")
-    latent = resized(graph, latent, LATENTS, 2)
-    guider = graph.add("BasicGuider", model=windowed(graph, model), conditioning=text)
-    low = graph.add("SplitSigmasDenoise", sigmas=sigmas, denoise=0.5)[1]
-    noise, euler = euler_and_noise(graph)
-    wires = {"noise": noise, "guider": guider, "latent": latent, "sigmas": low}
-    made = graph.add("VideoRealismNoiseCalibrate", **wires, rounds=3, nu=1.0, low=0.0, filter="box", max_std=0.0)
-    done = custom(graph, made[0], guider, euler, low, latent)
-    finite = graph.add("VRTestStatistics", value=done)
-    shown = graph.add("PreviewAny", source=made[1])
-    outputs = server.run(graph)
-    assert json.loads(text_of(outputs, finite))["finite"]
-    residuals = json.loads(text_of(outputs, shown))["residuals"]
-    assert residuals[-1] < residuals[0]
 
 
 @pytest.mark.parametrize("handover", ["mean", "fused"])

@@ -3,82 +3,9 @@
 import json
 
 import pytest
-from comfy_server import Graph, RunError
+from control_scene import KINDS, LATENT, WINDOWS, Scene, levels, scene_with_windows, seen_by, value
 
 from pipeline_core.longvideo.plan import latent_frames, plan_windows
-
-STACK = "VideoRealismControlNetStack"
-FRAMES, LATENT = 53, 14  # of the clip and of its latent: windows of 4, 4, 4 and 2
-WINDOWS = [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11], [12, 13]]
-KINDS = {
-    "vace": ("VRTestTinyWanVACE", {}, {"channels": 16, "frames": 3}, {}),
-    "fun-2.1": ("VRTestTinyWanFun", {"version": "2.1"}, {"channels": 16, "frames": 3}, {}),
-    "fun-2.2": ("VRTestTinyWanFun", {"version": "2.2"}, {"channels": 16, "frames": 3}, {}),
-    "ltxv": ("VRTestTinyLTXV", {}, {"channels": 128, "frames": 3}, dict(channels=128, temporal=8, spatial=32)),
-}
-
-
-class Scene(Graph):
-    """A tiny model, its watcher, its own control, two prompts and a VAE whose latents can be read."""
-
-    def __init__(self, kind, frames=3):
-        super().__init__()
-        class_type, options, size, vae = KINDS[kind]
-        self.ratio = vae.get("temporal", 4)
-        self.pixels, self.clip = (frames - 1) * self.ratio + 1, 8 * vae.get("spatial", 8)
-        self.watched = self.add("VRTestWatchNetwork", model=self.add(class_type, seed=1, text_dim=32, **options))
-        self.model = self.watched[0]
-        self.control = self.add("VideoRealismModelControl", model=self.model)
-        self.vae = self.add("VRTestFrameVAE", **{**dict(channels=16, temporal=4, spatial=8, number=0), **vae})
-        text = dict(dim=32, tokens=8, text=True)
-        self.prompts = [self.add("VRTestRandomConditioning", **text, seed=seed)[0] for seed in (1, 2)]
-        if kind == "ltxv":
-            self.prompts = [self.add("VRTestPaddedText", conditioning=prompt)[0] for prompt in self.prompts]
-        shape = {**size, "frames": frames, "height": 8, "width": 8}
-        self.latent = self.add("VRTestRandomLatent", batch=1, seed=7, scale=1.0, **shape)
-
-    def map(self, offset=0.0, frames=None):
-        return self.add("VRTestFrameNumbers", frames=frames or self.pixels, size=self.clip, offset=offset)
-
-    def stack(self, map, prompts=None, weight=1.0, start=0.0, end=1.0, **optional):
-        prompts = prompts or self.prompts
-        named = dict(positive=prompts[0], negative=prompts[1], control_net=self.control, map=map, vae=self.vae)
-        node = self.add(STACK, weight=weight, start_percent=start, end_percent=end, **named, **optional)
-        return [node[0], node[1]]
-
-    def sampled(self, prompts, model=None, steps=2):
-        plan = dict(seed=3, steps=steps, cfg=4.0, sampler_name="euler", scheduler="simple", denoise=1.0)
-        inputs = dict(model=model or self.model, positive=prompts[0], negative=prompts[1], latent_image=self.latent)
-        return self.add("KSampler", **inputs, **plan)
-
-    def windowed(self, length=4, overlap=0, schedule="batched", lead_in=False):
-        known = self.info["input"]
-        inputs = {name: kind[-1].get("default") for group in known.values() for name, kind in group.items()}
-        inputs.update(model=self.model, context_length=length, context_overlap=overlap, context_schedule=schedule)
-        if "causal_window_fix" in inputs:
-            inputs["causal_window_fix"] = lead_in
-        return self.add("ContextWindowsManual", **{**inputs, "fuse_method": "flat", "dim": 2})
-
-    def seen(self, after):
-        return self.add("VRTestReadSeen", log=self.watched[1], after=after)
-
-    def compare(self, found, wanted):
-        return self.add("VRTestCompareLatents", latent=found, reference=wanted)
-
-
-def scene_with_windows(server, kind):
-    scene = Scene(kind, LATENT)
-    scene.info = server.object_info("ContextWindowsManual")["ContextWindowsManual"]
-    return scene
-
-
-def value(outputs, node):
-    return json.loads(outputs[node]["text"][0])
-
-
-def levels(numbers, ratio=4, offset=0.0):
-    """Brightness of the pixel frames that these latent frames end with."""
-    return pytest.approx([number * ratio / 100 + offset for number in numbers], abs=1e-4)
 
 
 def wan_vace(scene, map, prompts, strength):
@@ -110,11 +37,6 @@ def test_what_the_network_sees_of_two_maps_with_weights_that_sum_to_more_than_on
         assert call["contexts"] == [levels(range(3)), levels(range(3), offset=0.5)]
         assert call["grey"] == [levels([0] * 3, offset=0.5)] * 2 and call["masks"] == [1.0, 1.0]
         assert call["strengths"] == pytest.approx([0.75, 0.25])
-
-
-def seen_by(scene, prompts, model=None):
-    scene.log = scene.seen(scene.sampled(prompts, model))
-    return scene
 
 
 def test_native_vace_contexts_keep_their_place_and_strength(server):
@@ -288,93 +210,6 @@ def test_the_native_apply_node_takes_it_too(server, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_inversion_and_retracing_give_the_latent_back(server, kind):
-    scene = Scene(kind)
-    prompts = scene.stack(scene.map(0.3), scene.stack(scene.map(), weight=0.5), 0.5)
-    sigmas = scene.add("BasicScheduler", model=scene.model, scheduler="simple", steps=20, denoise=1.0)
-    wires = dict(model=scene.model, inversion=prompts[0], latent=scene.latent, sigmas=sigmas)
-    inverted = scene.add("VideoRealismDDIMInvert", **wires, method="exact", measure_round_trip=False)
-    guider = scene.add("BasicGuider", model=scene.model, conditioning=prompts[0])
-    back = dict(noise=inverted[0], guider=guider, sampler=inverted[1], sigmas=inverted[2], latent_image=scene.latent)
-    error = scene.compare(scene.add("SamplerCustomAdvanced", **back), scene.latent)
-    assert float(server.run(scene)[error]["text"][0]) < 1e-4
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_inversion_and_retracing_through_context_windows(server, kind):
-    scene = scene_with_windows(server, kind)
-    prompts, model = scene.stack(scene.map()), scene.windowed(4, 2, "standard_static")
-    sigmas = scene.add("BasicScheduler", model=scene.model, scheduler="simple", steps=20, denoise=1.0)
-    wires = dict(model=model, inversion=prompts[0], latent=scene.latent, sigmas=sigmas)
-    inverted = scene.add("VideoRealismDDIMInvert", **wires, method="exact", measure_round_trip=False)
-    guider = scene.add("BasicGuider", model=model, conditioning=prompts[0])
-    back = dict(noise=inverted[0], guider=guider, sampler=inverted[1], sigmas=inverted[2], latent_image=scene.latent)
-    error = scene.compare(scene.add("SamplerCustomAdvanced", **back), scene.latent)
-    assert float(server.run(scene)[error]["text"][0]) < 1e-4
-
-
-@pytest.mark.parametrize("shift", [3.0, 8.0, 16.0])
-def test_inversion_and_calibration_on_flow_with_shift(server, shift):
-    """The levels of Model Preset under the release's own shift, on a model that ModelSamplingSD3 has shifted."""
-    scene = Scene("vace")
-    model = scene.add("ModelSamplingSD3", model=scene.model, shift=shift)
-    prompts = scene.stack(scene.map())
-    levels = scene.add("VideoRealismModelPreset", model=model, steps=0, strength=1.0, shift=shift)
-    wires = dict(model=model, inversion=prompts[0], latent=scene.latent, sigmas=levels)
-    inverted = scene.add("VideoRealismDDIMInvert", **wires, method="exact", measure_round_trip=True)
-    guider = scene.add("BasicGuider", model=model, conditioning=prompts[0])
-    back = dict(noise=inverted[0], guider=guider, sampler=inverted[1], sigmas=inverted[2], latent_image=scene.latent)
-    error = scene.compare(scene.add("SamplerCustomAdvanced", **back), scene.latent)
-    part = scene.add("VideoRealismModelPreset", model=model, steps=0, strength=0.7, shift=shift)
-    inputs = dict(noise=scene.add("RandomNoise", noise_seed=5), guider=guider, latent=scene.latent, sigmas=part)
-    plan = dict(rounds=1, nu=1.0, low=0.0, filter="symmetric", max_std=0.0)
-    calibrated = scene.add("VideoRealismNoiseCalibrate", **inputs, **plan)
-    reports = [scene.add("PreviewAny", source=node) for node in (inverted[3], calibrated[1])]
-    outputs = server.run(scene)
-    first, second = (value(outputs, node) for node in reports)
-    assert float(outputs[error]["text"][0]) < 1e-4 and first["round_trip"] < 1e-4
-    assert first["sigma_max"] == 1 and abs(first["sigma_min"] - 0.02) < 1e-6 and first["steps"] == 20
-    assert abs(second["sigma"] - 0.7) < 1e-6 and second["calls"] == 2 and all(second["residuals"])
-
-
-def test_maps_are_encoded_once_for_inversion_and_sampling(server):
-    """And the grey clip of VACE once for all maps."""
-    scene = Scene("vace")
-    scene.vae = scene.add("VRTestFrameVAE", channels=16, temporal=4, spatial=8, number=1)
-    prompts = scene.stack(scene.map(0.3), scene.stack(scene.map(), weight=0.5), 0.5)
-    sigmas = scene.add("BasicScheduler", model=scene.model, scheduler="simple", steps=20, denoise=1.0)
-    wires = dict(model=scene.model, inversion=prompts[0], latent=scene.latent, sigmas=sigmas)
-    inverted = scene.add("VideoRealismDDIMInvert", **wires, method="exact", measure_round_trip=False)
-    guider = scene.add("CFGGuider", model=scene.model, positive=prompts[0], negative=prompts[1], cfg=2.0)
-    back = dict(noise=inverted[0], guider=guider, sampler=inverted[1], sigmas=inverted[2], latent_image=scene.latent)
-    calls = scene.add("VRTestEncodeCalls", vae=scene.vae, after=scene.add("SamplerCustomAdvanced", **back))
-    assert server.run(scene)[calls]["text"] == ["3"]
-
-
-def test_a_model_without_a_control_input_is_named(server):
-    graph = Graph()
-    model = graph.add("VRTestTinyWan", seed=1, text_dim=32)
-    graph.add("PreviewAny", source=graph.add("VideoRealismModelControl", model=model))
-    with pytest.raises(RunError, match=r"This model \(WAN21\) has no control input of its own: connect a Wan VACE"):
-        server.run(graph)
-
-
-def test_the_control_of_another_model_and_a_missing_vae_are_named(server):
-    scene = Scene("vace")
-    wan = scene.add("VRTestTinyWan", seed=1, text_dim=32)
-    scene.sampled(scene.stack(scene.map()), model=wan)
-    scene.add("VRTestStatistics", value=scene.sampled(scene.stack(scene.map()), model=wan))
-    with pytest.raises(RunError, match="the model that samples has no control input of its own"):
-        server.run(scene)
-    scene = Scene("vace")
-    named = dict(positive=scene.prompts[0], negative=scene.prompts[1], control_net=scene.control, map=scene.map())
-    node = scene.add(STACK, weight=1.0, start_percent=0.0, end_percent=1.0, **named)
-    scene.add("VRTestStatistics", value=scene.sampled([node[0], node[1]]))
-    with pytest.raises(RunError, match="connect the model's VAE to the vae input"):
-        server.run(scene)
-
-
-@pytest.mark.parametrize("kind", KINDS)
 def test_a_single_frame_stands_for_all_of_them_in_windows_and_in_clips_of_two_lengths(server, kind):
     scene = scene_with_windows(server, kind)
     still = scene.add("VRTestFlatImages", frames=1, height=scene.clip, width=scene.clip, channels=3, value=0.25)
@@ -409,10 +244,3 @@ def test_map_and_mask_of_another_shape_are_cut_alike(server, kind):
     if kind == "fun-2.1":
         assert float(outputs[error]["text"][0]) < 1e-6
     assert float(outputs[shown]["text"][0]) > 1e-4
-
-
-def test_a_map_of_another_length_is_named(server):
-    scene = Scene("vace")
-    scene.add("VRTestStatistics", value=scene.sampled(scene.stack(scene.map(frames=5))))
-    with pytest.raises(RunError, match="map has 5 frames and the latent stands for 9"):
-        server.run(scene)

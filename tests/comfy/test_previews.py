@@ -8,8 +8,10 @@ import pytest
 from comfy_server import Graph, Server
 from PIL import Image
 from shipped_graphs import write_clip
-from test_inversion_nodes import dual_prompt
-from test_inversion_nodes import start as tiny
+from tiny_graphs import dual_prompt
+from tiny_graphs import start as tiny
+
+from client.websocket import BINARY, TEXT
 
 PICTURE = (1, 4)  # kinds of binary messages that end in a JPEG: bare, and behind a JSON header
 
@@ -29,15 +31,10 @@ def watch(server, graph):
     """(messages as (type, data) with "picture" for previews, history entry) of a run."""
     listener, found = server.client.listen("tests"), []
     prompt_id = server.queue(graph)
-    payload, kind = b"", 0
-    while ("executing", None) not in found:
-        final, opcode, part = listener._frame()
-        payload, kind = (part, opcode) if opcode else (payload + part, kind)
-        if not final:
-            continue
-        if kind == 2 and struct.unpack(">I", payload[:4])[0] in PICTURE:
+    for kind, payload in listener.payloads():
+        if kind == BINARY and struct.unpack(">I", payload[:4])[0] in PICTURE:
             found.append(("picture", Image.open(BytesIO(payload[payload.index(b"\xff\xd8") :])).size))
-        elif kind == 1:
+        elif kind == TEXT:
             message = json.loads(payload)
             data = message.get("data", {})
             if message["type"] == "progress":
@@ -45,7 +42,8 @@ def watch(server, graph):
             elif message["type"] == "video_realism.report":
                 found.append(("report", (data["node"], data["text"])))
             elif message["type"] == "executing" and data.get("prompt_id") == prompt_id:
-                found.append(("executing", data["node"]))
+                if data["node"] is None:
+                    break
             elif message["type"] == "execution_error":
                 raise AssertionError(data["exception_message"])
     listener.close()

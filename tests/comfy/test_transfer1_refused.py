@@ -3,8 +3,8 @@
 import pytest
 import torch
 from comfy_server import RunError
+from embedded_scene import draw
 from safetensors.torch import save_file
-from test_loader import draw
 from transfer1_plain import TEXT, control_weights
 from transfer1_scene import CELLS, MAPS, Transfer1, install
 

@@ -12,8 +12,7 @@ import tiny_transfer25
 import torch
 from comfy_server import Graph, RunError
 from safetensors.torch import save_file
-from shipped_graphs import api_graph, put_input_files
-from test_shipped_graphs import node_of
+from shipped_graphs import api_graph, node_of, put_input_files
 from tiny_transfer25 import CHANNELS, FRAMES, SIZE
 
 NAME = "tiny/transfer25"

@@ -6,9 +6,9 @@ import torch
 from pipeline_core.__main__ import main
 from pipeline_core.conditions.buffers import open_buffers
 from pipeline_core.conditions.depth import FAR_PLANE, disparity_map
-from pipeline_core.conditions.estimated import USUAL_DISTANCE, estimated_depth
+from pipeline_core.conditions.estimated import USUAL_DISTANCE, Estimators, estimated_depth
 from pipeline_core.conditions.smoothing import smooth_depth
-from pipeline_core.perception.estimators import Estimators, load_estimators
+from pipeline_core.perception.estimators import load_estimators
 from pipeline_core.video.media import read_clip, write_clip
 
 T, H, W = 19, 32, 48  # three chunks, the last of three frames

@@ -8,6 +8,7 @@ from pipeline_core.conditions.buffers import write_buffers
 from pipeline_core.conditions.depth import disparity_limits, disparity_map
 from pipeline_core.conditions.edges import edge_map
 from pipeline_core.conditions.encodings import encode_classes, encode_depth, encode_instances
+from pipeline_core.conditions.estimated import Estimators
 from pipeline_core.conditions.instances import instance_map
 from pipeline_core.conditions.layouts import find_recording
 from pipeline_core.conditions.maps import clip_disparity_limits, window_maps
@@ -16,7 +17,6 @@ from pipeline_core.conditions.segmentation import PALETTES, TAG, segmentation_ma
 from pipeline_core.conditions.simulator import Streams, recording_streams, simulator_maps, tensor_streams
 from pipeline_core.conditions.weights import parse_class_weights
 from pipeline_core.errors import UserError
-from pipeline_core.perception.estimators import Estimators
 from pipeline_core.video.media import write_clip
 from pipeline_core.world import RenderedBuffers, make_scene, render
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from pipeline_core.conditions.estimated import Estimators
 from pipeline_core.conditions.maps import clip_disparity_limits, window_maps
 from pipeline_core.enhance import enhance
 from pipeline_core.errors import UserError
 from pipeline_core.job.settings import EnhanceSettings
 from pipeline_core.models.folders.loading import load_video_model
-from pipeline_core.perception.estimators import Estimators
 from pipeline_core.video.frames import working_size
 from pipeline_core.world import RenderedBuffers, make_scene, render
 

@@ -136,7 +136,7 @@ def test_the_hand_over_brings_neighbours_together(model, clip):
 
 
 def test_motion_without_buffers_is_estimated_or_refused(model, clip, monkeypatch):
-    from pipeline_core.perception.estimators import Estimators
+    from pipeline_core.conditions.estimated import Estimators
 
     true = RenderedBuffers(clip).flow
 

@@ -6,9 +6,10 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from skimage.metrics import structural_similarity
 
+from pipeline_core.conditions.bilateral import bilateral
 from pipeline_core.errors import UserError
 from pipeline_core.metrics.agreement import DepthRMSE, MaskIoU, assign
-from pipeline_core.metrics.blur import BlurSSIM, bilateral, uniform_ssim
+from pipeline_core.metrics.blur import FILTER, BlurSSIM, uniform_ssim
 from pipeline_core.world import make_scene, render_styles
 
 
@@ -55,7 +56,7 @@ def test_blur_ssim_forgives_fine_noise_and_not_a_moved_block():
     assert score(clip, clip * 0 + 0.5).value is None and "flat" in score(clip, clip * 0 + 0.5).note
     assert score(clip[:, :10], clip[:, :10]).value is None
     with pytest.raises(UserError, match="16 pixels"):
-        bilateral(clip[:, :10])
+        bilateral(clip[:, :10], **FILTER)
 
 
 def test_depth_si_rmse_is_numpy_s():

@@ -13,7 +13,8 @@ from pipeline_core.errors import UserError
 from pipeline_core.metrics.base import Figure
 from pipeline_core.metrics.compare import compare, compare_frames, read_ahead
 from pipeline_core.metrics.fidelity import PSNR, SSIM
-from pipeline_core.metrics.report import collect, format_table, write_json
+from pipeline_core.metrics.report import collect, format_table
+from pipeline_core.video.files import write_json
 from pipeline_core.video.media import read_clip, write_clip
 
 T, H, W = 19, 32, 48  # more frames than a chunk, and a short last one

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pipeline_core.conditions.buffers import BuffersWriter, open_buffers
+from pipeline_core.conditions.estimated import Estimators
 from pipeline_core.errors import UserError
 from pipeline_core.metrics.blur import BlurSSIM
 from pipeline_core.metrics.compare import compare, compare_frames
@@ -16,7 +17,6 @@ from pipeline_core.metrics.seams import Drift, SeamError
 from pipeline_core.metrics.statistics import ColourAndGradient
 from pipeline_core.metrics.suite import Extras
 from pipeline_core.metrics.temporal import FlowError
-from pipeline_core.perception.estimators import Estimators
 from pipeline_core.perception.text_image import TextImage
 from pipeline_core.video.media import write_clip
 from pipeline_core.world import RenderedBuffers, make_scene, render_styles

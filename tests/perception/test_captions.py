@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from tiny_perception import CAPTIONERS, save_captioner
 
 from pipeline_core.errors import UserError
 from pipeline_core.models.folders.preset import Preset
 from pipeline_core.perception.captions import INSTRUCTION, PROMPT_SETS, compose, file_prompts, load_captioner
 from pipeline_core.video.media import read_clip, write_clip
-from tests.tiny_perception import CAPTIONERS, save_captioner
 
 
 @pytest.fixture(scope="module")

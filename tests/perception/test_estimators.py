@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from tiny_perception import save_mask2former
 
+from pipeline_core.conditions.estimated import Estimators
 from pipeline_core.conditions.maps import available_controls, window_maps
 from pipeline_core.conditions.segmentation import TAG
 from pipeline_core.errors import UserError
-from pipeline_core.perception.estimators import Estimators, _tags_of_labels, estimated_limits, load_estimators
-from tests.tiny_perception import save_mask2former
+from pipeline_core.perception.estimators import estimated_limits, load_estimators, tags_of_labels
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +88,8 @@ def test_what_can_be_made_is_said():
 
 def test_labels_of_no_street_are_refused(tmp_path):
     with pytest.raises(UserError, match="street class"):
-        _tags_of_labels({0: "cat", 1: "dog"}, tmp_path)
-    assert _tags_of_labels({0: "tree, palm", 1: "car; auto", 2: "cat"}, tmp_path).tolist() == [
+        tags_of_labels({0: "cat", 1: "dog"}, tmp_path)
+    assert tags_of_labels({0: "tree, palm", 1: "car; auto", 2: "cat"}, tmp_path).tolist() == [
         TAG["vegetation"],
         TAG["car"],
         0,

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from tiny_perception import save_detector, save_tracker
 
 from pipeline_core.errors import UserError
-from pipeline_core.perception.grounding import Box, _boxes, detector_text, load_detector
-from pipeline_core.perception.tracking import _instances, load_tracker, look_again
-from tests.tiny_perception import save_detector, save_tracker
+from pipeline_core.perception.grounding import Box, boxes_of_scores, detector_text, load_detector
+from pipeline_core.perception.tracking import instances_of_masks, load_tracker, look_again
 
 WORDS = "Car, traffic light;\nperson."
 
@@ -60,12 +60,12 @@ def test_a_second_try_where_nothing_is_sure(detector_folder):
     boxes = torch.tensor([[0.5, 0.5, 0.2, 0.2], [0.25, 0.5, 0.5, 1.0], [0.1, 0.1, 0.1, 0.1]])
     scores = torch.zeros(3, len(ids))
     scores[0, car], scores[1, car], scores[:, 0] = 0.9, 0.12, 1.0  # the first token stands for the sentence
-    (only,) = _boxes(scores, boxes, ids, tokenizer, (100, 200, 3))
+    (only,) = boxes_of_scores(scores, boxes, ids, tokenizer, (100, 200, 3))
     assert (only.x0, only.y0, only.x1, only.y1) == pytest.approx((80, 40, 120, 60)) and only.words == "car"
     scores[0, car] = 0.05
-    (unsure,) = _boxes(scores, boxes, ids, tokenizer, (100, 200, 3))
+    (unsure,) = boxes_of_scores(scores, boxes, ids, tokenizer, (100, 200, 3))
     assert (unsure.x0, unsure.x1, unsure.score) == pytest.approx((0, 100, 0.12))
-    assert _boxes(scores * 0, boxes, ids, tokenizer, (100, 200, 3)) == []
+    assert boxes_of_scores(scores * 0, boxes, ids, tokenizer, (100, 200, 3)) == []
 
 
 def test_masks_are_the_networks_own_over_the_whole_clip(tracker_folder, frames):
@@ -90,14 +90,14 @@ def test_masks_are_the_networks_own_over_the_whole_clip(tracker_folder, frames):
     with torch.no_grad():
         for number in range(5):
             answer = model(inference_session=session, frame_idx=number)
-            expected = _instances(answer.pred_masks, answer.object_ids, (36, 48))
+            expected = instances_of_masks(answer.pred_masks, answer.object_ids, (36, 48))
             assert float((expected == made[number]).float().mean()) > 0.99
     assert float((torch.stack(made) > 0).float().mean()) > 0.01
 
 
 def test_the_surer_mask_counts_where_two_overlap():
     masks = torch.tensor([[[[2.0, 2.0, -1.0]]], [[[3.0, 1.0, -2.0]]]])
-    assert _instances(masks, [7, 9], (1, 3)).tolist() == [[9, 7, 0]]
+    assert instances_of_masks(masks, [7, 9], (1, 3)).tolist() == [[9, 7, 0]]
 
 
 def test_memory_does_not_grow_with_the_clip(tracker_folder, monkeypatch):
@@ -155,7 +155,7 @@ def test_an_object_that_comes_later_joins_the_session(tracker_folder, frames):
                     session.add_point_inputs(session.obj_id_to_idx(obj_id), start, point)
                     session.obj_with_new_inputs = [obj_id]
             answer = model(inference_session=session, frame_idx=number)
-            expected = _instances(answer.pred_masks, answer.object_ids, (36, 48))
+            expected = instances_of_masks(answer.pred_masks, answer.object_ids, (36, 48))
             assert float((expected == made[number]).float().mean()) > 0.99
     # Nothing at first is no reason to stay blind.
     late = list(load_tracker(tracker_folder)(iter(frames), [], look))

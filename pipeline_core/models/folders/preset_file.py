@@ -7,6 +7,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from ...errors import UserError
+from ...video.files import write_text
 from ..networks.prediction import PREDICTIONS
 from ..released.transfer25 import released_preset
 from .preset import Preset
@@ -55,4 +56,4 @@ def read_latent_rgb(folder: Path) -> tuple[list[list[float]], list[float]] | Non
 
 def write_preset(preset: Preset, folder: Path) -> None:
     """Write preset.json into `folder`, which must exist."""
-    (Path(folder) / "preset.json").write_text(json.dumps(asdict(preset), indent=2) + "\n", encoding="utf-8")
+    write_text(Path(folder) / "preset.json", json.dumps(asdict(preset), indent=2) + "\n")

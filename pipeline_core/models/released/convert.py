@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import pickletools
-import secrets
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -23,6 +21,7 @@ import torch
 from torch import Tensor
 
 from ...errors import UserError
+from ...video.files import atomic_file
 from .transfer1 import BASE, CONTROL, PREFIX, NetworkSize, modality_of, network_size, own_names
 
 DTYPES = {
@@ -224,14 +223,8 @@ def _cast(name: str, tensor: Tensor, dtype: str) -> Tensor:
 def _save(tensors: dict[str, Tensor], target: Path, metadata: dict[str, str]) -> None:
     from safetensors.torch import save_file
 
-    partial = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
     try:
-        save_file(tensors, str(partial), metadata)
-        mask = os.umask(0)
-        os.umask(mask)
-        partial.chmod(0o666 & ~mask)  # safetensors makes files that their owner alone can read
-        os.replace(partial, target)
+        with atomic_file(target) as unfinished:
+            save_file(tensors, str(unfinished), metadata)
     except OSError as error:
         raise UserError(f"{target} could not be written ({error.strerror or error}); change the output.") from error
-    finally:
-        partial.unlink(missing_ok=True)

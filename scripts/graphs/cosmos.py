@@ -1,0 +1,90 @@
+"""NVIDIA's full-size Cosmos-Transfer1 and Cosmos-Transfer2.5."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from graphs.canvas import Canvas
+from graphs.full_size import begin, finish, prompts
+from graphs.parts import MAPS, control_branches, karras_levels
+
+TRANSFER25_FOLDER = "Cosmos-Transfer2.5-2B"
+TRANSFER25_WEIGHTS = {"edge": 0.1, "depth": 0.4, "segmentation": 0.5}  # NVIDIA's for driving
+TRANSFER1_FILES = {"edge": "edge", "depth": "depth", "segmentation": "seg"}
+SIMULATOR = (
+    "The video shows a driving simulator, computer graphics with flat shading and simple textures, a car driving "
+    "through a city street."
+)
+# The release's own words, and what simulators look like to it.
+TRANSFER1_TEXTS = {
+    "inversion": SIMULATOR,
+    "positive": "The video captures a stunning, photorealistic scene with remarkable attention to detail, giving it a "
+    "lifelike appearance that is almost indistinguishable from reality. A dashcam view of a car driving through a city "
+    "street on a clear sunny day, natural light.",
+    "negative": "The video captures a game playing, with bad crappy graphics and cartoonish frames. It represents a "
+    "recording of old outdated games. The lighting looks very fake. The textures are very raw and basic. The "
+    "geometries are very primitive. The images are very pixelated and of poor CG quality. There are many subtitles in "
+    "the footage. Overall, the video is unrealistic at all.",
+}
+TRANSFER25_TEXTS = {
+    "inversion": SIMULATOR,
+    "positive": "A photorealistic dashcam video of a car driving through a city street on a clear sunny day, filmed "
+    "with a high-end camera in natural light, with fine detail on the road, the buildings and the cars.",
+    "negative": "A video game with simple graphics: flat shading, hard fake light, plain textures, coarse geometry, "
+    "cartoon-like and pixelated frames, flicker.",
+}
+
+
+def cosmos_transfer1(canvas: Canvas) -> None:
+    clip = begin(canvas, "cosmos_transfer1", (440, 720), frames=121, height=704, width=1280)
+    model = canvas.node("UNETLoader", "Load Diffusion Model", unet_name="cosmos_transfer1_base.safetensors")
+    encoder = {"clip_name": "oldt5_xxl_fp8_e4m3fn_scaled.safetensors", "type": "cosmos"}
+    text_encoder = canvas.node("CLIPLoader", "Load CLIP", **encoder)
+    vae = canvas.node("VAELoader", "Load VAE", vae_name="cosmos_cv8x8x8_1.0.safetensors")
+    kind = "VideoRealismLoadTransfer1Control"
+    controls = {}
+    for name, short in TRANSFER1_FILES.items():
+        file = f"cosmos_transfer1_{short}_control.safetensors"
+        controls[name] = canvas.node(kind, f"Control: {name}", report=2, control_file=file)
+    conditions = prompts(canvas, text_encoder, TRANSFER1_TEXTS, below="Clip", tall=190)
+    canvas.group("Control", 310)
+    weights = dict.fromkeys(MAPS, 0.5)
+    levels = partial(karras_levels, steps=35, sigma_max=70.0, sigma_min=0.002, rho=7.0)
+    finish(
+        canvas,
+        "cosmos_transfer1",
+        clip,
+        model,
+        vae,
+        conditions,
+        controls,
+        weights,
+        levels,
+        cfg=8.0,
+        maps_in_latents=True,
+    )
+
+
+def cosmos_transfer25(canvas: Canvas) -> None:
+    clip = begin(canvas, "cosmos_transfer25", (470, 800), frames=93, height=704, width=1280)
+    folder = {"model": TRANSFER25_FOLDER}
+    model = canvas.node("VideoRealismLoadVideoModel", "Load Video Model", report=14, **folder)
+    branches = control_branches(canvas, **folder)
+    conditions = prompts(canvas, model["clip"], TRANSFER25_TEXTS, below="Clip", tall=190)
+    canvas.group("Control", 310)
+    levels = partial(karras_levels, steps=35, sigma_max=200.0, sigma_min=0.01, rho=7.0)
+    finish(
+        canvas,
+        "cosmos_transfer25",
+        clip,
+        model["model"],
+        model["vae"],
+        conditions,
+        branches,
+        TRANSFER25_WEIGHTS,
+        levels,
+        cfg=4.0,
+    )
+
+
+GRAPHS = (cosmos_transfer1, cosmos_transfer25)

@@ -1,0 +1,55 @@
+"""A simulator's recording: buffers in, enhanced video and report out."""
+
+from __future__ import annotations
+
+from graphs.canvas import Canvas
+from graphs.parts import (
+    PRESET,
+    both_passes,
+    control_stacks,
+    encoded,
+    file_clip,
+    file_result,
+    note,
+    video_model,
+)
+
+CLIP, FOLDER = "town.mp4", "town_buffers"
+# The preset's weights as they are used: of a sum of 1, so that what the classes take off them is not divided away.
+TOTAL = sum(PRESET["control_weights"].values())
+WEIGHTS = {name: round(weight / TOTAL, 2) for name, weight in PRESET["control_weights"].items()}
+
+
+def carla_buffers(canvas: Canvas) -> None:
+    note(canvas, "carla_buffers", (440, 760))
+    video, parts, frames = file_clip(canvas, file=CLIP)
+    canvas.group("Recording", 360)
+    buffers = canvas.node(
+        "VideoRealismSimulatorBuffers",
+        "Simulator Buffers",
+        report=5,
+        frames=frames,
+        video=video,
+        folder=FOLDER,
+        class_weights="signs and lights at 1, sky at 0.2, rest at 0.8",
+        crop=True,
+    )
+    model, branches = video_model(canvas, below="Clip")
+    canvas.group("Prompts", 330, below="Recording")
+    wires = {"frames": frames, "description": buffers["description"]}
+    caption = canvas.node("VideoRealismCaptionVideo", "Caption Video", report=12, **wires)
+    canvas.column(300)
+    texts = {name: caption[name] for name in ("inversion", "positive", "negative")}
+    conditions = encoded(canvas, model["clip"], texts, tall=110)
+    canvas.group("Control", 310)
+    conditions = control_stacks(canvas, conditions, branches, buffers, WEIGHTS, weight_mask=buffers["weights"])
+    canvas.group("Inversion", 300)
+    enhanced = both_passes(canvas, model["model"], model["vae"], conditions, frames)
+    clips = {"source": frames, "enhanced": enhanced, "classes": buffers["segmentation"]}
+    file_result(canvas, "carla_buffers", parts, clips, critic=True)
+    canvas.group("What the weights are", 320, below="Sampling")
+    picture = canvas.node("MaskToImage", "Weights as a picture", mask=buffers["weights"])
+    canvas.node("PreviewImage", "Preview: weights", tall=320, images=picture)
+
+
+GRAPHS = (carla_buffers,)
