@@ -3,15 +3,20 @@
 from .captions import STYLES, caption
 from .looks import LOOKS
 from .render import Render, RenderedBuffers, render, render_styles
-from .scene import AREAS, Scene, drive_scene, make_scene
+from .scene import AREAS, Scene
+from .seeds import VERSIONS, drive_scene, make_scene
+from .town.scene import MAP_SIZES, Town
 
 __all__ = [
     "AREAS",
     "LOOKS",
+    "MAP_SIZES",
     "STYLES",
+    "VERSIONS",
     "Render",
     "RenderedBuffers",
     "Scene",
+    "Town",
     "caption",
     "drive_scene",
     "make_scene",
