@@ -5,10 +5,12 @@ from .looks import LOOKS
 from .render import Render, RenderedBuffers, render, render_styles
 from .scene import AREAS, Scene
 from .seeds import VERSIONS, drive_scene, make_scene
+from .town.people import JOINTS
 from .town.scene import MAP_SIZES, Town
 
 __all__ = [
     "AREAS",
+    "JOINTS",
     "LOOKS",
     "MAP_SIZES",
     "STYLES",

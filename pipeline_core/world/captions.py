@@ -56,7 +56,7 @@ _LOOKS = {
         "on a rainy day, grey sky",
     ),
     "fog": ("in thick fog", "foggy weather, low visibility", "fog, hazy and grey", "on a foggy day, mist"),
-    "snow": ("in winter, snow on the ground", "snowy weather, grey sky", "snow, a white road", "on a snowy day"),
+    "snow": ("in winter, snow on the ground", "snowy weather, grey sky", "snow, a snowy road", "on a snowy day"),
 }
 
 

@@ -133,7 +133,7 @@ def sunlit(
     sun: Tensor,
     solids: list[Posed] | None = None,
 ) -> Tensor:
-    """(F, H, W) 1 where a ray towards the sun is free, 0 in shadow; surfaces facing away are 0. solids: as in `cast`."""
+    """(F, H, W) 1 where a ray towards the sun is free, 0 in shadow; surfaces facing away are 0. solids: as for `cast`."""
     lit = ((hits.normal @ sun) > 0) & (hits.solid != SKY)
     height, width = lit.shape[1:]
     start = hits.point + hits.normal * 0.02
@@ -165,9 +165,7 @@ def sunlit(
 Window = tuple[int, int, int, int]
 
 
-def _screen_windows(
-    camera: Camera, hulls: list[Tensor], height: int, width: int
-) -> list[tuple[Window | None, float]]:
+def _screen_windows(camera: Camera, hulls: list[Tensor], height: int, width: int) -> list[tuple[Window | None, float]]:
     """For the points (F, P, 3) of each of some hulls: rows and columns (y0, y1, x0, x1) that cover the hull in all
     frames, or None if it is out of view, and the least depth of any point."""
     if not hulls:

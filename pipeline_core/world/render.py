@@ -1,7 +1,7 @@
 """Render a scene in one style, with every buffer a simulator could give."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import cos, sin
 
 import torch
@@ -56,7 +56,12 @@ class Render:
     rgb (T, H, W, 3) sRGB in [0, 1]; depth (T, H, W) metres along the axis, inf in the sky; classes (T, H, W) uint8
     CARLA tags; instances (T, H, W) int32, 0 for none; flow (T, H, W, 2) pixels (dx, dy) from frame t to t + 1;
     lights: dicts of instance, state, box, lamp_box (x0, y0, x1, y1 in pixels or None) and visible (share of the lit
-    lamp's disc that is in view) with one entry per frame; scene: what a simulator knows, as plain data.
+    lamp's disc that is in view) with one entry per frame; scene: what a simulator knows, as plain data; camera: the
+    poses of all frames; joints: world positions (T, J, 3) of `JOINTS` by instance, of all people of a town, in view or
+    not.
+
+    All are of the same pinhole camera at the middle of each frame's exposure, in every style: no lens distorts, and no
+    shutter rolls.
     """
 
     rgb: Tensor
@@ -66,6 +71,8 @@ class Render:
     flow: Tensor
     lights: list[dict]
     scene: dict
+    camera: Camera | None = None
+    joints: dict[int, Tensor] = field(default_factory=dict)
 
 
 class RenderedBuffers:
@@ -91,17 +98,17 @@ class RenderedBuffers:
 
 
 def render(
-    scene: Scene, frames: int | range = 17, size: tuple[int, int] = (96, 160), style: str = "synthetic"
+    scene: Scene | Town, frames: int | range = 17, size: tuple[int, int] = (96, 160), style: str = "synthetic"
 ) -> Render:
     """Render `frames` (a count or a range of global frame numbers) at size (height, width).
 
-    style: "synthetic", or "photoreal" (day), or "photoreal.day", ".dusk", ".night", ".rain", ".fog".
+    style: "synthetic", or "photoreal" (day), or "photoreal.day", ".dusk", ".night", ".rain", ".fog", ".snow".
     """
     return render_styles(scene, frames, size, (style,))[style]
 
 
 def render_styles(
-    scene: Scene,
+    scene: Scene | Town,
     frames: int | range = 17,
     size: tuple[int, int] = (96, 160),
     styles: tuple[str, ...] = ("synthetic",),
@@ -118,6 +125,8 @@ def render_styles(
             rgb=torch.cat([piece[style] for piece in pieces]),
             lights=lights,
             scene=scene_data(scene, style),
+            camera=scene.camera(torch.tensor(list(numbers)), *size),
+            joints=scene.joints_at(torch.tensor(list(numbers))),
             **shared,
         )
         for style in styles
@@ -129,7 +138,7 @@ def frames_at_once(size: tuple[int, int]) -> int:
     return max(1, RAYS // max(1, size[0] * size[1]))
 
 
-def scene_data(scene: Scene, style: str) -> dict:
+def scene_data(scene: Scene | Town, style: str) -> dict:
     """What is written beside a clip: seed, style, frame rate, caption, description (no style words), objects."""
     return {
         "seed": scene.seed,
@@ -209,7 +218,7 @@ def _flow(scene: Scene | Town, camera: Camera, after: Camera, later: Tensor, hit
     return there - here
 
 
-def _lights(scene: Scene, camera: Camera, seconds: Tensor, surface: Surface) -> list[dict]:
+def _lights(scene: Scene | Town, camera: Camera, seconds: Tensor, surface: Surface) -> list[dict]:
     """Per light: state, projected head and lit-lamp boxes, and how much of the lit lamp is in view."""
     listed = []
     for light in scene.lights:

@@ -101,6 +101,10 @@ class Scene:
         position = torch.stack([x, torch.full_like(x, 1.5), z], dim=-1)
         return Camera(position, yaw, height, width)
 
+    def joints_at(self, frames: Tensor) -> dict[int, Tensor]:
+        """The people of a street have no joints."""
+        return {}
+
     def poses(self, seconds: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
         """Positions (N, F, 3) of all solids, and rotations (F, 3, 3) by index of those that are not only turned by
         their yaw: here none."""

@@ -213,7 +213,7 @@ def _through_holes(
         open_rays = hit if side is near else hit & ~stopped
         o, d, there = origin[open_rays], direction[open_rays], side[open_rays]
         x, y, z = (o + d * there[:, None]).unbind(-1)
-        leaves = sample_noise(0.8 * x + 0.6 * z, y + 0.4 * (z - x), 7.0, 3, salt=21)
+        leaves = sample_noise(0.8 * x + 0.6 * z, y + 0.4 * (z - x), 5.0, 3, salt=21)
         # Noise with a standard deviation of 0.5, cut at the logistic quantile, which is close enough to its own.
         solid_there = leaves > 0.28 * log(solid.holes / (1 - solid.holes))
         t[open_rays] = there

@@ -23,8 +23,8 @@ class Surface:
 
     material: index into MATERIALS (-1 in the sky); paint: sRGB (.., 3); tag, instance: ids; glass, glow: in [0, 1],
     the share of window glass and of self-luminous lamp; window: a random number per window pane (0 elsewhere);
-    lamp: 0 off, 1 where the lit lamp of a signal shows; street (F, H, W, 2): of a town's ground, metres along the street
-    and off the inner edge of its lanes.
+    lamp: 0 off, 1 where the lit lamp of a signal shows; street (F, H, W, 2): of a town's ground, metres along
+    the street and off the inner edge of its lanes.
     """
 
     material: Tensor

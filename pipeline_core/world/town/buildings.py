@@ -8,7 +8,8 @@ from ..shapes import Solid, gable_planes
 
 SHOPS = ("CAFE", "BAKERY", "BOOKS", "PIZZA", "HOTEL", "BANK", "SHOES", "MARKET", "BAR", "DELI", "TEA", "GYM", "FLOWERS")
 BOARD_PAINTS = (
-    (0.75, 0.10, 0.12), (0.10, 0.30, 0.20), (0.10, 0.18, 0.45), (0.95, 0.90, 0.80), (0.12, 0.12, 0.13), (0.95, 0.70, 0.1),
+    (0.75, 0.10, 0.12), (0.10, 0.30, 0.20), (0.10, 0.18, 0.45), (0.95, 0.90, 0.80), (0.12, 0.12, 0.13),
+    (0.95, 0.70, 0.10),
 )  # fmt: skip
 FOUNDATION = 1.5  # metres that walls reach below ground, which slopes
 DEPTH = 5.0  # half depth of a building
@@ -66,7 +67,7 @@ def tree(place: tuple, instance: int, conifer: bool, rng: Random) -> list[Solid]
         solids.append(
             Solid(
                 place, INDEX["canopy"], tags.VEGETATION, instance, FLAT_PAINT["canopy"], radii, radii=radii,
-                centre=centre, holes=0.16,
+                centre=centre, holes=0.2,
             )
         )  # fmt: skip
     return solids

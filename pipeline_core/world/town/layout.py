@@ -208,7 +208,9 @@ class Builder:
             s, side = number * self.route.length / count, (-1, 1)[number % 2]
             place, heading = self.place(s, side * (self.edge + 0.45))
             if self._clear_of_features(s, CROSS_HALF_WIDTH + 1):
-                self.solids += buildings.street_lamp(place, heading if side > 0 else heading + pi, self.instance("lamp"))
+                self.solids += buildings.street_lamp(
+                    place, heading if side > 0 else heading + pi, self.instance("lamp")
+                )
                 over, _ = self.place(s, side * (self.edge - 1.1))
                 self.lamps.append((over[0], over[1] + 6.3, over[2]))
 

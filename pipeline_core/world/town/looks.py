@@ -11,8 +11,8 @@ TOWN_LOOKS = {
         ambient=(0.26, 0.34, 0.48), haze=0.0016, wet=0.0, lamps=0.0, exposure=0.66, noise=0.010,
     ),
     "dusk": Look(
-        sun=(0.0, 0.0, 0.0), elevation=0.0, zenith=(0.07, 0.09, 0.22), horizon=(0.95, 0.46, 0.22),
-        ambient=(0.19, 0.16, 0.19), haze=0.0035, wet=0.0, lamps=0.55, exposure=1.25, noise=0.014,
+        sun=(0.0, 0.0, 0.0), elevation=0.0, zenith=(0.09, 0.12, 0.24), horizon=(0.62, 0.44, 0.34),
+        ambient=(0.15, 0.15, 0.19), haze=0.0022, wet=0.0, lamps=0.55, exposure=1.30, noise=0.014,
     ),
     "night": Look(
         sun=(0.0, 0.0, 0.0), elevation=0.0, zenith=(0.004, 0.006, 0.013), horizon=(0.030, 0.028, 0.032),

@@ -54,8 +54,8 @@ class LaneChange:
 
 @dataclass(frozen=True, eq=False)
 class Drive:
-    """Along the street: s = start + speed t, `offset` metres right of the centreline (which turns aside at roundabouts),
-    plus lane changes and a slow weave (amplitude m, rate Hz, phase). A negative speed drives against s.
+    """Along the street: s = start + speed t, `offset` metres right of the centreline (which turns aside at
+    roundabouts), plus lane changes and a slow weave (amplitude m, rate Hz, phase). A negative speed drives against s.
 
     surge: the same three along s; burst: extra speed, and until which second; upright: on feet and not on wheels.
     """
@@ -154,6 +154,4 @@ class Walk:
     def pose_at(self, seconds: Tensor) -> Pose:
         """Pose at each of the F times."""
         gone, heading = self.speed * seconds.double(), torch.full((len(seconds),), self.heading, dtype=torch.float64)
-        return level_pose(
-            self.terrain, self.x + gone * torch.sin(heading), self.z + gone * torch.cos(heading), heading
-        )
+        return level_pose(self.terrain, self.x + gone * torch.sin(heading), self.z + gone * torch.cos(heading), heading)

@@ -19,9 +19,9 @@ JOINTS = (
     "left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist",
 )  # fmt: skip
 SIDES = ("left", "right")
-# Lengths as shares of the height; the ankle is FOOT above the sole.
+# Lengths as shares of the height; the ankle is FOOT above the sole, a saddle SADDLE up.
 THIGH, SHIN, UPPER_ARM, FOREARM, TRUNK, FOOT = 0.245, 0.235, 0.165, 0.15, 0.29, 0.045
-WHEEL_RADIUS, CRANK, CRANK_HEIGHT, SADDLE_HEIGHT, SADDLE_BACK = 0.34, 0.17, 0.30, 0.95, -0.22
+WHEEL_RADIUS, CRANK, CRANK_HEIGHT, SADDLE, SADDLE_BACK = 0.34, 0.17, 0.30, 0.53, -0.22
 SKIN_PAINTS = ((1.0, 0.80, 0.66), (0.90, 0.66, 0.48), (0.62, 0.42, 0.28), (0.40, 0.26, 0.18))
 
 
@@ -74,12 +74,12 @@ def _riding(time: Tensor, h: Tensor, phase: Tensor, speed: Tensor) -> Tensor:
     joints = {}
     for side, turn in (("left", 0.0), ("right", pi)):
         pedal_y, pedal_z = CRANK_HEIGHT + 0.05 - CRANK * torch.sin(crank + turn), CRANK * torch.cos(crank + turn) - 0.02
-        reach = torch.stack([zero, pedal_y - SADDLE_HEIGHT, pedal_z - SADDLE_BACK], -1)
-        grip = torch.stack([zero, 0.98 - SADDLE_HEIGHT - TRUNK * h + zero, 0.36 - SADDLE_BACK - 0.16 * h + zero], -1)
+        reach = torch.stack([zero, pedal_y - SADDLE * h, pedal_z - SADDLE_BACK], -1)
+        grip = torch.stack([zero, 0.98 - (SADDLE + TRUNK) * h + zero, 0.36 - SADDLE_BACK - 0.16 * h + zero], -1)
         elbow = 0.5 * grip - torch.tensor([0.0, 0.06, 0.0], dtype=torch.float64)
         joints |= {f"{side}_knee": _bend_forward(reach, THIGH * h, SHIN * h), f"{side}_ankle": reach}
         joints |= {f"{side}_elbow": elbow, f"{side}_wrist": grip}
-    return _assemble(joints, SADDLE_HEIGHT + zero, 0.16 * h, SADDLE_BACK, h)
+    return _assemble(joints, SADDLE * h + zero, 0.16 * h, SADDLE_BACK, h)
 
 
 def _link(angle: Tensor, length: Tensor) -> Tensor:

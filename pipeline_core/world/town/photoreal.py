@@ -71,10 +71,16 @@ def town_radiance(
 def _spots(town: Town, surface: Surface, hits: Hits, seen: tuple) -> Spots:
     solid = hits.solid[seen].long()
     variants = torch.tensor([s.variant for s in town.solids])
+    material, normal, local = surface.material[seen], hits.normal[seen], hits.local[seen]
+    panels = ((material == INDEX["car_body"]) | (material == INDEX["car_cabin"])).nonzero().flatten()
+    # Panels are curved where the solids are flat: upwards above the waist, downwards below it, outwards to the ends.
+    middle, bend = torch.tensor([0.0, 0.75, 0.0]), torch.tensor([0.14, 0.50, 0.10])
+    bulge = ((local[panels] - middle) * bend).clamp(-0.3, 0.3) * (normal[panels].abs() < 0.8)
+    normal[panels] = F.normalize(normal[panels] + bulge, dim=-1)
     return Spots(
-        surface.material[seen], surface.paint[seen], solid, hits.normal[seen], hits.point[seen], hits.local[seen],
-        hits.depth[seen], hits.direction[seen], surface.street[seen], surface.glass[seen], surface.glow[seen],
-        surface.window[seen], surface.lamp[seen], variants[solid.clamp(min=0)],
+        material, surface.paint[seen], solid, normal, hits.point[seen], local, hits.depth[seen],
+        hits.direction[seen], surface.street[seen], surface.glass[seen], surface.glow[seen], surface.window[seen],
+        surface.lamp[seen], variants[solid.clamp(min=0)],
     )  # fmt: skip
 
 
@@ -86,9 +92,9 @@ def _weather(dry: Tensor, spots: Spots, look: Look) -> Tensor:
     if look.snow:
         e = spots.street[:, 1]
         road = (spots.solid == GROUND) & (spots.material <= INDEX["yellow_line"]) & (e.abs() < 40)
-        drift = sample_noise(spots.point[:, 0], spots.point[:, 2], 9.0, 4, salt=31)
-        track = torch.exp(-(((torch.remainder(e, 3.4) - 1.7).abs() - 0.8) / 0.45) ** 2)
-        cover = torch.where(road, 0.62 - 0.62 * track + 0.45 * drift, 1.0 + 0.2 * drift)
+        drift = sample_noise(spots.point[:, 0], spots.point[:, 2], 6.0, 5, salt=31)
+        track = torch.exp(-((((torch.remainder(e, 3.4) - 1.7).abs() - 0.8) / 0.45) ** 2))
+        cover = torch.where(road, 0.66 - 0.60 * track + 0.30 * drift, 1.0 + 0.2 * drift)
         cover = cover * ((spots.normal[:, 1] - 0.25) * 2.2).clamp(0, 1) * (spots.glass == 0)
         leaves = spots.material == INDEX["canopy"]
         cover = (look.snow * torch.where(leaves, 0.7 * cover, cover)).clamp(0, 1)[:, None]
@@ -118,15 +124,16 @@ def _lamps(town: Town, camera: Camera, spots: Spots, frames: Tensor) -> Tensor:
     total = torch.zeros_like(spots.depth)
     places = torch.tensor(town.lamps)
     pixels, depth = camera.project(places.expand(len(camera.position), -1, 3))
-    near = ((depth > -20) & (depth < 80) & ((pixels[..., 0] / camera.width - 0.5).abs() < 1.5) | (depth.abs() < 20)).any(0)
-    for x, y, z in places[near].tolist():
+    in_view = (depth > 0) & (depth < 80) & ((pixels[..., 0] / camera.width - 0.5).abs() < 1.5)
+    for x, y, z in places[(in_view | (depth.abs() < 20)).any(0)].tolist():
         dx, dy, dz = x - spots.point[:, 0], y - spots.point[:, 1], z - spots.point[:, 2]
         distance2 = dx * dx + dy * dy + dz * dz
         toward = spots.normal[:, 0] * dx + spots.normal[:, 1] * dy + spots.normal[:, 2] * dz
         total = total + toward.clamp(min=0) / distance2.clamp(min=1.0) ** 1.5 * (dy > 0) * 12.0
-    rel = spots.direction if camera.rotation is None else torch.einsum("nj,njk->nk", spots.direction, camera.rotation[frames])
-    beam = torch.exp(-(rel[:, 0] ** 2 * 4.0 + (rel[:, 1] + 0.14) ** 2 * 26.0)) * (11.0 / spots.depth.clamp(min=4.0)) ** 1.5
-    return total[:, None] * torch.tensor(LAMP_COLOUR) + beam.clamp(max=1.6)[:, None] * torch.tensor(HEADLIGHT)
+    rel = torch.einsum("nj,njk->nk", spots.direction, camera.rotation[frames])
+    beam = torch.exp(-(rel[:, 0] ** 2 * 4.0 + (rel[:, 1] + 0.14) ** 2 * 26.0))
+    beam = (beam * (11.0 / spots.depth.clamp(min=4.0)) ** 1.5).clamp(max=1.6)
+    return total[:, None] * torch.tensor(LAMP_COLOUR) + beam[:, None] * torch.tensor(HEADLIGHT)
 
 
 def _sheen(town: Town, look: Look, spots: Spots, unit: Tensor, light: Tensor) -> Tensor:
@@ -136,10 +143,7 @@ def _sheen(town: Town, look: Look, spots: Spots, unit: Tensor, light: Tensor) ->
     result = torch.zeros_like(spots.point)
     if not len(at):
         return result
-    # Panels are curved where the solids are flat: normals lean outwards with the place on the solid.
-    bulge = torch.where(car[at, None], 0.10 * spots.local[at] * torch.tensor([1.0, 0.4, 0.35]), 0.0)
-    turned = bulge if not len(bulge) else bulge * (spots.normal[at].abs() < 0.8)
-    normal = F.normalize(spots.normal[at] + turned, dim=-1)
+    normal = spots.normal[at]
     facing = -(unit[at] * normal).sum(-1)
     bounced = unit[at] + 2 * facing[:, None] * normal
     fresnel = 0.045 + 0.955 * (1 - facing.clamp(0, 1)) ** 5
@@ -166,7 +170,7 @@ def _emission(look: Look, spots: Spots) -> Tensor:
 
 
 def _wet_mirror(image: Tensor, surface: Surface, hits: Hits, camera: Camera, look: Look) -> Tensor:
-    """Wet ground shows the picture that the mirrored ray would meet far away, smeared, more in puddles and at grazing."""
+    """Wet ground shows what the mirrored ray would meet far away, smeared; more in puddles and at grazing angles."""
     flipped = hits.direction * torch.tensor([1.0, -1.0, 1.0])
     pixels, _ = camera.project(camera.position[:, None, None] + 1000.0 * flipped)
     grid = 2 * pixels / torch.tensor([camera.width, camera.height]) - 1

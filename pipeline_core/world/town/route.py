@@ -13,6 +13,7 @@ from random import Random
 import torch
 from torch import Tensor
 
+SEAM = 2e-3  # metres by which pieces overlap, so that rounding opens no crack between them
 FAR_FROM_STREET = 1e4  # |d| where no part of the street runs beside a place
 # A roundabout: how far lanes swing out at its middle, over which half length, and the radius of its island.
 SWING, SWING_LENGTH, ISLAND = 10.3, 27.0, 7.6
@@ -121,7 +122,7 @@ def _beside(piece: Piece, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]
         forward = rx * sh + rz * ch
         d = side * (radius - torch.sqrt(outward * outward + forward * forward))
         run = torch.atan2(forward, outward) * radius
-    return piece.start + run, d, (run >= 0) & (run <= piece.length)
+    return piece.start + run, d, (run >= -SEAM) & (run <= piece.length + SEAM)
 
 
 def make_route(rng: Random, corners: int, size: float, tightest: float) -> Route:
@@ -133,7 +134,8 @@ def make_route(rng: Random, corners: int, size: float, tightest: float) -> Route
         turns = [2 * pi * (i + rng.uniform(-0.3, 0.3)) / corners for i in range(corners)]
         points = [(r * sin(a), r * cos(a)) for a, r in ((a, size * rng.uniform(0.62, 1.3)) for a in turns)]
         radii = [rng.choice((rng.uniform(tightest, 1.5 * tightest), rng.uniform(32, 60))) for _ in points]
-        pieces = _rounded(points, radii, tightest)
+        # Half of all towns are driven with the clock, where most corners turn right, half against it.
+        pieces = _rounded(points[:: rng.choice((-1, 1))], radii, tightest)
         if pieces:
             return Route(pieces)
 
@@ -156,7 +158,8 @@ def _rounded(points: list, radii: list, tightest: float) -> tuple[Piece, ...]:
         line = Piece(start, lengths[i] - cuts[i] - cuts[after], x, z, heads[i], 0.0)
         x, z, _ = line.at(line.length)
         bend = bends[after]
-        arc = Piece(start + line.length, radii[after] * abs(bend), x, z, heads[i], (1 if bend > 0 else -1) / radii[after])
+        radius = radii[after]
+        arc = Piece(start + line.length, radius * abs(bend), x, z, heads[i], (1 if bend > 0 else -1) / radius)
         x, z, _ = arc.at(arc.length)
         pieces += [line, arc]
         start = arc.start + arc.length

@@ -105,7 +105,7 @@ class Town:
         return (ahead > -margin) & (ahead < distance) & (aside < 0.75 * ahead.clamp(min=0) + margin)
 
     def meet_ground(self, position: Tensor, direction: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What rays (F, H, W, 3) from position (F, 3) meet behind all solids: depth, GROUND, BACKDROP or SKY, normals."""
+        """What rays (F, H, W, 3) from position (F, 3) meet behind all solids: depth; GROUND, BACKDROP or SKY; normals."""
         origin = position[:, None, None].expand(direction.shape)
         normal = torch.zeros_like(direction)
         normal[..., 1] = 1.0
@@ -133,7 +133,6 @@ class Town:
         """World positions (F, J, 3) of the joints `people.JOINTS` of everybody, by instance."""
         seconds = frames.to(torch.float32) / self.fps
         return {figure.instance: figure.joints_at(seconds) for figure in self.figures}
-
 
 
 def make_town(seed: int, fps: float, area: str | None, map_size: str) -> Town:

@@ -56,7 +56,8 @@ def sign_solids(kind: str, place: tuple, yaw: float, instance: int, rng: Random)
         planes = _front_first(box_planes(centre, half))
     top = HEIGHT / 2
     post = Solid(
-        place, INDEX["pole"], tags.POLE, instance, FLAT_PAINT["pole"], (0.05, top, 0.05), centre=(0, top, 0.07), yaw=yaw,
+        place, INDEX["pole"], tags.POLE, instance, FLAT_PAINT["pole"], (0.05, top, 0.05), centre=(0, top, 0.07),
+        yaw=yaw,
     )  # fmt: skip
     face = Solid(
         place, INDEX["sign_face"], tags.TRAFFIC_SIGN, instance, shape.ground, half, planes=planes, centre=centre,

@@ -14,13 +14,16 @@ def sky_light(town: Town, look: Look, unit: Tensor, clouds: bool = True) -> Tens
     blend = (1 - torch.exp(-3.2 * up))[:, None]
     sky = torch.tensor(look.horizon) * (1 - blend) + torch.tensor(look.zenith) * blend
     sunny = max(look.sun) > 0
-    if sunny or look.lamps == 0.55:
-        # At dusk the glow stands over where the sun went down.
-        towards = town.sun() if sunny else torch.tensor(_set_sun(town))
-        cosine = (unit @ towards).clamp(min=0)
-        colour = torch.tensor(look.sun) if sunny else 1.6 * torch.tensor(look.horizon)
-        glow = 0.16 * cosine**6 + 0.35 * cosine**40 + (7.0 * cosine**1500 if sunny else 0.0)
-        sky = sky + glow[:, None] * colour
+    if sunny:
+        cosine = (unit @ town.sun()).clamp(min=0)
+        glow = 0.16 * cosine**6 + 0.35 * cosine**40 + 7.0 * cosine**1500
+        sky = sky + glow[:, None] * torch.tensor(look.sun)
+    elif look.horizon[0] > 1.5 * look.horizon[2]:
+        # A red horizon: the glow of dusk stands where the sun went down.
+        x, _, z = town.sun().tolist()
+        cosine = (unit @ torch.tensor([x, 0.0, z]) / (x * x + z * z) ** 0.5).clamp(min=0)
+        glow = (0.30 * cosine**8 + 0.55 * cosine**60) * torch.exp(-4 * up)
+        sky = sky + glow[:, None] * torch.tensor([1.9, 1.05, 0.45])
     if not clouds:
         return sky
     reach = 1.0 / (up + 0.10)
@@ -41,9 +44,3 @@ def mirrored(town: Town, look: Look, unit: Tensor) -> Tensor:
     road = 0.085 * (ambient + 0.5 * torch.tensor(look.sun))
     seen = sky_light(town, look, unit, clouds=False) * open_sky + band * (1 - open_sky)
     return seen * (1 - below) + road * below
-
-
-def _set_sun(town: Town) -> tuple[float, float, float]:
-    x, _, z = town.sun().tolist()
-    size = (x * x + z * z) ** 0.5
-    return x / size, 0.02, z / size

@@ -186,8 +186,9 @@ class _Details:
             paint = _set(front, kind.ground, paint)
             inset = _inset(kind, solid.size, x, y)
             if kind.rim:
-                width = 0.13 if kind.sides in (3, 16) else 0.05
-                paint = _set(front & (inset < width) & (inset > (0.0 if kind.sides in (3, 16) else 0.015)), kind.rim, paint)
+                # A broad rim to the edge where it carries the meaning, else a thin line a little inside.
+                low, high = (0.0, 0.13) if kind.sides in (3, 16) else (0.015, 0.05)
+                paint = _set(front & (inset > low) & (inset < high), kind.rim, paint)
             if solid.text:
                 lower = -0.1 if kind.sides == 3 else 0.0
                 words = front & written(solid.text, x, y - lower, 2 * kind.text[0], 2 * kind.text[1])

@@ -7,7 +7,7 @@ from random import Random
 import torch
 from torch import Tensor
 
-STEPS, REFINE = 12, 3
+STEPS, HALVINGS, NEWTON = 13, 3, 2
 TREES_HEIGHT, HILLS_HEIGHT = 7.0, 30.0
 
 
@@ -45,10 +45,10 @@ class Terrain:
         return normal / normal.norm(dim=-1, keepdim=True)
 
     def meet(self, origin: Tensor, direction: Tensor) -> Tensor:
-        """First t > 0 at which rays origin + t direction, both (N, 3), go below ground, or inf before the rim.
+        """First t > 0.5 at which rays origin + t direction, both (N, 3), go below ground, or inf before the rim.
 
-        Between the heights of the highest and the lowest ground, even steps in log t bracket the first crossing and
-        false position narrows it. The waves are longer than any step near by, and lower than any ray's gap far away.
+        Between the heights of the highest and the lowest ground, even steps in log t bracket the first crossing;
+        halving and Newton's method narrow it. The waves are longer than any step near by, and lower than any ray's gap far away.
         """
         down = (-direction[:, 1]).clamp(min=1e-6)
         start = ((origin[:, 1] - self.highest) / down).clamp(min=0.5)
@@ -57,23 +57,25 @@ class Terrain:
         start = torch.minimum(start, 0.999 * far)
         ratio = (far / start) ** (1 / STEPS)
         low = start
-        gap_low = self._gap(origin, direction, low)
-        found, t_high, gap_high = torch.zeros_like(far, dtype=torch.bool), far.clone(), torch.full_like(far, -1.0)
+        found, t_high = torch.zeros_like(far, dtype=torch.bool), far.clone()
         t = low
         for _ in range(STEPS):
             t = t * ratio
-            gap = self._gap(origin, direction, t)
-            crossed = ~found & (gap < 0)
-            t_high, gap_high = torch.where(crossed, t, t_high), torch.where(crossed, gap, gap_high)
+            crossed = ~found & (self._gap(origin, direction, t) < 0)
+            t_high = torch.where(crossed, t, t_high)
             found = found | crossed
-            low, gap_low = torch.where(found, low, t), torch.where(found, gap_low, gap)
-        for _ in range(REFINE):
-            middle = low + (t_high - low) * (gap_low / (gap_low - gap_high)).clamp(0.02, 0.98)
-            gap = self._gap(origin, direction, middle)
-            above = gap > 0
-            low, gap_low = torch.where(above, middle, low), torch.where(above, gap, gap_low)
-            t_high, gap_high = torch.where(above, t_high, middle), torch.where(above, gap_high, gap)
-        t = low + (t_high - low) * (gap_low / (gap_low - gap_high)).clamp(0, 1)
+            low = torch.where(found, low, t)
+        for _ in range(HALVINGS):
+            middle = 0.5 * (low + t_high)
+            above = self._gap(origin, direction, middle) > 0
+            low, t_high = torch.where(above, middle, low), torch.where(above, t_high, middle)
+        t = 0.5 * (low + t_high)
+        for _ in range(NEWTON):
+            x, z = origin[:, 0] + t * direction[:, 0], origin[:, 2] + t * direction[:, 2]
+            dx, dz = self.slopes(x, z)
+            closing = direction[:, 1] - dx * direction[:, 0] - dz * direction[:, 2]
+            step = self._gap(origin, direction, t) / torch.where(closing.abs() < 1e-4, -1e-4, closing)
+            t = torch.minimum(torch.maximum(t - step, low), t_high)
         return torch.where(found, t, torch.full_like(t, float("inf")))
 
     def to_rim(self, origin: Tensor, direction: Tensor) -> Tensor:
@@ -92,8 +94,10 @@ class Terrain:
         return trees, HILLS_HEIGHT * (0.55 + 0.35 * wave) + 0.25 * fine
 
     def _gap(self, origin: Tensor, direction: Tensor, t: Tensor) -> Tensor:
-        return origin[:, 1] + t * direction[:, 1] - self.height(
-            origin[:, 0] + t * direction[:, 0], origin[:, 2] + t * direction[:, 2]
+        return (
+            origin[:, 1]
+            + t * direction[:, 1]
+            - self.height(origin[:, 0] + t * direction[:, 0], origin[:, 2] + t * direction[:, 2])
         )
 
 

@@ -41,7 +41,7 @@ def albedo(town: Town, spots: Spots) -> Tensor:
     material = spots.material
     linear = spots.paint**2.2
     grey = (linear * torch.tensor(LUMA)).sum(-1, keepdim=True)
-    result = (0.80 * linear + 0.20 * grey) * 0.60 + 0.008
+    result = (0.72 * linear + 0.28 * grey) * 0.60 + 0.008
     fixed = torch.tensor([m.albedo or (0.0, 0.0, 0.0) for m in MATERIALS])[material]
     own = torch.tensor([m.albedo is None for m in MATERIALS])[material] | (spots.glow > 0)
     bare = (material == INDEX["light_head"]) | (material == INDEX["tyre"])
@@ -82,10 +82,10 @@ def _asphalt(colour: Tensor, spots: Spots, at: Tensor, fine: Tensor, broad: Tens
     slab = (s / 7.0).floor() * 31 + (e / (LANE / 2)).floor()
     patched = hash01(slab.long()) < 0.13
     tone = torch.where(patched & (on_road > 0), tone * 0.62, tone)
-    seam = (torch.remainder(s, 21.0) < 0.09) | ((e - LANE / 2).abs() < 0.035)
-    crack = (broad + 0.35 * fine).abs() < 0.018 + 0.01 * (1 - near)
+    seam = (torch.remainder(s, 21.0) < 0.07) | ((e + 0.12).abs() < 0.03)
+    crack = (broad + 0.06 * fine).abs() < 0.010
     dark = (seam | crack).float() * on_road * near
-    return colour * (tone * (1 - 0.5 * dark))[:, None]
+    return colour * (tone * (1 - 0.42 * dark))[:, None]
 
 
 def _line(colour: Tensor, spots: Spots, at: Tensor, fine: Tensor, broad: Tensor, near: Tensor) -> Tensor:
@@ -114,10 +114,11 @@ def _grass(colour: Tensor, spots: Spots, at: Tensor, fine: Tensor, broad: Tensor
 def _canopy(colour: Tensor, spots: Spots, at: Tensor, fine: Tensor, broad: Tensor, near: Tensor) -> Tensor:
     """Clumps of leaves that shade each other; trees differ in hue."""
     x, y, z = spots.local[at].unbind(-1)
-    clumps = sample_noise(0.8 * x + 0.6 * z, y + 0.3 * z, 4.0, 4, salt=23)
+    clumps = sample_noise(0.8 * x + 0.6 * z, y + 0.3 * z, 3.1, 4, salt=23)
+    leaves = sample_noise(0.7 * z - 0.7 * x, y - 0.3 * x, 0.9, 4, salt=27) * (0.35 + 0.65 * near)
     hue = hash01(spots.solid[at].long() // 3)[:, None]
-    tint = torch.tensor([0.85, 0.95, 0.8]) + hue * torch.tensor([0.75, 0.28, 0.2])
-    return colour * tint * (0.85 + 0.95 * clumps + 0.35 * fine).clamp(0.12, 2.0)[:, None]
+    tint = torch.tensor([0.72, 0.80, 0.75]) + hue * torch.tensor([0.40, 0.16, 0.12])
+    return colour * tint * (0.80 + 0.60 * clumps + 0.75 * leaves).clamp(0.10, 1.9)[:, None]
 
 
 def _far_trees(colour: Tensor, spots: Spots, at: Tensor, fine: Tensor, broad: Tensor, near: Tensor) -> Tensor:
@@ -140,7 +141,7 @@ def _wall(colour: Tensor, spots: Spots, at: Tensor, fine: Tensor, broad: Tensor,
     linear = spots.paint[at] ** 2.2
     grey = (linear * torch.tensor(LUMA)).sum(-1, keepdim=True)
     framed = (spots.paint[at, 0] > 0.91) & (spots.paint[at, 1] > 0.89) & (spots.paint[at, 2] < 0.87)
-    faded = (0.34 * linear + 0.66 * grey) * 0.62 * torch.tensor([1.04, 0.97, 0.87]) + 0.02
+    faded = (0.27 * linear + 0.73 * grey) * 0.58 * torch.tensor([1.04, 0.97, 0.87]) + 0.02
     u, y = torch.where(spots.normal[at, 0].abs() > 0.5, local[:, 2], local[:, 0]), local[:, 1]
     row = (y / 0.19).floor()
     column = u / 0.5 + 0.5 * torch.remainder(row, 2)

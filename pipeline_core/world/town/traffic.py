@@ -7,14 +7,15 @@ from ..objects import LANE
 from .layout import Builder
 from .motion import Drive, LaneChange
 
-EVENTS = ("follow", "free", "cut-in", "overtake", "cyclist")
+EVENTS = ("follow", "free", "overtake", "cyclist")
+WIDE_EVENTS = ("follow", "free", "overtake", "cyclist", "cut-in", "cut-in", "cut-in")  # where there are two lanes
 
 
 def add_traffic(builder: Builder, ego: Drive) -> None:
     """Everything that moves in the lanes. All in one lane keep the lane's pace, so that none ever runs into another."""
     builder.begin("event", first_instance=1)
     rng = builder.rng
-    event = rng.choice(EVENTS if builder.lanes == 2 else [e for e in EVENTS if e != "cut-in"])
+    event = rng.choice(WIDE_EVENTS if builder.lanes == 2 else EVENTS)
     first = {"follow": rng.uniform(10, 24), "cyclist": rng.uniform(26, 40)}.get(event, rng.uniform(45, 70))
     {"cut-in": _cut_in, "overtake": _overtake, "cyclist": _cyclist}.get(event, lambda *given: None)(builder, ego)
     builder.begin("ahead", first_instance=20)
@@ -66,9 +67,7 @@ def _overtake(builder: Builder, ego: Drive) -> None:
     back = LaneChange(rng.uniform(4.5, 6.0), 2.5, LANE)
     # It starts in the lane it overtakes in, so that its side of a roundabout is the ego's.
     out = LaneChange(-10.0, 1.0, -LANE)
-    drive = Drive(
-        builder.route, builder.terrain, start, ego.speed, LANE / 2, (out, back), burst=(extra, until)
-    )
+    drive = Drive(builder.route, builder.terrain, start, ego.speed, LANE / 2, (out, back), burst=(extra, until))
     builder.car(drive, kinds=False)
     builder.objects[-1]["event"] = "overtaking"
 

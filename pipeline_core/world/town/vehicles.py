@@ -4,9 +4,13 @@ from dataclasses import dataclass
 from random import Random
 
 from .. import tags
-from ..materials import CAR_PAINTS, FLAT_PAINT, INDEX
+from ..materials import FLAT_PAINT, INDEX
 from ..shapes import Motion, Solid, tapered_planes
 
+TOWN_CAR_PAINTS = {
+    "red": (0.78, 0.06, 0.07), "blue": (0.08, 0.20, 0.62), "white": (0.94, 0.94, 0.94), "black": (0.08, 0.08, 0.09),
+    "silver": (0.70, 0.71, 0.74), "graphite": (0.34, 0.35, 0.38), "green": (0.05, 0.36, 0.22),
+}  # fmt: skip
 VAN_PAINTS = {"white": (0.95, 0.95, 0.95), "blue": (0.10, 0.28, 0.75), "yellow": (0.98, 0.78, 0.10)}
 BUS_PAINTS = {"red": (0.90, 0.10, 0.10), "blue": (0.10, 0.30, 0.80), "green": (0.10, 0.55, 0.30)}
 
@@ -38,7 +42,7 @@ MODELS = {
     "bus": Model("bus", tags.BUS, 1.22, 5.40, 1.15, 2.95, (0.985, 0.0), (0.12, 0.06), 0.34, 0.46, "bus"),
 }
 CARS = ("sedan", "sedan", "hatchback", "hatchback", "suv", "suv", "van")
-PAINTS = {"car": CAR_PAINTS, "van": VAN_PAINTS, "bus": BUS_PAINTS}
+PAINTS = {"car": TOWN_CAR_PAINTS, "van": VAN_PAINTS, "bus": BUS_PAINTS}
 
 
 def pick_model(rng: Random, large: bool = True) -> Model:
