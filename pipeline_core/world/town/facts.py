@@ -10,13 +10,13 @@ from .. import tags
 if TYPE_CHECKING:
     from .scene import Town
 
-AHEAD, FIRST_SECONDS = 60.0, 3.0
-STEEP, BENT = 0.025, 0.35  # rise per metre, radians turned
+AHEAD, FIRST_SECONDS, FIRST_METRES = 60.0, 4.0, 22.0
+STEEP, BENT = 0.025, 0.25  # rise per metre, radians turned
 
 
 def town_facts(town: "Town") -> dict:
-    """Countable facts, with the keys of a street's and a town's own: bend, roundabout, slope, cyclists, trucks, parked,
-    event and snow-free. Only what is ahead, near and in view counts."""
+    """Countable facts, with the keys of a street's and a town's own: bend, roundabout, slope, cyclists, trucks,
+    buses, parked and event. Only what is ahead, near and in view counts."""
     camera = town.camera(torch.zeros(1), 90, 160)
     positions = town.poses(torch.zeros(1))[0]
     pixels, depth = camera.project(positions[None, :, 0])
@@ -28,7 +28,7 @@ def town_facts(town: "Town") -> dict:
     def count(*wanted: int) -> int:
         return len({s.instance for s in seen if s.tag in wanted})
 
-    start, reach = town.ego.start, max(15.0, FIRST_SECONDS * town.ego.speed)
+    start, reach = town.ego.start, max(FIRST_METRES, FIRST_SECONDS * town.ego.speed)
     places = torch.tensor([start, start + reach], dtype=torch.float64)
     x, z, heading, _ = town.route.at(places)
     turned = float(torch.remainder(heading[1] - heading[0] + pi, 2 * pi) - pi)

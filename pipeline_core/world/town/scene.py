@@ -180,7 +180,10 @@ def _features(rng: Random, route: Route) -> tuple[Route, tuple[tuple[float, bool
 
 def _start(rng: Random, route: Route, crossings: tuple) -> float:
     """Mostly a little before a crossing, a roundabout or a bend, so that a short clip has something to show."""
-    ahead = [s - CROSS_HALF_WIDTH - rng.uniform(6, 22) for s, _ in crossings]
-    ahead += [s - rng.uniform(8, 34) for s in route.roundabouts]
-    ahead += [piece.start - rng.uniform(-0.5 * piece.length, 18) for piece in route.pieces[1::2]]
-    return rng.choice(ahead) % route.length if rng.random() < 0.8 else rng.uniform(0, route.length)
+    kinds = (
+        [s - CROSS_HALF_WIDTH - rng.uniform(6, 22) for s, _ in crossings],
+        [s - rng.uniform(4, 36) for s in route.roundabouts],
+        [piece.start - rng.uniform(-0.5 * piece.length, 12) for piece in route.pieces[1::2]],
+    )
+    ahead = rng.choice([places for places in kinds if places])
+    return rng.choice(ahead) % route.length if rng.random() < 0.85 else rng.uniform(0, route.length)
