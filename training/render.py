@@ -17,7 +17,7 @@ OTHER_LOOKS = {1: ("dusk", "night", "rain", "fog"), 2: ("dusk", "night", "rain",
 
 
 def render_scene(seed: int, target: Path, version: int = 1) -> None:
-    """Write scene `seed` to `target` (safetensors, uint8; captions in the metadata), atomically. version: the world's."""
+    """Write scene `seed` of the world to `target`, atomically (safetensors, uint8; captions in the metadata)."""
     from safetensors.torch import save_file
 
     from pipeline_core.conditions.depth import disparity_limits, disparity_map

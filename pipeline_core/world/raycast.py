@@ -133,7 +133,7 @@ def sunlit(
     sun: Tensor,
     solids: list[Posed] | None = None,
 ) -> Tensor:
-    """(F, H, W) 1 where a ray towards the sun is free, 0 in shadow; surfaces facing away are 0. solids: as for `cast`."""
+    """(F, H, W) 1 where a ray towards the sun is free, 0 in shadow or facing away. solids: as for `cast`."""
     lit = ((hits.normal @ sun) > 0) & (hits.solid != SKY)
     height, width = lit.shape[1:]
     start = hits.point + hits.normal * 0.02

@@ -19,7 +19,7 @@ from .textures import Spots, albedo
 LAMP_COLOUR, HEADLIGHT = (1.0, 0.70, 0.40), (0.50, 0.48, 0.44)
 SLANTS = ((0.55, 0.35), (-0.55, -0.35))  # the two directions, besides straight up, that open sky is tested in
 
-SOFT_SHADOWS = 45.0  # metres within which they are looked for
+SOFT_SHADOWS = 30.0  # metres within which they are looked for
 
 
 def town_light(

@@ -105,7 +105,10 @@ class Town:
         return (ahead > -margin) & (ahead < distance) & (aside < 0.75 * ahead.clamp(min=0) + margin)
 
     def meet_ground(self, position: Tensor, direction: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What rays (F, H, W, 3) from position (F, 3) meet behind all solids: depth; GROUND, BACKDROP or SKY; normals."""
+        """What rays (F, H, W, 3) from position (F, 3) meet behind all solids: depth, kind and normals.
+
+        The kind is GROUND, BACKDROP or SKY.
+        """
         origin = position[:, None, None].expand(direction.shape)
         normal = torch.zeros_like(direction)
         normal[..., 1] = 1.0

@@ -7,7 +7,7 @@ from random import Random
 import torch
 from torch import Tensor
 
-STEPS, HALVINGS, NEWTON = 13, 3, 2
+STEPS, HALVINGS, NEWTON = 12, 2, 2
 TREES_HEIGHT, HILLS_HEIGHT = 7.0, 30.0
 
 
@@ -48,7 +48,8 @@ class Terrain:
         """First t > 0.5 at which rays origin + t direction, both (N, 3), go below ground, or inf before the rim.
 
         Between the heights of the highest and the lowest ground, even steps in log t bracket the first crossing;
-        halving and Newton's method narrow it. The waves are longer than any step near by, and lower than any ray's gap far away.
+        halving and Newton's method narrow it. The waves are longer than any step near by, and lower than any ray's gap
+        far away.
         """
         down = (-direction[:, 1]).clamp(min=1e-6)
         start = ((origin[:, 1] - self.highest) / down).clamp(min=0.5)

@@ -115,7 +115,7 @@ def _canopy(colour: Tensor, spots: Spots, at: Tensor, fine: Tensor, broad: Tenso
     """Clumps of leaves that shade each other; trees differ in hue."""
     x, y, z = spots.local[at].unbind(-1)
     clumps = sample_noise(0.8 * x + 0.6 * z, y + 0.3 * z, 3.1, 4, salt=23)
-    leaves = sample_noise(0.7 * z - 0.7 * x, y - 0.3 * x, 0.9, 4, salt=27) * (0.35 + 0.65 * near)
+    leaves = fine * (0.35 + 0.65 * near)
     hue = hash01(spots.solid[at].long() // 3)[:, None]
     tint = torch.tensor([0.72, 0.80, 0.75]) + hue * torch.tensor([0.40, 0.16, 0.12])
     return colour * tint * (0.80 + 0.60 * clumps + 0.75 * leaves).clamp(0.10, 1.9)[:, None]
