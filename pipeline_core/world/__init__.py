@@ -1,4 +1,7 @@
-"""A procedural driving world: one scene from a seed, rendered synthetic or photoreal, with exact buffers."""
+"""A procedural driving world: one scene from a seed, rendered synthetic or photoreal, with exact buffers.
+
+A seed and a version name a scene: version 1, the default, is a straight street, version 2 a town (`world.town`).
+"""
 
 from .captions import STYLES, caption
 from .looks import LOOKS
