@@ -1,7 +1,8 @@
 """Scenes from seeds: version 1 is a straight street of any length, version 2 a town round a closed, curved one.
 
 A seed and a version give the same scene on every machine: Python's Mersenne Twister makes all choices, and positions
-are double arithmetic (the leaning faces of cars, float32). Pixels agree to rounding, as PyTorch's differ between processors.
+are double arithmetic (the leaning faces of cars, float32). Pixels agree to rounding, as PyTorch's differ between
+processors.
 """
 
 from ..errors import UserError
