@@ -7,7 +7,6 @@ can be contradicted is the weather, the time of day, and what there is in the st
 from __future__ import annotations
 
 from benchmarks.guided import Clip
-from pipeline_core.world.captions import scene_facts
 
 EMPTY = "no cars, no pedestrians, no traffic lights"
 # (the look whose twin is the reference, style and look words, what there is: None is the opposite of the scene)
@@ -34,7 +33,7 @@ def contradiction(i: int, clip: Clip) -> tuple[str, str]:
 
 def opposite(scene) -> str:
     """What the scene is not, in the words of its captions."""
-    facts = scene_facts(scene)
+    facts = scene.facts
     return ", ".join(
         [
             "tree-lined avenue" if facts["area"] == "city street" else "city street",

@@ -13,11 +13,11 @@ from tqdm import tqdm
 
 FRAMES, SIZE = 17, (96, 160)
 CAPTIONS_PER_STYLE = 8
-OTHER_LOOKS = ("dusk", "night", "rain", "fog")
+OTHER_LOOKS = {1: ("dusk", "night", "rain", "fog"), 2: ("dusk", "night", "rain", "fog", "snow")}
 
 
-def render_scene(seed: int, target: Path) -> None:
-    """Write scene `seed` to `target` (safetensors, uint8; captions in the metadata), atomically."""
+def render_scene(seed: int, target: Path, version: int = 1) -> None:
+    """Write scene `seed` of the world to `target`, atomically (safetensors, uint8; captions in the metadata)."""
     from safetensors.torch import save_file
 
     from pipeline_core.conditions.depth import disparity_limits, disparity_map
@@ -27,9 +27,9 @@ def render_scene(seed: int, target: Path) -> None:
     from pipeline_core.world.tags import TRAFFIC_LIGHT
 
     rng = Random(seed * 2 + 1)
-    scene = make_scene(seed)
+    scene = make_scene(seed, version=version)
     first = rng.randrange(0, 60)
-    styles = ("synthetic", "photoreal.day", "photoreal." + rng.choice(OTHER_LOOKS))
+    styles = ("synthetic", "photoreal.day", "photoreal." + rng.choice(OTHER_LOOKS[version]))
     renders = render_styles(scene, range(first, first + FRAMES), SIZE, styles)
     source = renders["synthetic"]
     edges = edge_map(source.rgb, ignore=source.classes == TRAFFIC_LIGHT)
@@ -51,7 +51,7 @@ def to_bytes(values: torch.Tensor) -> torch.Tensor:
     return (values * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def _work(job: tuple[int, Path]) -> None:
+def _work(job: tuple[int, Path, int]) -> None:
     torch.set_num_threads(1)
     render_scene(*job)
 
@@ -61,11 +61,12 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="first scene seed")
     parser.add_argument("--count", type=int, default=1500, help="number of scenes")
     parser.add_argument("--out", type=Path, default=Path("training/data/scenes"))
+    parser.add_argument("--version", type=int, choices=tuple(OTHER_LOOKS), default=1, help="of the world")
     parser.add_argument("--processes", type=int, default=2)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    jobs = [(seed, args.out / f"scene_{seed:06d}.safetensors") for seed in range(args.first, args.first + args.count)]
-    jobs = [job for job in jobs if not job[1].exists()]
+    targets = {seed: args.out / f"scene_{seed:06d}.safetensors" for seed in range(args.first, args.first + args.count)}
+    jobs = [(seed, target, args.version) for seed, target in targets.items() if not target.exists()]
     context = multiprocessing.get_context("spawn")
     with context.Pool(args.processes) as pool:
         for _ in tqdm(pool.imap_unordered(_work, jobs), total=len(jobs)):

@@ -1,4 +1,4 @@
-"""The ego camera: a pinhole without roll or pitch, so the horizon is one row."""
+"""The ego camera: a pinhole; on the level, without roll or pitch, its horizon is one row."""
 
 from dataclasses import dataclass
 from math import pi, tan
@@ -12,12 +12,22 @@ HORIZON = 0.45  # row of the horizon as a share of the height
 
 @dataclass(frozen=True)
 class Camera:
-    """Poses of F frames: position (F, 3) metres, yaw (F,) radians; image size in pixels."""
+    """Poses of F frames: position (F, 3) metres, yaw (F,) radians; image size in pixels.
+
+    rotation: (F, 3, 3) with the columns right, up and forward, where the camera may pitch and roll; it stands over yaw.
+    """
 
     position: Tensor
     yaw: Tensor
     height: int
     width: int
+    rotation: Tensor | None = None
+
+    def pose(self, frame: int) -> "Camera":
+        """The camera of one of the frames."""
+        at = slice(frame, frame + 1)
+        rotation = None if self.rotation is None else self.rotation[at]
+        return Camera(self.position[at], self.yaw[at], self.height, self.width, rotation)
 
     @property
     def focal(self) -> float:
@@ -32,6 +42,8 @@ class Camera:
         u = (torch.arange(self.width) + dx - 0.5 * self.width) / self.focal
         v = (torch.arange(self.height) + dy - self.horizon_row) / self.focal
         v, u = torch.meshgrid(v, u, indexing="ij")
+        if self.rotation is not None:
+            return torch.einsum("hwk,fjk->fhwj", torch.stack([u, -v, torch.ones_like(u)], dim=-1), self.rotation)
         c, s = torch.cos(self.yaw)[:, None, None], torch.sin(self.yaw)[:, None, None]
         return torch.stack([c * u + s, -v.expand(len(self.yaw), -1, -1), c - s * u], dim=-1)
 
@@ -39,10 +51,12 @@ class Camera:
         """World points (F, ..., 3) to pixel coordinates (F, ..., 2) and depth along the axis (F, ...)."""
         shape = (-1,) + (1,) * (points.ndim - 2)
         rel = points - self.position.reshape(shape + (3,))
-        c, s = torch.cos(self.yaw).reshape(shape), torch.sin(self.yaw).reshape(shape)
-        x = c * rel[..., 0] - s * rel[..., 2]
-        z = s * rel[..., 0] + c * rel[..., 2]
+        if self.rotation is not None:
+            x, y, z = torch.einsum("fnj,fjk->fnk", rel.flatten(1, -2), self.rotation).reshape(rel.shape).unbind(-1)
+        else:
+            c, s = torch.cos(self.yaw).reshape(shape), torch.sin(self.yaw).reshape(shape)
+            x, y, z = c * rel[..., 0] - s * rel[..., 2], rel[..., 1], s * rel[..., 0] + c * rel[..., 2]
         safe = torch.where(z.abs() < 1e-6, torch.full_like(z, 1e-6), z)
         u = 0.5 * self.width + self.focal * x / safe
-        v = self.horizon_row - self.focal * rel[..., 1] / safe
+        v = self.horizon_row - self.focal * y / safe
         return torch.stack([u, v], dim=-1), z

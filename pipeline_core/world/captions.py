@@ -1,10 +1,9 @@
 """Captions of a scene: what is there and how it looks, never the colours that only the source may carry."""
 
-from math import pi, sin
 from random import Random
 
-from . import tags
 from .scene import Scene
+from .town.scene import Town
 
 STYLES = (
     "synthetic",
@@ -14,6 +13,7 @@ STYLES = (
     "photoreal.night",
     "photoreal.rain",
     "photoreal.fog",
+    "photoreal.snow",
 )
 
 _SYNTHETIC = (
@@ -56,36 +56,19 @@ _LOOKS = {
         "on a rainy day, grey sky",
     ),
     "fog": ("in thick fog", "foggy weather, low visibility", "fog, hazy and grey", "on a foggy day, mist"),
+    "snow": ("in winter, snow on the ground", "snowy weather, grey sky", "snow, a snowy road", "on a snowy day"),
 }
 
 
-def scene_facts(scene: Scene) -> dict:
-    """Countable facts a captioning model would also see in the first seconds."""
-    near, far = scene.start, scene.start + 60.0
-
-    def count(tag: int) -> int:
-        return len({s.instance for s in scene.solids if s.tag == tag and near < s.position[2] < far})
-
-    return {
-        "area": scene.area,
-        "lanes": scene.lanes,
-        "cars": count(tags.CAR),
-        "people": count(tags.PEDESTRIAN),
-        "lights": count(tags.TRAFFIC_LIGHT),
-        "sun": "right" if sin(scene.sun_azimuth) > 0 else "left",
-        "sun_ahead": abs(scene.sun_azimuth) < pi / 2,
-    }
-
-
-def description(scene: Scene) -> str:
+def description(scene: Scene | Town) -> str:
     """What is in the scene, without any style: to be added to the prompts of a job."""
-    return ", ".join(_details(scene_facts(scene), sunny=True))
+    return ", ".join(_details(scene.facts, sunny=True))
 
 
-def caption(scene: Scene, style: str, rng: Random | None = None) -> str:
+def caption(scene: Scene | Town, style: str, rng: Random | None = None) -> str:
     """One caption; without `rng` the plain wording, with it a random wording, order and choice of facts."""
     pick = rng.choice if rng else lambda options: options[0]
-    facts = scene_facts(scene)
+    facts = scene.facts
     look = style.partition(".")[2] or "day"
     parts = [pick(_SYNTHETIC)] if style == "synthetic" else [pick(_PHOTOREAL), pick(_LOOKS[look])]
     details = _details(facts, sunny=style == "synthetic" or look == "day")
@@ -105,7 +88,24 @@ def _details(facts: dict, sunny: bool) -> list[str]:
         _count(facts["people"], "pedestrian", "pedestrians"),
         "a crossing with traffic lights" if facts["lights"] else "no traffic lights",
     ]
+    details += _town_details(facts) if "cyclists" in facts else []
     return details + [f"sun from the {facts['sun']}"] if sunny else details
+
+
+def _town_details(facts: dict) -> list[str]:
+    """What only towns have, said only where it is there: nobody writes that a street is not steep."""
+    said = [
+        (facts["cyclists"], _count(facts["cyclists"], "cyclist", "cyclists")),
+        (facts["bend"], f"a curve to the {facts['bend']}"),
+        (facts["roundabout"], "a roundabout"),
+        (facts["slope"], f"going {facts['slope']}"),
+        (facts["trucks"], "a truck"),
+        (facts["buses"], "a bus"),
+        (facts["parked"], "parked cars"),
+        (facts["event"] == "cut-in", "a car changes lanes in front"),
+        (facts["event"] == "overtaking", "a car overtakes"),
+    ]
+    return [words for there, words in said if there]
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -9,7 +9,8 @@ Colour = tuple[float, float, float]
 class Look:
     """sun: its light on a surface facing it (0 where overcast or set); elevation: degrees; zenith, horizon: the sky;
     ambient: light from the sky on a level surface; haze: 1/m extinction towards `horizon`; wet: mirror share of the
-    road; lamps: strength of street lamps, window light and car lamps; exposure; noise: sensor noise at mid grey."""
+    road; lamps: strength of street lamps, window light and car lamps; exposure; noise: sensor noise at mid grey; snow:
+    share of level surfaces that snow covers."""
 
     sun: Colour
     elevation: float
@@ -21,6 +22,7 @@ class Look:
     lamps: float
     exposure: float
     noise: float
+    snow: float = 0.0
 
 
 LOOKS = {
@@ -83,5 +85,18 @@ LOOKS = {
         0.10,
         0.85,
         0.009,
+    ),
+    "snow": Look(
+        (0.0, 0.0, 0.0),
+        58.0,
+        (0.52, 0.55, 0.60),
+        (0.66, 0.68, 0.71),
+        (0.50, 0.53, 0.58),
+        0.006,
+        0.0,
+        0.15,
+        0.85,
+        0.010,
+        0.85,
     ),
 }

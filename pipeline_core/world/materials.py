@@ -34,6 +34,12 @@ MATERIALS = (
     Material("pole", (0.16, 0.165, 0.17), 0.06),
     Material("light_head", (0.022, 0.024, 0.024)),
     Material("sign_face", None),
+    # Met in towns (version 2) only.
+    Material("tyre", (0.022, 0.022, 0.024), 0.10),
+    Material("board", None, 0.04),
+    Material("hill", (0.095, 0.095, 0.055), 0.0, 0.25),
+    Material("far_trees", (0.045, 0.060, 0.022), 0.0, 0.30),
+    Material("plaza", (0.30, 0.24, 0.19), 0.10, 0.10),
 )
 INDEX = {material.name: index for index, material in enumerate(MATERIALS)}
 
@@ -51,6 +57,10 @@ FLAT_PAINT = {
     "skin": (1.0, 0.76, 0.58),
     "pole": (0.55, 0.57, 0.62),
     "light_head": (0.10, 0.10, 0.12),
+    "tyre": (0.08, 0.08, 0.09),
+    "hill": (0.45, 0.72, 0.42),
+    "far_trees": (0.12, 0.52, 0.20),
+    "plaza": (0.80, 0.62, 0.52),
 }
 
 CAR_PAINTS = {

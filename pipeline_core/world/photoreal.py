@@ -7,16 +7,31 @@ from torch import Tensor
 from .camera import Camera
 from .looks import Look
 from .materials import INDEX, MATERIALS
-from .raycast import Hits, sun_direction
-from .scene import Scene
+from .raycast import Hits, Posed, sunlit
+from .scene import Scene, sun_direction
 from .surfaces import Surface
 from .texture import hash01, sample_noise
 
 LAMP_STEP, LAMP_HEIGHT, LAMP_COLOUR = 24.0, 6.5, (1.0, 0.72, 0.42)
 
 
-def radiance(scene: Scene, look: Look, camera: Camera, surface: Surface, hits: Hits, light: Tensor) -> Tensor:
-    """Linear light (F, H, W, 3) that arrives at the lens through each ray, haze included."""
+def street_light(
+    scene: Scene, looks: list[Look], camera: Camera, seconds: Tensor, hits: Hits, solids: list[Posed], sample: int
+) -> Tensor:
+    """(F, H, W): whether the sun is free, where any of the looks has one."""
+    if any(max(look.sun) > 0 for look in looks):
+        return sunlit(scene, camera, seconds, hits, scene.sun(), solids)
+    return torch.zeros_like(hits.depth)
+
+
+def street_radiance(
+    scene: Scene, looks: dict[str, Look], camera: Camera, surface: Surface, hits: Hits, light: Tensor
+) -> dict[str, Tensor]:
+    """Linear light (F, H, W, 3) that arrives at the lens through each ray, haze included, by style."""
+    return {style: _radiance(scene, look, camera, surface, hits, light) for style, look in looks.items()}
+
+
+def _radiance(scene: Scene, look: Look, camera: Camera, surface: Surface, hits: Hits, light: Tensor) -> Tensor:
     albedo = _albedo(surface, hits, look)
     irradiance = _irradiance(scene, look, camera, hits, light)
     image = albedo * irradiance
@@ -29,13 +44,13 @@ def radiance(scene: Scene, look: Look, camera: Camera, surface: Surface, hits: H
     return _wet_mirror(image, surface, camera, look)
 
 
-def develop(image: Tensor, look: Look, noise_seed: int, first_frame: int) -> Tensor:
+def develop(scene: Scene, image: Tensor, look: Look, first_frame: int) -> Tensor:
     """Lens and sensor: bloom, slight blur, vignette, tone curve, gamma, noise. Linear in, sRGB in [0, 1] out."""
     frames, height, width, _ = image.shape
     planes = image.permute(0, 3, 1, 2) * look.exposure
     bright = (planes - 1.0).clamp(min=0, max=6)
-    planes = planes + 0.10 * _blur(bright, 2.2) + 0.05 * _blur(bright, 5.0)
-    planes = _blur(planes, 0.40)
+    planes = planes + 0.10 * blur(bright, 2.2) + 0.05 * blur(bright, 5.0)
+    planes = blur(planes, 0.40)
     y = torch.linspace(-1, 1, height)[:, None] ** 2
     x = torch.linspace(-1, 1, width)[None, :] ** 2
     planes = planes * (1 - 0.10 * (x + y))
@@ -43,7 +58,7 @@ def develop(image: Tensor, look: Look, noise_seed: int, first_frame: int) -> Ten
     toned = planes * (2.51 * planes + 0.03) / (planes * (2.43 * planes + 0.59) + 0.14)
     shown = toned.clamp(0, 1) ** (1 / 2.2)
     for frame in range(frames):
-        generator = torch.Generator().manual_seed(noise_seed * 100003 + first_frame + frame)
+        generator = torch.Generator().manual_seed(scene.seed * 100003 + first_frame + frame)
         grain = torch.randn(3, height, width, generator=generator)
         shown[frame] += look.noise * (0.6 + 0.8 * (1 - shown[frame])) * grain
     return shown.clamp(0, 1).permute(0, 2, 3, 1).contiguous()
@@ -89,6 +104,9 @@ def _albedo(surface: Surface, hits: Hits, look: Look) -> Tensor:
     texture = 1 + grain * near * sample_noise(u, v, 1.0, 5, salt=1) * 0.9
     texture = texture * (1 + patches * sample_noise(u, v, 11.0, 4, salt=2))
     albedo = albedo * texture.clamp(min=0.25)[..., None]
+    if look.snow:
+        cover = (look.snow * ((hits.normal[..., 1] - 0.3) * 2).clamp(0, 1) * (surface.glass == 0))[..., None]
+        albedo = albedo * (1 - cover) + torch.tensor([0.74, 0.77, 0.81]) * texture.clamp(0.8, 1.1)[..., None] * cover
     soaked = 1 - 0.45 * look.wet * (level & (hits.solid < 0)).to(albedo.dtype)
     return albedo * soaked[..., None]
 
@@ -154,14 +172,14 @@ def _wet_mirror(image: Tensor, surface: Surface, camera: Camera, look: Look) -> 
         return image
     rows = torch.arange(image.shape[1])
     mirrored = (2 * camera.horizon_row - rows).round().long().clamp(0, image.shape[1] - 1)
-    reflection = _blur(image[:, mirrored].permute(0, 3, 1, 2), 1.6).permute(0, 2, 3, 1)
+    reflection = blur(image[:, mirrored].permute(0, 3, 1, 2), 1.6).permute(0, 2, 3, 1)
     grazing = 1 - ((rows - camera.horizon_row).clamp(min=0) / camera.focal).clamp(max=1)
     ground = (surface.material >= 0) & (surface.material <= INDEX["sidewalk"])
     share = look.wet * ground * (0.25 + 0.6 * grazing**3)[None, :, None]
     return image * (1 - share[..., None]) + reflection * share[..., None]
 
 
-def _blur(planes: Tensor, sigma: float) -> Tensor:
+def blur(planes: Tensor, sigma: float) -> Tensor:
     """Separable Gaussian blur of (F, C, H, W), edges replicated."""
     radius = max(1, int(3 * sigma + 0.5))
     taps = torch.exp(-(torch.arange(-radius, radius + 1, dtype=planes.dtype) ** 2) / (2 * sigma * sigma))

@@ -1,31 +1,39 @@
 """A driving scene from a seed: a street in blocks of 60 m, what stands on it and what moves."""
 
 from dataclasses import dataclass, field
-from math import pi
+from math import cos, pi, radians, sin
 from random import Random
 
 import torch
 from torch import Tensor
 
-from ..errors import UserError
-from . import objects
+from . import objects, tags
 from .camera import Camera
-from .shapes import Solid
+from .shapes import NO_HIT, Solid
 
 BLOCK = 60.0
 CROSS_HALF_WIDTH = 5.0
 AREAS = ("city street", "suburban street", "tree-lined avenue")
 LIGHT_CYCLE = (("green", 12.0), ("yellow", 9.0), ("red", 11.0))
-FASTEST, REACH = 5.0, 130.0  # m/s the ego never exceeds; metres of street the camera sees ahead
+SUN_ELEVATION = 58.0  # degrees
+FAR = 125.0  # metres ahead at which things are drawn
+GROUND, SKY, BACKDROP = -1, -2, -3  # what a ray meets where it meets no solid
+
+
+def sun_direction(azimuth: float, elevation_degrees: float) -> Tensor:
+    """Unit vector (3,) towards the sun; azimuth 0 is ahead along the street, pi/2 to the right."""
+    up = radians(elevation_degrees)
+    return torch.tensor([sin(azimuth) * cos(up), sin(up), cos(azimuth) * cos(up)])
 
 
 @dataclass(frozen=True)
 class Light:
-    """A traffic-light head facing the ego: its solid's instance id, place of its head and phase in seconds."""
+    """A traffic-light head facing the ego: its solid's instance id, place of its head, phase in seconds and yaw."""
 
     instance: int
     position: tuple[float, float, float]
     phase: float
+    yaw: float = 0.0
 
     def state_at(self, seconds: float) -> str:
         rest = (seconds + self.phase) % sum(length for _, length in LIGHT_CYCLE)
@@ -38,7 +46,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that does not depend on the style. Made by `make_scene`; read-only."""
+    """Everything that does not depend on the style. Made by `make_scene(seed)`; read-only."""
 
     seed: int
     area: str
@@ -52,6 +60,31 @@ class Scene:
     solids: tuple[Solid, ...]
     lights: tuple[Light, ...]
     objects: tuple[dict, ...] = field(default=())
+
+    version = 1
+    lowest = 0.0  # height of the lowest ground a shadow falls on
+
+    @property
+    def facts(self) -> dict:
+        """What a caption may tell: countable facts that a captioning model would also see in the first seconds."""
+        near, far = self.start, self.start + 60.0
+
+        def count(tag: int) -> int:
+            return len({s.instance for s in self.solids if s.tag == tag and near < s.position[2] < far})
+
+        return {
+            "area": self.area,
+            "lanes": self.lanes,
+            "cars": count(tags.CAR),
+            "people": count(tags.PEDESTRIAN),
+            "lights": count(tags.TRAFFIC_LIGHT),
+            "sun": "right" if sin(self.sun_azimuth) > 0 else "left",
+            "sun_ahead": abs(self.sun_azimuth) < pi / 2,
+        }
+
+    def sun(self) -> Tensor:
+        """Unit vector (3,) towards the sun."""
+        return sun_direction(self.sun_azimuth, SUN_ELEVATION)
 
     @property
     def road_half_width(self) -> float:
@@ -68,18 +101,36 @@ class Scene:
         position = torch.stack([x, torch.full_like(x, 1.5), z], dim=-1)
         return Camera(position, yaw, height, width)
 
+    def joints_at(self, frames: Tensor) -> dict[int, Tensor]:
+        """The people of a street have no joints."""
+        return {}
 
-def make_scene(seed: int, fps: float = 24.0, length: float = 240.0, area: str | None = None) -> Scene:
-    """The scene of a seed.
+    def poses(self, seconds: Tensor) -> tuple[Tensor, dict[int, Tensor]]:
+        """Positions (N, F, 3) of all solids, and rotations (F, 3, 3) by index of those that are not only turned by
+        their yaw: here none."""
+        start, velocity = (torch.tensor([getattr(s, k) for s in self.solids]) for k in ("position", "velocity"))
+        return start[:, None] + seconds[:, None] * velocity[:, None], {}
 
-    fps: frames per second (affects motion per frame only); length: metres of street laid out ahead of the
-    start, so a drive of T frames needs about speed * T / fps + 130; area: one of AREAS, or None for the
-    seed's own choice.
-    """
-    if area is not None and area not in AREAS:
-        raise UserError(f"area is {area!r} but must be one of {', '.join(AREAS)}: change area.")
-    if not fps > 0 or not length > 0:
-        raise UserError(f"fps is {fps} and length is {length} m but both must be positive: change fps or length.")
+    def draws(self, camera: Camera, positions: Tensor) -> Tensor:
+        """(N, F) bool: which of the solids at positions (N, F, 3) are near enough to be drawn."""
+        reach = torch.tensor([max(s.size) for s in self.solids])[:, None]
+        near_z, far_z = camera.position[:, 2] - 25.0, camera.position[:, 2] + FAR
+        return (positions[..., 2] + reach >= near_z) & (positions[..., 2] - reach <= far_z)
+
+    def meet_ground(self, position: Tensor, direction: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What rays (F, H, W, 3) from position (F, 3) meet behind all solids: depth, GROUND or SKY, and normals."""
+        down = -direction[..., 1]
+        height = position[:, None, None, 1]
+        depth = torch.where(down > 1e-6, height / down.clamp(min=1e-6), torch.full_like(down, NO_HIT))
+        beyond = depth > 4000.0
+        depth = torch.where(beyond, torch.full_like(depth, NO_HIT), depth)
+        normal = torch.zeros_like(direction)
+        normal[..., 1] = 1.0
+        return depth, torch.where(beyond, SKY, GROUND).to(torch.int32), normal
+
+
+def make_street(seed: int, fps: float, length: float, area: str | None) -> Scene:
+    """The street of a seed; see `world.make_scene`."""
     rng = Random(seed)
     chosen = rng.choice(AREAS)
     area = area or chosen
@@ -113,9 +164,3 @@ def make_scene(seed: int, fps: float = 24.0, length: float = 240.0, area: str | 
         tuple(Light(**light) for light in builder.lights),
         tuple(builder.objects),
     )
-
-
-def drive_scene(seed: int, frames: int, fps: float = 24.0) -> Scene:
-    """The scene of a seed with street enough for a drive of `frames` frames at `fps`."""
-    driven = FASTEST * frames / fps if fps > 0 else 0.0  # make_scene refuses the rate in its own words
-    return make_scene(seed, fps=fps, length=driven + REACH)

@@ -3,23 +3,37 @@
 Axes everywhere in the world: x right, y up, z forward along the street, metres.
 """
 
-from dataclasses import dataclass, field
-from math import cos, pi, sin
+from dataclasses import dataclass
+from math import cos, log, pi, sin
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from .texture import sample_noise
+
 NO_HIT = float("inf")
+BOX_NORMALS = torch.tensor([[-1.0, 0, 0], [1, 0, 0], [0, -1, 0], [0, 1, 0], [0, 0, -1], [0, 0, 1]])
+
+
+class Motion(Protocol):
+    """What carries a solid; hashable."""
+
+    def pose_at(self, seconds: Tensor) -> tuple[Tensor, Tensor]:
+        """Position (F, 3) and rotation (F, 3, 3), columns right, up and forward in the world, at each of F times."""
 
 
 @dataclass(frozen=True)
 class Solid:
     """One convex part of an object, in its own frame (origin at the ground point under its centre).
 
-    planes: (K, 4) rows (n, d) meaning n . p <= d; an ellipsoid has no planes but `radii`.
+    planes: (K, 4) rows (n, d) meaning n . p <= d; an ellipsoid has no planes but `radii`. Without either it is, by
+    `centre` and `size`, a box, or if `round` a cylinder along x.
     position: (3,) metres at time 0; yaw: radians; velocity: (3,) m/s.
     material: index into materials.MATERIALS; paint: the sRGB colour in [0, 1] that the flat style shows.
     size: (3,) half extents, used by the painted details; variant: a small integer that varies them.
+    motion: where given, it alone says where the solid is and how it is turned: position, yaw and velocity are idle.
+    holes: share of an ellipsoid's shell that is missing, as between leaves; text: what is written on it.
     """
 
     position: tuple[float, float, float]
@@ -35,7 +49,10 @@ class Solid:
     velocity: tuple[float, float, float] = (0.0, 0.0, 0.0)
     variant: int = 0
     casts_shadow: bool = True
-    bound: float = field(default=0.0)
+    round: bool = False
+    motion: Motion | None = None
+    holes: float = 0.0
+    text: str = ""
 
     def position_at(self, seconds: Tensor) -> Tensor:
         """World position (F, 3) at each of the F times."""
@@ -126,6 +143,8 @@ def intersect(solid: Solid, origin: Tensor, direction: Tensor) -> tuple[Tensor, 
     """
     if solid.radii is not None:
         return _intersect_ellipsoid(solid, origin, direction)
+    if not solid.planes:
+        return (_intersect_cylinder if solid.round else _intersect_box)(solid, origin, direction)
     planes = torch.tensor(solid.planes, dtype=direction.dtype)
     along = direction @ planes[:, :3].T
     gap = planes[:, 3] - origin @ planes[:, :3].T
@@ -146,18 +165,74 @@ def _intersect_ellipsoid(solid: Solid, origin: Tensor, direction: Tensor) -> tup
     b = (o * d).sum(-1)
     c = (o * o).sum(-1) - 1.0
     root = b * b - a * c
-    t = (-b - root.clamp(min=0).sqrt()) / a
+    width = root.clamp(min=0).sqrt()
+    t = (-b - width) / a
     hit = (root > 0) & (t > 1e-3)
+    if solid.holes:
+        t, hit = _through_holes(solid, origin, direction, t, (-b + width) / a, hit)
     face = torch.zeros(t.shape, dtype=torch.long)
     return torch.where(hit, t, torch.full_like(t, NO_HIT)), face
 
 
+def _intersect_box(solid: Solid, origin: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+    """The slab method; faces are numbered as in `box_planes`."""
+    half = torch.tensor(solid.size, dtype=direction.dtype)
+    inverse = 1 / torch.where(direction.abs() < 1e-9, torch.full_like(direction, 1e-9), direction)
+    middle = (torch.tensor(solid.centre, dtype=direction.dtype) - origin) * inverse
+    reach = inverse.abs() * half
+    near, axis = (middle - reach).max(dim=-1)
+    hit = (near < (middle + reach).amin(dim=-1)) & (near > 1e-3)
+    face = 2 * axis + (direction.expand(*axis.shape, 3).gather(-1, axis[..., None])[..., 0] < 0)
+    return torch.where(hit, near, NO_HIT), face
+
+
+def _intersect_cylinder(solid: Solid, origin: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+    """A cylinder along x of radius size[1]: faces 0 and 1 are its -x and +x ends, 2 its mantle."""
+    (half, radius, _), (cx, cy, cz) = solid.size, solid.centre
+    ox, oy, oz = (part - c for part, c in zip(origin.unbind(-1), (cx, cy, cz), strict=True))
+    dx, dy, dz = direction.unbind(-1)
+    inverse = 1 / torch.where(dx.abs() < 1e-9, torch.full_like(dx, 1e-9), dx)
+    end = -ox * inverse - inverse.abs() * half
+    a, b, c = dy * dy + dz * dz, oy * dy + oz * dz, oy * oy + oz * oz - radius * radius
+    root = b * b - a * c
+    width, a = root.clamp(min=0).sqrt(), a.clamp(min=1e-9)
+    near = torch.maximum(end, (-b - width) / a)
+    far = torch.minimum(-ox * inverse + inverse.abs() * half, (-b + width) / a)
+    hit = (root > 0) & (near < far) & (near > 1e-3)
+    face = torch.where(near > end, 2, (dx < 0).long())
+    return torch.where(hit, near, NO_HIT), face
+
+
+def _through_holes(
+    solid: Solid, origin: Tensor, direction: Tensor, near: Tensor, far: Tensor, hit: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Let rays through the holes of a shell: to its far side, or out through a hole there too."""
+    t, stopped = near.clone(), hit.clone()
+    origin, direction = origin.expand(*t.shape, 3), direction.expand(*t.shape, 3)
+    for side in (near, far):
+        open_rays = hit if side is near else hit & ~stopped
+        o, d, there = origin[open_rays], direction[open_rays], side[open_rays]
+        x, y, z = (o + d * there[:, None]).unbind(-1)
+        leaves = sample_noise(0.8 * x + 0.6 * z, y + 0.4 * (z - x), 5.0, 3, salt=21)
+        # Noise with a standard deviation of 0.5, cut at the logistic quantile, which is close enough to its own.
+        solid_there = leaves > 0.28 * log(solid.holes / (1 - solid.holes))
+        t[open_rays] = there
+        stopped[open_rays] = solid_there
+    return t, stopped
+
+
 def normal_at(solid: Solid, point: Tensor, face: Tensor) -> Tensor:
-    """Unit outward normals (..., 3) in world axes at local points (..., 3) of the given faces."""
+    """Unit outward normals (..., 3) in the solid's axes at local points (..., 3) of the given faces."""
     if solid.radii is not None:
         radii = torch.tensor(solid.radii, dtype=point.dtype)
         normal = (point - torch.tensor(solid.centre, dtype=point.dtype)) / (radii * radii)
         normal = normal / normal.norm(dim=-1, keepdim=True).clamp(min=1e-9)
-    else:
+    elif solid.planes:
         normal = torch.tensor(solid.planes, dtype=point.dtype)[:, :3][face]
-    return to_world(normal, solid.yaw)
+    elif solid.round:
+        around = (point - torch.tensor(solid.centre, dtype=point.dtype)) * torch.tensor([0.0, 1.0, 1.0]) / solid.size[1]
+        ends = torch.tensor([[-1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])[face]
+        normal = torch.where((face == 2)[..., None], around, ends)
+    else:
+        normal = BOX_NORMALS[face]
+    return normal

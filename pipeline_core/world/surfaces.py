@@ -11,8 +11,8 @@ from torch import Tensor
 from . import tags
 from .materials import FLAT_PAINT, INDEX, LAMP_PAINTS, MATERIALS, SIGN_KINDS
 from .objects import KERB_WIDTH, LAMP_RADIUS, LAMP_SPACING, LANE, SIDEWALK_WIDTH
-from .raycast import GROUND, SKY, Hits
-from .scene import CROSS_HALF_WIDTH, Scene
+from .raycast import Hits
+from .scene import CROSS_HALF_WIDTH, GROUND, SKY, Scene
 
 LAMP_ORDER = ("red", "yellow", "green")
 
@@ -23,7 +23,8 @@ class Surface:
 
     material: index into MATERIALS (-1 in the sky); paint: sRGB (.., 3); tag, instance: ids; glass, glow: in [0, 1],
     the share of window glass and of self-luminous lamp; window: a random number per window pane (0 elsewhere);
-    lamp: 0 off, 1 where the lit lamp of a signal shows.
+    lamp: 0 off, 1 where the lit lamp of a signal shows; street (F, H, W, 2): of a town's ground, metres along
+    the street and off the inner edge of its lanes.
     """
 
     material: Tensor
@@ -34,6 +35,7 @@ class Surface:
     glow: Tensor
     window: Tensor
     lamp: Tensor
+    street: Tensor | None = None
 
 
 def describe(scene: Scene, hits: Hits, seconds: Tensor) -> Surface:
