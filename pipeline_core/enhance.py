@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from .conditions.conventions import map_convention
 from .conditions.estimators import Estimators, estimated_limits
 from .conditions.flow import buffer_flow, estimated_flow, require_flow
 from .conditions.maps import available_controls, check_maps, clip_disparity_limits, given_maps, window_maps
@@ -186,10 +187,10 @@ def prepare(
     limits = None
     if "depth" in weights and "depth" not in maps:
         if buffers is not None and "depth" in buffers.channels:
-            limits = clip_disparity_limits(buffers)
+            limits = clip_disparity_limits(buffers, preset.maps)
         else:
             small = (resize(as_floats(frame)[None], work_size)[0] for frame in read())
-            limits = estimated_limits(estimators.depth, small)
+            limits = estimated_limits(estimators.depth, small, map_convention(preset.maps).depth)
     return Job(
         model,
         settings,
@@ -321,7 +322,9 @@ def window_inputs(job: Job, index: int, clip: Tensor) -> dict[str, Tensor]:
     window, source = job.windows[index], resize(clip, job.work_size)
     maps = given_maps(job.maps, job.weights, window.start, window.length, job.work_size)
     to_make = [name for name in job.weights if name not in maps]
-    maps |= window_maps(to_make, source, window.start, job.buffers, job.estimators, job.limits)
+    # Made at the model's size: edges and blur mean nothing at another.
+    convention = job.model.preset.maps
+    maps |= window_maps(to_make, source, window.start, job.buffers, job.estimators, job.limits, convention)
     if job.settings.handover == "motion" and index:
         known = job.buffers is not None and "flow" in job.buffers.channels
         maps["flow"] = buffer_flow(job.buffers, window.start, window.length) if known else job.estimators.flow(source)

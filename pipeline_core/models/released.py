@@ -39,6 +39,7 @@ def released_preset(folder: Path) -> Preset | None:
         "geometry, cartoon-like and pixelated frames, flicker",
         inversion_prompt="a rendered driving simulator video, flat shading",
         control_weights={name: DRIVING.get(name, 0.1) for name in branch_parts(folder)},
+        maps="cosmos_transfer25",
         given_time=0.1,
     )
 
