@@ -108,7 +108,7 @@ class SimulatorBuffers(io.ComfyNode):
                     "edge_preset",
                     options=list(CANNY_PRESETS),
                     default="medium",
-                    tooltip="Canny thresholds of Cosmos-Transfer: very_low finds most edges, very_high fewest.",
+                    tooltip="Canny thresholds of Cosmos-Transfer1: very_low finds most edges, very_high fewest.",
                 ),
                 io.Combo.Input(
                     "depth_format",

@@ -70,7 +70,7 @@ class StructureMaps(io.ComfyNode):
                     options=[CUSTOM, *CANNY_PRESETS],
                     default=CUSTOM,
                     optional=True,
-                    tooltip="Canny thresholds of Cosmos-Transfer, from very_low (most edges) to very_high (fewest). "
+                    tooltip="Canny thresholds of Cosmos-Transfer1, from very_low (most edges) to very_high (fewest). "
                     "custom: edge_low and edge_high.",
                 ),
                 io.Int.Input(

@@ -165,7 +165,7 @@ length to that model's.""",
     size = {"width": WIDTH, "height": HEIGHT, "upscale_method": "area", "crop": "center"}
     scaled = canvas.node("ImageScale", "Upscale Image", image=parts["images"], **size)
     frames = canvas.node("ImageFromBatch", f"Take {WINDOW} frames", image=scaled, batch_index=0, length=WINDOW)
-    maps = canvas.node("VideoRealismStructureMaps", "Structure Maps", report=4, frames=frames)
+    maps = canvas.node("VideoRealismStructureMaps", "Structure Maps", report=4, frames=frames, made_for="embedded")
     model, branches = video_model(canvas)
     told = control_stacks(canvas, prompts(canvas, model, None, below="Model"), branches, maps)
     canvas.group("Inversion", 300)

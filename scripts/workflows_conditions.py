@@ -75,6 +75,7 @@ Load a Cosmos-Transfer folder for the real thing, and set size and length to tha
         folder=FOLDER,
         class_weights="signs and lights at 1, sky at 0.2, rest at 0.8",
         crop=True,
+        made_for="embedded",
     )
     model, branches = video_model(canvas, below="Clip")
     canvas.group("Prompts", 330, below="Recording")

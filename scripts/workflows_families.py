@@ -47,7 +47,7 @@ every window gets its own part of each map.
 **Time** a graphics card is needed; two passes of 20 steps, the second with two prompts.""",
         (420, 660),
     )
-    clip, maps = _clip(canvas, frames, height, width)
+    clip, maps = _clip(canvas, frames, height, width, "wan")
     canvas.group("Model", 370)
     model = canvas.node("UNETLoader", "Load Diffusion Model", unet_name="wan2.1_vace_1.3B_fp16.safetensors")
     told, vae = _wan_text(canvas, "Model")
@@ -80,7 +80,7 @@ needs the full steps.
 **Time** a graphics card is needed; two passes of 20 steps, the second with two prompts.""",
         (420, 660),
     )
-    clip, maps = _clip(canvas, frames, height, width)
+    clip, maps = _clip(canvas, frames, height, width, "wan")
     canvas.group("Model", 370)
     experts = {
         f"{part}_noise": canvas.node(
@@ -121,7 +121,7 @@ both *Frame rate* nodes by itself.
 **Time** a graphics card is needed; two passes of 30 steps over twice the frames, the second with two prompts.""",
         (420, 660),
     )
-    clip, maps = _clip(canvas, frames, height, width)
+    clip, maps = _clip(canvas, frames, height, width, "ltxv")
     canvas.group("Model", 370)
     loaded = canvas.node("CheckpointLoaderSimple", "Load Checkpoint", ckpt_name="ltxv-13b-0.9.7-dev-fp8.safetensors")
     lora = {"lora_name": "ltxv-097-ic-lora-canny-control-comfyui.safetensors", "strength_model": 1.0}
@@ -161,7 +161,7 @@ tried here). ComfyUI's own context windows get their frames of every map.
 **Time** a graphics card is better; two passes of 20 steps, the second with two prompts.""",
         (420, 620),
     )
-    clip, maps = _clip(canvas, frames, height, width)
+    clip, maps = _clip(canvas, frames, height, width, "sd15")
     canvas.group("Model", 370)
     model = canvas.node("CheckpointLoaderSimple", "Load Checkpoint", ckpt_name="v1-5-pruned-emaonly-fp16.safetensors")
     files = {"edge": "control_v11p_sd15_canny_fp16", "depth": "control_v11f1p_sd15_depth_fp16"}
@@ -177,15 +177,15 @@ tried here). ComfyUI's own context windows get their frames of every map.
 GRAPHS = [wan21_vace, wan22_fun_control, ltx_ic_lora, sd15_controlnet]
 
 
-def _clip(canvas: Canvas, length: int, height: int, width: int) -> tuple[dict[str, Node], Node]:
-    """The group "Clip": {"parts": of the video file, "frames": cut to size}, and its maps."""
+def _clip(canvas: Canvas, length: int, height: int, width: int, made_for: str) -> tuple[dict[str, Node], Node]:
+    """The group "Clip": {"parts": of the video file, "frames": cut to size}, and its maps, made for a family."""
     canvas.group("Clip", 300)
     video = canvas.node("LoadVideo", "Load Video", tall=300, file="drive.mp4")
     parts = canvas.node("GetVideoComponents", "Get Video Components", tall=110, video=video)
     size = {"width": width, "height": height, "upscale_method": "area", "crop": "center"}
     scaled = canvas.node("ImageScale", "Upscale Image", image=parts["images"], **size)
     frames = canvas.node("ImageFromBatch", f"Take {length} frames", image=scaled, batch_index=0, length=length)
-    maps = canvas.node("VideoRealismStructureMaps", "Structure Maps", report=4, frames=frames)
+    maps = canvas.node("VideoRealismStructureMaps", "Structure Maps", report=4, frames=frames, made_for=made_for)
     return {"parts": parts, "frames": frames}, maps
 
 

@@ -61,7 +61,9 @@ place of its noise, and the noise levels as they come from KarrasScheduler.
     size = {"width": WIDTH, "height": HEIGHT, "upscale_method": "area", "crop": "center"}
     scaled = canvas.node("ImageScale", "Upscale Image", image=parts["images"], **size)
     frames = canvas.node("ImageFromBatch", f"Take {WINDOW} frames", image=scaled, batch_index=0, length=WINDOW)
-    maps = canvas.node("VideoRealismStructureMaps", "Structure Maps", report=4, frames=frames)
+    maps = canvas.node(
+        "VideoRealismStructureMaps", "Structure Maps", report=4, frames=frames, made_for="cosmos_transfer25"
+    )
     canvas.group("Model", 370)
     model = canvas.node("VideoRealismLoadVideoModel", "Load Video Model", report=14, model=FOLDER)
     kind = "VideoRealismLoadControlBranch"
