@@ -14,7 +14,7 @@ from ..errors import UserError
 from .conventions import EMBEDDED, map_convention
 from .depth import depth_limits, disparity_map
 from .edges import edge_map
-from .instances import instance_map
+from .instances import instance_map, largest_instances
 from .layouts import Recording
 from .pictures import count_pictures
 from .recordings import read_classes, read_depth, read_instances
@@ -121,19 +121,27 @@ def simulator_maps(
     """Everything that a recording says about a clip.
 
     frames: the clip (T, H, W, 3) in [0, 1], for the edges and for the size of all maps; without it they have the
-    recording's own. paint: a palette's name, or "instances" for a colour per object; mask_of: classes ("lights and
-    signs"); weights: {class: weight from 0 to 1} (see `class_weights`); thresholds: of the edges, which ignore the
-    inside of traffic lights. crop: cut the recording to the clip's shape around its middle where they differ; otherwise
-    that is an error. convention: the family that the edges and the depth scale are for, one of CONVENTIONS; the scale
-    is taken from the streams. UserError for buffers of another length or shape than the clip, and for weights above 1.
+    recording's own. paint: a palette's name, or "instances" for a colour for each of the clip's 100 largest objects;
+    mask_of: classes ("lights and signs"); weights: {class: weight from 0 to 1} (see `class_weights`); thresholds: of
+    the edges, which ignore the inside of traffic lights. crop: cut the recording to the clip's shape around its middle
+    where they differ; otherwise that is an error. convention: the family that the edges and the depth scale are for,
+    one of CONVENTIONS; the scale is taken from the streams. UserError for buffers of another length or shape than the
+    clip, and for weights above 1.
     """
     _check(streams, frames, paint, mask_of, weights)
-    passes = 1 + (streams.depth is not None)
-    limits = None
+    made_for = map_convention(convention)
+    passes = 1 + (streams.depth is not None) + (paint == INSTANCES)
+    limits, objects, seen = None, None, 0
+
+    def told(done: int) -> None:
+        progress(seen + min(done, streams.frames), passes * streams.frames)
+
     if streams.depth is not None:
         source = streams.scale or streams.depth
-        counted = _counted(_chunks(source()), lambda done: progress(min(done, streams.frames), passes * streams.frames))
-        limits = depth_limits(counted, map_convention(convention).depth)
+        limits = depth_limits(_counted(_chunks(source()), told), made_for.depth)
+        seen += streams.frames
+    if paint == INSTANCES:
+        objects = largest_instances(_counted(_chunks(streams.instances()), told))
     parts: dict[str, list[Tensor]] = {}
     channels = {name: getattr(streams, name) for name in ("depth", "classes", "instances")}
     channels = {name: _chunks(stream()) for name, stream in channels.items() if stream is not None}
@@ -141,7 +149,7 @@ def simulator_maps(
         size = None if frames is None else tuple(frames.shape[1:3])
         chunk = {name: _sized(next(values), size, name, crop) for name, values in channels.items()}
         clip = None if frames is None else frames[start : start + _CHUNK]
-        made = _maps(chunk, clip, limits, paint, mask_of, weights, (*thresholds, map_convention(convention).edges))
+        made = _maps(chunk, clip, limits, objects, paint, mask_of, weights, (*thresholds, made_for.edges))
         for name, values in made.items():
             parts.setdefault(name, []).append(values)
         done = start + len(next(iter(chunk.values())))
@@ -165,12 +173,12 @@ def _check(streams: Streams, frames: Tensor | None, paint: str, mask_of: str, we
             raise UserError(f"The weight of {name} is {weight:g}: give weights from 0 to 1.")
 
 
-def _maps(chunk, clip, limits, paint, mask_of, weights, canny) -> dict[str, Tensor]:
+def _maps(chunk, clip, limits, objects, paint, mask_of, weights, canny) -> dict[str, Tensor]:
     made, classes = {}, chunk.get("classes")
     if "depth" in chunk:
         made["depth"] = _averaged(disparity_map(chunk["depth"], limits), clip)
     if paint == INSTANCES:
-        made["segmentation"] = instance_map(_picked(chunk["instances"], clip))
+        made["segmentation"] = instance_map(_picked(chunk["instances"], clip), objects)
     if classes is not None:
         fitted = _picked(classes, clip)
         if paint != INSTANCES:
