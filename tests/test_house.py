@@ -40,7 +40,7 @@ ARROWS = {
     "video": set(),
     "world": set(),
     "conditions": {"video"},
-    "models": {"diffusion", "video"},
+    "models": {"conditions", "diffusion", "video"},
     "perception": {"conditions", "models", "video"},
     "longvideo": FRAMES | {"diffusion"},
     "metrics": FRAMES | {"diffusion"},

@@ -31,7 +31,10 @@ known truth. It is **small** and knows **only that world**: on other footage it 
   flow times; training loss {dit_loss:.3f}, held-out prediction error {held_out:.3f} (flow time in fifths: {bins}).
 - **Hardware**: {machine}, {cores} CPU cores, no GPU, torch {torch}.
 - **Control maps** carry neither colours nor lamp positions: edges are blind inside signal heads, depth is disparity
-  normalised over the clip, segmentation has class colours only.
+  normalised over the clip, segmentation has class colours only. They are made as `maps`
+  in preset.json says (a row of pipeline_core/conditions/conventions.py): here Canny with the Euclidean length on grey
+  and a depth scale of quantiles, unlike Cosmos-Transfer's own. `Preset.maps` is the one place to change before training
+  anew.
 - **Made by** `make train` (resumable). A schedule in minutes ends at another step on another machine.{note}
 
 Licence: Apache-2.0, like the code; the training data is rendered by the code.

@@ -20,9 +20,11 @@ def render_scene(seed: int, target: Path, version: int = 1) -> None:
     """Write scene `seed` of the world to `target`, atomically (safetensors, uint8; captions in the metadata)."""
     from safetensors.torch import save_file
 
-    from pipeline_core.conditions.depth import disparity_limits, disparity_map
+    from pipeline_core.conditions.conventions import map_convention
+    from pipeline_core.conditions.depth import depth_limits, disparity_map
     from pipeline_core.conditions.edges import edge_map
     from pipeline_core.conditions.segmentation import segmentation_map
+    from pipeline_core.models.folders.preset import Preset
     from pipeline_core.world import caption, make_scene, render_styles
     from pipeline_core.world.tags import TRAFFIC_LIGHT
 
@@ -32,8 +34,9 @@ def render_scene(seed: int, target: Path, version: int = 1) -> None:
     styles = ("synthetic", "photoreal.day", "photoreal." + rng.choice(OTHER_LOOKS[version]))
     renders = render_styles(scene, range(first, first + FRAMES), SIZE, styles)
     source = renders["synthetic"]
-    edges = edge_map(source.rgb, ignore=source.classes == TRAFFIC_LIGHT)
-    limits = disparity_limits([source.depth])
+    convention = map_convention(Preset().maps)  # the one place that says how the embedded model's maps are made
+    edges = edge_map(source.rgb, ignore=source.classes == TRAFFIC_LIGHT, operator=convention.edges)
+    limits = depth_limits([source.depth], convention.depth)
     tensors = {f"rgb.{style}": to_bytes(renders[style].rgb) for style in styles}
     tensors |= {
         "edge": to_bytes(edges),

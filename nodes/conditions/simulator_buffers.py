@@ -8,6 +8,7 @@ from comfy_api.latest import io, ui
 
 from ...pipeline_core.conditions.buffers import scene_description
 from ...pipeline_core.conditions.check import described
+from ...pipeline_core.conditions.conventions import CONVENTIONS
 from ...pipeline_core.conditions.edges import CANNY_PRESETS
 from ...pipeline_core.conditions.layouts import find_recording
 from ...pipeline_core.conditions.recognised import AUTO
@@ -164,6 +165,14 @@ class SimulatorBuffers(io.ComfyNode):
                     tooltip="What black and white mean in the depth map: the range of these frames, or of the folder's "
                     "whole recording, so that parts of a clip that are made one by one fit each other.",
                 ),
+                io.Combo.Input(
+                    "made_for",
+                    options=list(CONVENTIONS),
+                    default="cosmos_transfer1",
+                    optional=True,
+                    tooltip="The model that the maps are for. Families were trained on different edges and depth "
+                    "scales; Model Preset names a model's.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="edge", tooltip="Canny edges of the frames, without those inside lights."),
@@ -188,7 +197,7 @@ class SimulatorBuffers(io.ComfyNode):
     def execute(
         cls, folder, palette, mask_classes, class_weights, edge_preset, depth_format, semantic_format, depth_scale,
         camera, start, length, crop, depth_range, frames=None, video=None, depth_pictures=None, tag_pictures=None,
-        instance_pictures=None,
+        instance_pictures=None, made_for="cosmos_transfer1",
     ) -> io.NodeOutput:  # fmt: skip
         require_packages("kornia", "av")
         frames = None if frames is None else clip_input(frames, "frames")
@@ -217,7 +226,14 @@ class SimulatorBuffers(io.ComfyNode):
             wanted = {}
         low, high = CANNY_PRESETS[edge_preset]
         made = simulator_maps(
-            streams, frames, palette, thresholds=(low, high), crop=crop, progress=progress_bar(), **wanted
+            streams,
+            frames,
+            palette,
+            thresholds=(low, high),
+            crop=crop,
+            progress=progress_bar(),
+            convention=made_for,
+            **wanted,
         )
         lines, report = _said(streams, made, told, mask_classes if wanted else "", weights if wanted else {})
         images = (None if values is None else grey(values) for values in (made.edge, made.depth))

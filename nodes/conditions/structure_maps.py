@@ -3,8 +3,9 @@
 import torch
 from comfy_api.latest import io, ui
 
-from ...pipeline_core.conditions.blur import BLUR_PRESETS, blur_map
-from ...pipeline_core.conditions.depth import disparity_limits, disparity_map
+from ...pipeline_core.conditions.blur import BLUR_STRENGTHS, blur_map
+from ...pipeline_core.conditions.conventions import CONVENTIONS, map_convention
+from ...pipeline_core.conditions.depth import depth_limits, disparity_map
 from ...pipeline_core.conditions.edges import CANNY_PRESETS, edge_map
 from ...pipeline_core.conditions.segmentation import PALETTES, TAG, segmentation_map
 from ...pipeline_core.conditions.smoothing import smooth_depth
@@ -30,7 +31,7 @@ class StructureMaps(io.ComfyNode):
             "segmentation with a local model each, and a blurred copy. Brightness means the same in every frame, so "
             "nothing flickers.",
             inputs=[
-                io.Image.Input("frames", tooltip="The whole clip."),
+                io.Image.Input("frames", tooltip="The whole clip, at the model's size: edges and blur change with it."),
                 io.Float.Input(
                     "edge_low",
                     default=100.0,
@@ -82,11 +83,12 @@ class StructureMaps(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "blur",
-                    options=[NONE, *BLUR_PRESETS],
+                    options=[NONE, *BLUR_STRENGTHS],
                     default=NONE,
                     optional=True,
                     tooltip="A blurred copy of the clip, the vis control of Cosmos-Transfer1: it keeps colours and "
-                    "light and drops detail. medium is its default; high is slow without a graphics card.",
+                    "light and drops detail. medium is its default; high is slow without a graphics card, "
+                    "gaussian is quick everywhere.",
                 ),
                 io.Combo.Input(
                     "palette",
@@ -94,6 +96,14 @@ class StructureMaps(io.ComfyNode):
                     default="carla",
                     optional=True,
                     tooltip="Colours of the segmentation map, those that its control network was trained with.",
+                ),
+                io.Combo.Input(
+                    "made_for",
+                    options=list(CONVENTIONS),
+                    default="cosmos_transfer1",
+                    optional=True,
+                    tooltip="The model that the maps are for. Families were trained on different edges, depth scales "
+                    "and blurs; Model Preset names a model's.",
                 ),
             ],
             outputs=[
@@ -114,11 +124,11 @@ class StructureMaps(io.ComfyNode):
     @classmethod
     def execute(
         cls, frames, edge_low, edge_high, depth_model, segmentation_model, edge_preset=CUSTOM, temporal_smoothing=0,
-        blur=NONE, palette="carla",
+        blur=NONE, palette="carla", made_for="cosmos_transfer1",
     ) -> io.NodeOutput:  # fmt: skip
         require_packages("kornia", *(["transformers"] if {depth_model, segmentation_model} != {NONE} else []))
         frames = clip_input(frames, "frames")
-        device = str(compute_device())
+        device, convention = str(compute_device()), map_convention(made_for)
         low, high = CANNY_PRESETS.get(edge_preset, (edge_low / 255, edge_high / 255))
         estimators = load_estimators(
             transformers_folders(DEPTH).get(depth_model),
@@ -129,23 +139,24 @@ class StructureMaps(io.ComfyNode):
         edges, distances, painted, blurred = [], [], [], []
         for chunk in frames.split(CHUNK):
             progress(done, len(frames))
+            chunk = chunk.to(device)
             classes = estimators.segmentation(chunk) if estimators.segmentation else None
             ignore = None if classes is None else classes == TAG["traffic light"]
-            edges.append(edge_map(chunk, low, high, ignore))
+            edges.append(edge_map(chunk, low, high, ignore, convention.edges).cpu())
             if estimators.depth:
-                distances.append(estimators.depth(chunk))
+                distances.append(estimators.depth(chunk).cpu())
             if classes is not None:
-                painted.append(segmentation_map(classes, palette))
+                painted.append(segmentation_map(classes, palette).cpu())
             if blur != NONE:
-                blurred.append(blur_map(chunk.to(device), blur).cpu())
+                blurred.append(blur_map(chunk, blur, convention.blur).cpu())
             done += len(chunk)
         progress(done, done)
         edge = torch.cat(edges)
-        said = [f"edge: {float(edge.mean()):.1%} of the pixels"]
+        said = [f"edge: {float(edge.mean()):.1%} of the pixels, made for {made_for}"]
         depth = segmentation = None
         if distances:
             distances = list(smooth_depth(distances, temporal_smoothing))
-            limits = disparity_limits(distances)
+            limits = depth_limits(distances, convention.depth)
             depth = grey(torch.cat([disparity_map(distance, limits) for distance in distances]))
             said.append(f"depth: {depth_model}, disparity {limits.low:.3g} (black) to {limits.high:.3g} (white)")
             if temporal_smoothing:

@@ -99,7 +99,7 @@ def family_text(family: Family, grid: Tensor) -> str:
     ]
     if family.control:
         weights = ", ".join(f"{name} {weight:g}" for name, weight in family.control_weights.items())
-        lines.append(f"control by {family.control}: {weights}")
+        lines.append(f"control by {family.control}: {weights}; maps made for {family.maps}")
     if family.boundary:
         lines.append(f"two experts, changing over at sigma {family.boundary:g}: see Two-Expert Model")
     return "\n".join(lines)

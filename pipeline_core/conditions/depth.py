@@ -1,5 +1,4 @@
-"""Depth control: disparity on one scale for the whole clip, near = 1, sky = 0 (Cosmos-Transfer1's
-polarity)."""
+"""Depth control: disparity on one scale for the whole clip, near = 1 and far = 0, as all families have it."""
 
 from __future__ import annotations
 
@@ -13,6 +12,10 @@ from torch import Tensor
 from ..errors import UserError
 
 FAR_PLANE = 1000.0  # metres; a depth at or beyond it is sky, as in CARLA's recordings
+# Where the scale ends. min_max: at the clip's least and greatest disparity, the sky's too, as the Cosmos-Transfer
+# releases scale Depth Anything's disparity and CARLA's Cosmos client 1 / depth. quantiles: without the outermost half
+# percent at each end and without the sky, of the embedded model; one wrong pixel cannot darken a clip.
+MIN_MAX, QUANTILES = DEPTH_SCALES = ("min_max", "quantiles")
 _NEAREST = 0.01  # metres; what is nearer counts as this near in the histogram
 _BINS = 8192  # of log depth: one bin is 0.14 %, so no frame can see the limits move
 
@@ -31,6 +34,34 @@ def _check(depth: Tensor) -> None:
         raise UserError("Depth that is zero, negative or NaN came: give metres above 0, and inf for the sky.")
 
 
+def depth_limits(depth: Iterable[Tensor], scale: str) -> DisparityLimits:
+    """The clip-wide ends of disparity on one of DEPTH_SCALES; depth: chunks (T, H, W), as `disparity_limits` takes."""
+    if scale not in DEPTH_SCALES:
+        raise UserError(f"The depth scale {scale!r} is unknown: choose one of {', '.join(DEPTH_SCALES)}.")
+    return disparity_range(depth) if scale == MIN_MAX else disparity_limits(depth)
+
+
+def disparity_range(depth: Iterable[Tensor]) -> DisparityLimits:
+    """The least and the greatest disparity 1 / depth of a whole clip, the sky's 1 / FAR_PLANE included.
+
+    depth: chunks (T, H, W) in metres, or in any unit where it was estimated. A clip at one distance gets `low` = 0.
+    Raises UserError for depth that is not (T, H, W), not above 0, or NaN.
+    """
+    near, far = [], []
+    for chunk in depth:
+        _check(chunk)
+        if chunk.numel():
+            least, greatest = chunk.float().clamp(max=FAR_PLANE).aminmax()
+            near.append(least)
+            far.append(greatest)
+    if not near:
+        return DisparityLimits(0.0, 1.0)
+    low, high = 1 / float(torch.stack(far).max()), 1 / float(torch.stack(near).min())
+    if high <= 1 / FAR_PLANE:  # nothing but sky
+        return DisparityLimits(0.0, 1.0)
+    return DisparityLimits(low if high > 1.01 * low else 0.0, high)
+
+
 def disparity_limits(depth: Iterable[Tensor], share: float = 0.005) -> DisparityLimits:
     """The clip-wide range of disparity 1 / depth, leaving out the nearest and the farthest `share` of the
     pixels.
@@ -40,13 +71,14 @@ def disparity_limits(depth: Iterable[Tensor], share: float = 0.005) -> Disparity
     FAR_PLANE and beyond) does not count. A clip at one distance gets `low` = 0; a clip of nothing but sky
     gets (0, 1). Raises UserError for depth that is not (T, H, W), not above 0, or NaN.
     """
-    counts = torch.zeros(_BINS, dtype=torch.int64)
+    counts: Tensor | int = 0
     width = math.log(FAR_PLANE / _NEAREST) / _BINS
     for chunk in depth:
         _check(chunk)
         near = chunk[chunk < FAR_PLANE].float()
         bins = ((near / _NEAREST).log() / width).long().clamp(0, _BINS - 1)
-        counts += torch.bincount(bins, minlength=_BINS).cpu()
+        counts = counts + torch.bincount(bins, minlength=_BINS)
+    counts = torch.as_tensor(counts).cpu()
     total = int(counts.sum())
     if total == 0:
         return DisparityLimits(0.0, 1.0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -25,15 +28,30 @@ def instance_colours(ids: Tensor) -> Tensor:
     return torch.where(ids[:, None] == 0, 0.0, colours).float()
 
 
-def instance_map(instances: Tensor) -> Tensor:
+def largest_instances(instances: Iterable[Tensor], most: int = 100) -> Tensor:
+    """Ids (N,) int64 of the objects with the most pixels in a clip, at most `most` of them: what Cosmos-Transfer's
+    segmentation control was trained on. instances: chunks (T, H, W) of integers, 0 for none, which does not count."""
+    areas: Counter[int] = Counter()
+    for chunk in instances:
+        ids, counts = chunk.long().unique(return_counts=True)
+        areas.update(dict(zip(ids.tolist(), counts.tolist())))
+    areas.pop(0, None)
+    return torch.tensor(sorted(areas, key=lambda id: (-areas[id], id))[:most], dtype=torch.int64)
+
+
+def instance_map(instances: Tensor, keep: Tensor | None = None) -> Tensor:
     """Paint instance ids: (T, H, W) integers, 0 for none, to (T, H, W, 3) float32 R'G'B' in [0, 1].
 
-    Cosmos-Transfer's segmentation control has distinct colours per object, drawn at random and by order of area; here
-    a colour belongs to the id, so cutting a clip into windows or losing an object changes no other object's colour.
+    keep: the ids (N,) that are painted, black for the others; default all. Cosmos-Transfer's segmentation control has
+    distinct colours per object, drawn at random and the larger objects under the smaller; here no two overlap, and a
+    colour belongs to the id, so cutting a clip into windows or losing an object changes no other object's colour.
     """
     if instances.is_floating_point() or instances.dim() != 3:
         raise UserError(
             f"Instances of shape {tuple(instances.shape)} and type {instances.dtype} came: give integers (T, H, W)."
         )
     ids, index = instances.long().unique(return_inverse=True)
-    return instance_colours(ids)[index]
+    colours = instance_colours(ids)
+    if keep is not None:
+        colours[~torch.isin(ids, keep.to(ids.device))] = 0
+    return colours[index]

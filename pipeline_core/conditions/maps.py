@@ -9,8 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import UserError
+from .blur import blur_map
 from .buffers import Buffers
-from .depth import DisparityLimits, disparity_limits, disparity_map
+from .conventions import EMBEDDED, map_convention
+from .depth import DisparityLimits, depth_limits, disparity_map
 from .edges import edge_map
 from .estimated import Estimators
 from .segmentation import TAG, segmentation_map
@@ -18,18 +20,19 @@ from .segmentation import TAG, segmentation_map
 _CHUNK = 16
 
 
-def clip_disparity_limits(buffers: Buffers) -> DisparityLimits:
-    """Disparity limits of the whole clip, read in chunks: one scale for every window."""
+def clip_disparity_limits(buffers: Buffers, convention: str = EMBEDDED) -> DisparityLimits:
+    """Disparity limits of the whole clip, read in chunks: one scale for every window. convention: see `window_maps`."""
     starts = range(0, buffers.frames, _CHUNK)
-    return disparity_limits(buffers.depth(start, min(start + _CHUNK, buffers.frames)) for start in starts)
+    depth = (buffers.depth(start, min(start + _CHUNK, buffers.frames)) for start in starts)
+    return depth_limits(depth, map_convention(convention).depth)
 
 
 def available_controls(buffers: Buffers | None, estimators: Estimators) -> tuple[str, ...]:
-    """Controls that can be made: edges always, the others from buffers or from a model."""
+    """Controls that can be made: edges and the blurred clip always, the others from buffers or from a model."""
     channels = buffers.channels if buffers is not None else ()
     depth = "depth" in channels or estimators.depth is not None
     segmentation = "semantic" in channels or estimators.segmentation is not None
-    return ("edge", *(["depth"] if depth else []), *(["segmentation"] if segmentation else []))
+    return ("edge", "vis", *(["depth"] if depth else []), *(["segmentation"] if segmentation else []))
 
 
 def window_maps(
@@ -39,27 +42,32 @@ def window_maps(
     buffers: Buffers | None,
     estimators: Estimators,
     limits: DisparityLimits | None,
+    convention: str = EMBEDDED,
 ) -> dict[str, Tensor]:
     """Maps for the window whose first global frame is `start`, at the frames' size.
 
-    frames (T, H, W, 3) in [0, 1], padding frames included; limits: of the whole clip. Returns {"edge": (T, H, W),
-    "depth": (T, H, W) near = 1, "segmentation": (T, H, W, 3)}, each in [0, 1]; the buffers go before the models.
+    frames (T, H, W, 3) in [0, 1] at the model's size, padding frames included; limits: of the whole clip; convention:
+    the family whose maps these are, one of CONVENTIONS (a model's preset names it). Returns {"edge": (T, H, W),
+    "depth": (T, H, W) near = 1, "segmentation": (T, H, W, 3), "vis": (T, H, W, 3) blurred}, each in [0, 1] on the
+    frames' device; the buffers go before the models.
     Where traffic lights are known, edges ignore their inside: which lamp is lit is not structure.
     """
     controls, count, size = tuple(controls), len(frames), frames.shape[1:3]
     classes = None
     if buffers is not None and "semantic" in buffers.channels:
         classes = _fit(_window(buffers.classes, buffers.frames, start, count).float()[:, None], size, "nearest")
-        classes = classes[:, 0].to(torch.uint8)
+        classes = classes[:, 0].to(frames.device, torch.uint8)
     elif estimators.segmentation is not None:
         classes = estimators.segmentation(frames)
-    maps = {}
+    maps, made_for = {}, map_convention(convention)
     for name in controls:
-        if name == "edge":
+        if name == "vis":
+            maps[name] = blur_map(frames, table=made_for.blur)
+        elif name == "edge":
             ignore = None if classes is None else classes == TAG["traffic light"]
-            maps[name] = edge_map(frames, ignore=ignore)
+            maps[name] = edge_map(frames, ignore=ignore, operator=made_for.edges)
         elif name == "depth" and buffers is not None and "depth" in buffers.channels:
-            depth = _window(buffers.depth, buffers.frames, start, count)
+            depth = _window(buffers.depth, buffers.frames, start, count).to(frames.device)
             maps[name] = _fit(disparity_map(depth, limits)[:, None], size, "area")[:, 0]
         elif name == "depth":
             maps[name] = disparity_map(estimators.depth(frames), limits)

@@ -83,9 +83,7 @@ def segmentation_map(classes: Tensor, palette: str = "carla") -> Tensor:
             f"Classes of shape {tuple(classes.shape)} and type {classes.dtype} came: give integers (T, H, W)."
         )
     colours = PALETTES[palette]
-    table = torch.zeros(max(colours) + 1, 3, device=classes.device)
-    for tag, colour in colours.items():
-        table[tag] = torch.tensor(colour) / 255
+    table = torch.tensor([colours[tag] for tag in range(len(colours))], device=classes.device) / 255
     index = classes.long()
     if index.numel() and not (index.min() >= 0 and index.max() < len(table)):
         raise UserError(

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from ..errors import UserError
 from .alignment import common_frames
-from .depth import disparity_limits, disparity_map
+from .conventions import EMBEDDED, map_convention
+from .depth import depth_limits, disparity_map
 from .edges import edge_map
-from .instances import instance_map
+from .instances import instance_map, largest_instances
 from .layouts import Recording
 from .recordings import read_classes, read_depth, read_instances
 from .segmentation import PALETTES, TAG, segmentation_map
@@ -111,23 +112,32 @@ def simulator_maps(
     thresholds: tuple[float, float] = (100 / 255, 200 / 255),
     crop: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    convention: str = EMBEDDED,
 ) -> SimulatorMaps:
     """Everything that a recording says about a clip.
 
     frames: the clip (T, H, W, 3) in [0, 1], for the edges and for the size of all maps; without it they have the
-    recording's own. paint: a palette's name, or "instances" for a colour per object; mask_of: classes ("lights and
-    signs"); weights: {class: weight from 0 to 1} (see `class_weights`); thresholds: of the edges, which ignore the
-    inside of traffic lights. crop: cut the recording to the clip's shape around its middle where they differ; otherwise
-    that is an error. The depth scale is the streams' (see `disparity_limits`). UserError for buffers of another
-    length or shape than the clip, and for weights above 1.
+    recording's own. paint: a palette's name, or "instances" for a colour for each of the clip's 100 largest objects;
+    mask_of: classes ("lights and signs"); weights: {class: weight from 0 to 1} (see `class_weights`); thresholds: of
+    the edges, which ignore the inside of traffic lights. crop: cut the recording to the clip's shape around its middle
+    where they differ; otherwise that is an error. convention: the family that the edges and the depth scale are for,
+    one of CONVENTIONS; the scale is taken from the streams. UserError for buffers of another length or shape than the
+    clip, and for weights above 1.
     """
     _check(streams, frames, paint, mask_of, weights)
-    passes = 1 + (streams.depth is not None)
-    limits = None
+    made_for = map_convention(convention)
+    passes = 1 + (streams.depth is not None) + (paint == INSTANCES)
+    limits, objects, seen = None, None, 0
+
+    def told(done: int) -> None:
+        progress(seen + min(done, streams.frames), passes * streams.frames)
+
     if streams.depth is not None:
         source = streams.scale or streams.depth
-        counted = _counted(_chunks(source()), lambda done: progress(min(done, streams.frames), passes * streams.frames))
-        limits = disparity_limits(counted)
+        limits = depth_limits(_counted(_chunks(source()), told), made_for.depth)
+        seen += streams.frames
+    if paint == INSTANCES:
+        objects = largest_instances(_counted(_chunks(streams.instances()), told))
     parts: dict[str, list[Tensor]] = {}
     channels = {name: getattr(streams, name) for name in ("depth", "classes", "instances")}
     channels = {name: _chunks(stream()) for name, stream in channels.items() if stream is not None}
@@ -135,7 +145,7 @@ def simulator_maps(
         size = None if frames is None else tuple(frames.shape[1:3])
         chunk = {name: _sized(next(values), size, name, crop) for name, values in channels.items()}
         clip = None if frames is None else frames[start : start + _CHUNK]
-        made = _maps(chunk, clip, limits, paint, mask_of, weights, thresholds)
+        made = _maps(chunk, clip, limits, objects, paint, mask_of, weights, (*thresholds, made_for.edges))
         for name, values in made.items():
             parts.setdefault(name, []).append(values)
         done = start + len(next(iter(chunk.values())))
@@ -159,12 +169,12 @@ def _check(streams: Streams, frames: Tensor | None, paint: str, mask_of: str, we
             raise UserError(f"The weight of {name} is {weight:g}: give weights from 0 to 1.")
 
 
-def _maps(chunk, clip, limits, paint, mask_of, weights, thresholds) -> dict[str, Tensor]:
+def _maps(chunk, clip, limits, objects, paint, mask_of, weights, canny) -> dict[str, Tensor]:
     made, classes = {}, chunk.get("classes")
     if "depth" in chunk:
         made["depth"] = _averaged(disparity_map(chunk["depth"], limits), clip)
     if paint == INSTANCES:
-        made["segmentation"] = instance_map(_picked(chunk["instances"], clip))
+        made["segmentation"] = instance_map(_picked(chunk["instances"], clip), objects)
     if classes is not None:
         fitted = _picked(classes, clip)
         if paint != INSTANCES:
@@ -175,7 +185,8 @@ def _maps(chunk, clip, limits, paint, mask_of, weights, thresholds) -> dict[str,
             made["weights"] = _averaged(class_weights(classes, weights), clip)
     if clip is not None:
         ignore = None if classes is None else fitted == TAG["traffic light"]
-        made["edge"] = edge_map(clip, *thresholds, ignore=ignore)
+        low, high, operator = canny
+        made["edge"] = edge_map(clip, low, high, ignore, operator)
     return made
 
 
@@ -230,7 +241,7 @@ def _picked(values: Tensor, clip: Tensor | None) -> Tensor:
     if clip is None or values.shape[1:3] == clip.shape[1:3]:
         return values
     rows, columns = (
-        ((torch.arange(new) + 0.5) * (old / new)).long().clamp(max=old - 1)
+        ((torch.arange(new, device=values.device) + 0.5) * (old / new)).long().clamp(max=old - 1)
         for new, old in zip(clip.shape[1:3], values.shape[1:3])
     )
     return values[:, rows[:, None], columns]

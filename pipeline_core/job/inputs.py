@@ -16,7 +16,7 @@ def window_inputs(job: Job, index: int, clip: Tensor) -> dict[str, Tensor]:
     window = job.windows[index]
     maps = given_maps(job.maps, job.weights, window.start, window.length, job.work_size)
     to_make = [name for name in job.weights if name not in maps]
-    maps |= window_maps(to_make, clip, window.start, job.buffers, job.estimators, job.limits)
+    maps |= window_maps(to_make, clip, window.start, job.buffers, job.estimators, job.limits, job.model.preset.maps)
     if job.settings.handover == "motion" and index:
         known = job.buffers is not None and "flow" in job.buffers.channels
         maps["flow"] = buffer_flow(job.buffers, window.start, window.length) if known else job.estimators.flow(clip)

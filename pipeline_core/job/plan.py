@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from ..conditions.conventions import map_convention
 from ..conditions.estimated import Estimators
 from ..conditions.maps import available_controls, check_maps, clip_disparity_limits
 from ..conditions.stack import normalise_weights
@@ -123,7 +124,7 @@ def prepare(
     }
     limits = None
     if "depth" in weights and "depth" not in maps:
-        limits = _depth_limits(buffers, estimators, read, work_size)
+        limits = _depth_limits(buffers, estimators, read, work_size, preset.maps)
     report = Report(settings.to_dict(), notes, plan)
     texts = _embedded(model, settings)
     return Job(model, settings, windows, size, work_size, texts, weights, buffers, estimators, limits, maps, report)
@@ -167,14 +168,15 @@ def _depth_limits(
     estimators: Estimators,
     read: Callable[[], Iterable[Tensor]] | None,
     work_size: tuple[int, int],
+    convention: str,
 ) -> DisparityLimits:
     """The disparity range of the whole clip: from its buffers, or by the depth model in a first pass over it."""
     if buffers is not None and "depth" in buffers.channels:
-        return clip_disparity_limits(buffers)
+        return clip_disparity_limits(buffers, convention)
     if read is None:
         raise TypeError("prepare() estimates depth here, on the whole clip's scale, and needs `read` to get its frames")
     small = (resize(as_floats(frame)[None], work_size)[0] for frame in read())
-    return estimated_limits(estimators.depth, small)
+    return estimated_limits(estimators.depth, small, map_convention(convention).depth)
 
 
 def _embedded(model: VideoModel, settings: EnhanceSettings) -> dict[str, Tensor]:

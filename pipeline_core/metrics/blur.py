@@ -50,9 +50,8 @@ class BlurSSIM:
         for ours, theirs in zip(output, source):
             value = None
             if not small:
-                a, b = (
-                    (bilateral(f[None], **FILTER)[0] * 255).round().permute(2, 0, 1).double() for f in (ours, theirs)
-                )
+                blurred = bilateral(torch.stack([ours, theirs]), **FILTER)
+                a, b = (blurred * 255).round().permute(0, 3, 1, 2).double()
                 spread = float(b.max() - b.min())
                 value = float(uniform_ssim(b, a, spread).mean()) if spread else None
             self.series["blur_ssim"].append(value)

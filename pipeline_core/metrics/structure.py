@@ -5,18 +5,18 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..conditions.edges import CANNY_PRESETS, edge_map
+from ..conditions.edges import CANNY_PRESETS, GREY_L2, edge_map
 from .base import Figure, check_pair
 
 
 class EdgeF1:
     """Edge F1 of the output against the source.
 
-    Both clips go through the same Canny (`conditions.edges.edge_map`). Precision is the share of output
-    edge pixels with a source edge pixel within one pixel (the 8 neighbours count), recall the share of
-    source edge pixels with an output edge pixel within one pixel, both over all frames together; F1 = 2 P R
-    / (P + R). `edge_f1_exact` is the same without that tolerance, as PAI-Bench counts it (its OpenCV measures
-    gradients as |dx| + |dy|, so numbers agree only roughly). The series holds every frame's own F1.
+    Both clips go through the same Canny (`conditions.edges.edge_map`; the operator "grey_l2", by which every figure of
+    this pack was measured). Precision is the share of output edge pixels with a source edge pixel within one pixel (the
+    8 neighbours count), recall the share of source edge pixels with an output edge pixel within one pixel, both over
+    all frames together; F1 = 2 P R / (P + R). `edge_f1_exact` is the same without that tolerance, as PAI-Bench counts
+    it (its edges are OpenCV's default ones, so numbers agree only roughly). The series holds every frame's own F1.
     """
 
     def __init__(self, preset: str = "medium") -> None:
@@ -29,7 +29,7 @@ class EdgeF1:
     def update(self, output: Tensor, source: Tensor) -> None:
         """Both (T, H, W, 3) in [0, 1]."""
         clips = check_pair(output, source, self._frames, "source")
-        edges = [edge_map(clip.clamp(0, 1), *self._thresholds) for clip in clips]
+        edges = [edge_map(clip.clamp(0, 1), *self._thresholds, operator=GREY_L2) for clip in clips]
         near = [F.max_pool2d(e[:, None], 3, 1, 1)[:, 0] for e in edges]
         hits = [(edges[i] * near[1 - i]).sum((1, 2)).long().tolist() for i in (0, 1)]
         counts = [edge.sum((1, 2)).long().tolist() for edge in edges]

@@ -27,6 +27,7 @@ class Family:
     the Karras grid, 0 where the levels come from a flow shift instead; shift: the flow's, 0 where there is none.
     published_cfg + cfg_offset is ComfyUI's cfg. steps: of one pass.
     control: how it takes maps, "" for not at all; control_weights: before the w / max(1, sum w) rule.
+    maps: how its control maps were made in training, a row of conditions.conventions.CONVENTIONS.
     boundary: the sigma where its two experts change over, 0 where it has one network.
     """
 
@@ -50,6 +51,7 @@ class Family:
     steps: int
     control: str = ""
     control_weights: Mapping[str, float] = field(default_factory=dict)
+    maps: str = ""
     boundary: float = 0.0
 
     @property
@@ -91,35 +93,36 @@ FAMILIES = {
     for family in (
         Family(
             "cosmos_transfer1", "Cosmos-Transfer1 7B", control="branches", control_weights=_EVEN,
+            maps="cosmos_transfer1",
             **{**_COSMOS, "window": 121, "fps": 24.0, "temporal_ratio": 8, "interpolant": "ve", "sigma_min": 0.002,
                "sigma_max": 80.0, "rho": 7.0, "shift": 0.0, "published_cfg": 7.0},
         ),
         Family(
             "cosmos_transfer25", "Cosmos-Transfer2.5 2B", control="branches",
             # NVIDIA's recipe for driving scenes.
-            control_weights={"edge": 0.1, "depth": 0.4, "segmentation": 0.5, "vis": 0.1},
+            control_weights={"edge": 0.1, "depth": 0.4, "segmentation": 0.5, "vis": 0.1}, maps="cosmos_transfer25",
             **{**_COSMOS, "window": 93, "shift": 5.0, "published_cfg": 3.0},
         ),
         Family("wan", "Wan", **_WAN),
         Family("wan_5b", "Wan 2.2 5B", **_WAN_5B),
-        Family("wan_vace", "Wan VACE", control=VACE, control_weights=_EVEN, **{**_WAN, "shift": 16.0}),
+        Family("wan_vace", "Wan VACE", control=VACE, control_weights=_EVEN, maps="wan", **{**_WAN, "shift": 16.0}),
         Family(
-            "wan21_fun", "Wan 2.1 Fun-Control", control=FUN, control_weights=_ONE,
+            "wan21_fun", "Wan 2.1 Fun-Control", control=FUN, control_weights=_ONE, maps="wan",
             **{**_WAN, "shift": 5.0, "published_cfg": 6.0},
         ),
         Family(
-            "wan22_fun", "Wan 2.2 Fun-Control", control=FUN, control_weights=_ONE, boundary=0.875,
+            "wan22_fun", "Wan 2.2 Fun-Control", control=FUN, control_weights=_ONE, maps="wan", boundary=0.875,
             **{**_WAN, "published_cfg": 3.5},
         ),
-        Family("wan22_fun_5b", "Wan 2.2 Fun-Control 5B", control=FUN, control_weights=_ONE, **_WAN_5B),
+        Family("wan22_fun_5b", "Wan 2.2 Fun-Control 5B", control=FUN, control_weights=_ONE, maps="wan", **_WAN_5B),
         Family(
-            "ltxv", "LTX-Video", control=GUIDE, control_weights=_ONE,
+            "ltxv", "LTX-Video", control=GUIDE, control_weights=_ONE, maps="ltxv",
             window=97, overlap=17, size=(512, 768), fps=25.0, temporal_ratio=8, spatial_ratio=32, patch=1, channels=128,
             interpolant="flow", sigma_min=0.0, sigma_max=1.0, rho=0.0, shift=2.37, published_cfg=3.0, cfg_offset=0.0,
             steps=30,
         ),
         Family(
-            "sd15", "Stable Diffusion 1.5", control=CONTROLNET, control_weights=_EVEN,
+            "sd15", "Stable Diffusion 1.5", control=CONTROLNET, control_weights=_EVEN, maps="sd15",
             window=16, overlap=4, size=(512, 512), fps=8.0, temporal_ratio=1, spatial_ratio=8, patch=8, channels=4,
             interpolant="ve", sigma_min=0.0292, sigma_max=14.6146, rho=7.0, shift=0.0, published_cfg=7.5,
             cfg_offset=0.0, steps=20,
@@ -181,5 +184,5 @@ def family_of_preset(preset: Preset) -> Family:
         temporal_ratio=preset.temporal_ratio, spatial_ratio=preset.spatial_ratio, patch=2, channels=0,
         interpolant=preset.interpolant, sigma_min=scaled(preset.sigma_min), sigma_max=scaled(preset.sigma_max),
         rho=preset.rho, shift=0.0, published_cfg=preset.cfg, cfg_offset=0.0, steps=preset.steps, control="branches",
-        control_weights=preset.control_weights,
+        control_weights=preset.control_weights, maps=preset.maps,
     )  # fmt: skip

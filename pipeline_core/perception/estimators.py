@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..conditions.depth import FAR_PLANE, DisparityLimits, disparity_limits
+from ..conditions.depth import FAR_PLANE, QUANTILES, DisparityLimits, depth_limits
 from ..conditions.estimated import Estimate, Estimators, chunks
 from ..conditions.segmentation import TAG
 from ..errors import UserError
@@ -55,9 +55,10 @@ def load_estimators(
     )
 
 
-def estimated_limits(estimate: Estimate, frames: Iterable[Tensor]) -> DisparityLimits:
-    """Disparity limits of a whole clip given as a stream of frames (H, W, 3): the first of two passes."""
-    return disparity_limits(estimate(chunk) for chunk in chunks(frames))
+def estimated_limits(estimate: Estimate, frames: Iterable[Tensor], scale: str = QUANTILES) -> DisparityLimits:
+    """Disparity limits of a whole clip given as a stream of frames (H, W, 3), on one of DEPTH_SCALES: the first of two
+    passes."""
+    return depth_limits((estimate(chunk) for chunk in chunks(frames)), scale)
 
 
 def _depth_estimate(folder: Path, device: str) -> tuple[Estimate, bool]:
@@ -69,7 +70,7 @@ def _depth_estimate(folder: Path, device: str) -> tuple[Estimate, bool]:
     @torch.no_grad()
     def estimate(frames: Tensor) -> Tensor:
         predicted = model(pixel_values=prepare(frames)).predicted_depth.float()
-        predicted = F.interpolate(predicted[:, None], size=frames.shape[1:3], mode="bilinear")[:, 0].cpu()
+        predicted = F.interpolate(predicted[:, None], size=frames.shape[1:3], mode="bilinear")[:, 0].to(frames.device)
         # A relative model predicts disparity: its inverse is a distance up to scale.
         distance = predicted if metric else 1 / predicted.clamp(min=1 / FAR_PLANE)
         return distance.clamp(min=1e-3)
@@ -91,8 +92,8 @@ def _segmentation_estimate(folder: Path, device: str) -> Estimate:
             logits = torch.einsum("bqc,bqhw->bchw", classes, answer.masks_queries_logits.float().sigmoid())
         else:
             logits = answer.logits.float()
-        labels = F.interpolate(logits, size=frames.shape[1:3], mode="bilinear").argmax(1).cpu()
-        return tags[labels]
+        labels = F.interpolate(logits, size=frames.shape[1:3], mode="bilinear").argmax(1)
+        return tags.to(frames.device)[labels.to(frames.device)]
 
     return estimate
 
@@ -152,7 +153,7 @@ def _load(folder: Path, kind: str, device: str):
         scale = size / min(height, width)
         fit = [max(multiple, round(side * scale / multiple) * multiple) for side in (height, width)]
         planes = F.interpolate(frames.permute(0, 3, 1, 2).float(), size=fit, mode="bicubic", antialias=True)
-        mean_, std_ = (torch.tensor(values)[:, None, None] for values in (mean, std))
+        mean_, std_ = (torch.tensor(values, device=planes.device)[:, None, None] for values in (mean, std))
         return ((planes - mean_) / std_).to(device)
 
     return model, prepare

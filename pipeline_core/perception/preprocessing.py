@@ -37,4 +37,4 @@ def normalised(frames: Tensor, size: tuple[int, int], mean: Tensor, std: Tensor,
     """Frames (T, H, W, 3), uint8 or in [0, 1], as planes (T, 3, h, w) minus mean over std."""
     frames = frames.float() / 255 if frames.dtype == torch.uint8 else frames.float()
     planes = F.interpolate(frames.movedim(-1, 1), size=size, mode="bilinear", antialias=True)
-    return ((planes - mean) / std).to(device)
+    return ((planes - mean.to(planes.device)) / std.to(planes.device)).to(device)

@@ -25,8 +25,28 @@ def as_floats(frames: Tensor) -> Tensor:
     return frames.float() / 255 if frames.dtype == torch.uint8 else frames
 
 
+def area_resize(clip: Tensor, size: tuple[int, int]) -> Tensor:
+    """(T, H, W, 3) in [0, 1] to another (height, width), every pixel the mean of what it covers: OpenCV's INTER_AREA.
+
+    Enlarged pixels stay blocks with blended seams.
+    """
+    if tuple(clip.shape[1:3]) == tuple(size):
+        return clip
+    rows, columns = (_coverage(old, new, clip) for old, new in zip(clip.shape[1:3], size))
+    return torch.einsum("yh,thwc,xw->tyxc", rows, clip, columns)
+
+
+def _coverage(old: int, new: int, like: Tensor) -> Tensor:
+    """(new, old): the share of each new pixel that an old one covers, along an axis."""
+    ends = torch.arange(new + 1, dtype=torch.float64) * (old / new)
+    pixels = torch.arange(old, dtype=torch.float64)
+    overlap = torch.minimum(ends[1:, None], pixels + 1) - torch.maximum(ends[:-1, None], pixels)
+    return (overlap.clamp(min=0) * (new / old)).to(like.device, like.dtype)
+
+
 def resize(clip: Tensor, size: tuple[int, int]) -> Tensor:
-    """(T, H, W, 3) to another (height, width), bicubic with antialiasing; unchanged if it fits."""
+    """(T, H, W, 3) to another (height, width), bicubic with antialiasing, as Cosmos-Transfer2.5 was trained; unchanged
+    if it fits."""
     if tuple(clip.shape[1:3]) == tuple(size):
         return clip
     planes = F.interpolate(clip.permute(0, 3, 1, 2), size=tuple(size), mode="bicubic", antialias=True)

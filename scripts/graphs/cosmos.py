@@ -36,7 +36,9 @@ TRANSFER25_TEXTS = {
 
 
 def cosmos_transfer1(canvas: Canvas) -> None:
-    clip = begin(canvas, "cosmos_transfer1", (440, 720), frames=121, height=704, width=1280)
+    clip = begin(
+        canvas, "cosmos_transfer1", (440, 720), frames=121, height=704, width=1280, made_for="cosmos_transfer1"
+    )
     model = canvas.node("UNETLoader", "Load Diffusion Model", unet_name="cosmos_transfer1_base.safetensors")
     encoder = {"clip_name": "oldt5_xxl_fp8_e4m3fn_scaled.safetensors", "type": "cosmos"}
     text_encoder = canvas.node("CLIPLoader", "Load CLIP", **encoder)
@@ -66,7 +68,9 @@ def cosmos_transfer1(canvas: Canvas) -> None:
 
 
 def cosmos_transfer25(canvas: Canvas) -> None:
-    clip = begin(canvas, "cosmos_transfer25", (470, 800), frames=93, height=704, width=1280)
+    clip = begin(
+        canvas, "cosmos_transfer25", (470, 800), frames=93, height=704, width=1280, made_for="cosmos_transfer25"
+    )
     folder = {"model": TRANSFER25_FOLDER}
     model = canvas.node("VideoRealismLoadVideoModel", "Load Video Model", report=14, **folder)
     branches = control_branches(canvas, **folder)

@@ -48,7 +48,7 @@ def enhance_one_node(canvas: Canvas) -> None:
 def realism_video_file(canvas: Canvas) -> None:
     note(canvas, "realism_video_file", (420, 540))
     _, parts, frames = file_clip(canvas)
-    maps = structure_maps(canvas, frames)
+    maps = structure_maps(canvas, frames, "embedded")
     model, branches = video_model(canvas)
     conditions = prompts(canvas, model, None, below="Model")
     canvas.group("Control", 310)

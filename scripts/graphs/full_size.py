@@ -24,11 +24,13 @@ class Clip:
     maps: Node
 
 
-def begin(canvas: Canvas, name: str, size: tuple[int, int], frames: int, height: int, width: int) -> Clip:
+def begin(
+    canvas: Canvas, name: str, size: tuple[int, int], frames: int, height: int, width: int, made_for: str
+) -> Clip:
     """The note, of this size on the canvas, and the group "Clip"; then opens the group "Model"."""
     note(canvas, name, size, window=frames, height=height, width=width)
     _, parts, taken = file_clip(canvas, frames, height, width)
-    clip = Clip(parts, taken, structure_maps(canvas, taken))
+    clip = Clip(parts, taken, structure_maps(canvas, taken, made_for))
     canvas.group("Model", 370)
     return clip
 

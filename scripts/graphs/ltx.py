@@ -7,7 +7,7 @@ from graphs.full_size import begin, finish, model_preset, own_control, prompts
 
 
 def ltx_ic_lora(canvas: Canvas) -> None:
-    clip = begin(canvas, "ltx_ic_lora", (420, 660), frames=97, height=512, width=768)
+    clip = begin(canvas, "ltx_ic_lora", (420, 660), frames=97, height=512, width=768, made_for="ltxv")
     loaded = canvas.node("CheckpointLoaderSimple", "Load Checkpoint", ckpt_name="ltxv-13b-0.9.7-dev-fp8.safetensors")
     lora = {"lora_name": "ltxv-097-ic-lora-canny-control-comfyui.safetensors", "strength_model": 1.0}
     model = canvas.node("LoraLoaderModelOnly", "Load LoRA", model=loaded, **lora)

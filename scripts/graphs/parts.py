@@ -52,8 +52,9 @@ def file_clip(
     return video, parts, frames
 
 
-def structure_maps(canvas: Canvas, frames: Node) -> Node:
-    return canvas.node("VideoRealismStructureMaps", "Structure Maps", report=4, frames=frames)
+def structure_maps(canvas: Canvas, frames: Node, made_for: str) -> Node:
+    """Maps as the networks of a family were trained on them."""
+    return canvas.node("VideoRealismStructureMaps", "Structure Maps", report=4, frames=frames, made_for=made_for)
 
 
 # -- models, prompts, controls ---------------------------------------------------------------------------------------

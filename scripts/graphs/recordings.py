@@ -33,6 +33,7 @@ def carla_buffers(canvas: Canvas) -> None:
         folder=FOLDER,
         class_weights="signs and lights at 1, sky at 0.2, rest at 0.8",
         crop=True,
+        made_for="embedded",
     )
     model, branches = video_model(canvas, below="Clip")
     canvas.group("Prompts", 330, below="Recording")

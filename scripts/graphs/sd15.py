@@ -9,7 +9,7 @@ FILES = {"edge": "control_v11p_sd15_canny_fp16", "depth": "control_v11f1p_sd15_d
 
 
 def sd15_controlnet(canvas: Canvas) -> None:
-    clip = begin(canvas, "sd15_controlnet", (420, 620), frames=16, height=512, width=768)
+    clip = begin(canvas, "sd15_controlnet", (420, 620), frames=16, height=512, width=768, made_for="sd15")
     model = canvas.node("CheckpointLoaderSimple", "Load Checkpoint", ckpt_name="v1-5-pruned-emaonly-fp16.safetensors")
     networks = {
         name: canvas.node("ControlNetLoader", f"Load ControlNet: {name}", control_net_name=f"{file}.safetensors")

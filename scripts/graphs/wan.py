@@ -8,13 +8,13 @@ from graphs.parts import MAPS
 
 
 def wan21_vace(canvas: Canvas) -> None:
-    clip = begin(canvas, "wan21_vace", (420, 660), frames=81, height=480, width=832)
+    clip = begin(canvas, "wan21_vace", (420, 660), frames=81, height=480, width=832, made_for="wan")
     model = canvas.node("UNETLoader", "Load Diffusion Model", unet_name="wan2.1_vace_1.3B_fp16.safetensors")
     _wan(canvas, "wan21_vace", clip, model, dict.fromkeys(MAPS, 0.5))
 
 
 def wan22_fun_control(canvas: Canvas) -> None:
-    clip = begin(canvas, "wan22_fun_control", (420, 660), frames=81, height=480, width=832)
+    clip = begin(canvas, "wan22_fun_control", (420, 660), frames=81, height=480, width=832, made_for="wan")
     experts = {}
     for part in ("high", "low"):
         file = f"wan2.2_fun_control_{part}_noise_14B_fp8_scaled.safetensors"

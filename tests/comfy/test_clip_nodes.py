@@ -111,7 +111,8 @@ def test_structure_maps_of_local_models_are_on_one_scale_for_the_clip(server, de
         (server.base / "models" / kind).mkdir(exist_ok=True)
         (server.base / "models" / kind / "tiny").symlink_to(folder)
     graph = Clips()
-    node = graph.ours("StructureMaps", frames=graph.noise(9), depth_model="tiny", segmentation_model="tiny")
+    models = {"depth_model": "tiny", "segmentation_model": "tiny"}
+    node = graph.ours("StructureMaps", frames=graph.noise(9), made_for="embedded", **models)
     files = [graph.file(node[i]) for i in range(3)]
     outputs = server.run(graph)
     estimators, clip = load_estimators(depth_folder, segmentation_folder), noise(9)

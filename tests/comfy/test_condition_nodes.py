@@ -12,7 +12,8 @@ from tiny_perception import save_captioner, save_detector, save_tracker
 
 from pipeline_core.conditions.blur import blur_map
 from pipeline_core.conditions.buffers import write_buffers
-from pipeline_core.conditions.depth import disparity_limits, disparity_map
+from pipeline_core.conditions.conventions import CONVENTIONS
+from pipeline_core.conditions.depth import depth_limits, disparity_map
 from pipeline_core.conditions.edges import CANNY_PRESETS, edge_map
 from pipeline_core.conditions.encodings import encode_depth, encode_instances
 from pipeline_core.conditions.instances import instance_map
@@ -88,7 +89,7 @@ def recording(server, drive):
 
 def wanted_maps(drive, **words):
     streams = tensor_streams(drive.depth.clamp(max=1000), drive.classes, drive.instances)
-    return simulator_maps(streams, drive.rgb, **words)
+    return simulator_maps(streams, drive.rgb, convention="cosmos_transfer1", **words)
 
 
 def test_a_recording_becomes_the_cores_maps_masks_and_weights(server, recording, drive):
@@ -232,15 +233,22 @@ def test_structure_maps_have_presets_smoothing_and_blur(server, depth_folder, dr
     graph = Conditions()
     frames = graph.tensor(server, drive.rgb)
     more = dict(edge_preset="very_low", temporal_smoothing=2, blur="very_low")
-    node = graph.ours("StructureMaps", frames=frames, depth_model="steady", **more)
-    files = [graph.file(node[i]) for i in (0, 1, 3)]
+    families = {"cosmos_transfer1": {}, "embedded": {"made_for": "embedded"}}  # the first is the default
+    nodes = [
+        graph.ours("StructureMaps", frames=frames, depth_model="steady", **more, **given) for given in families.values()
+    ]
+    files = [[graph.file(node[i]) for i in (0, 1, 3)] for node in nodes]
     outputs = server.run(graph)
     depth = list(smooth_depth([load_estimators(depth_folder).depth(drive.rgb)], 2))
-    wanted = torch.cat([disparity_map(values, disparity_limits(depth)) for values in depth])
-    assert torch.equal(images(outputs, files[0])[..., 0], edge_map(drive.rgb, *CANNY_PRESETS["very_low"]))
-    assert float(((images(outputs, files[1])[..., 0] - wanted).abs() > 2e-3).float().mean()) < 0.01
-    assert float((images(outputs, files[2]) - blur_map(drive.rgb, "very_low")).abs().max()) < 2e-2
-    assert "steadied over 5 frames" in outputs[node]["text"][0] and "blur: very_low" in outputs[node]["text"][0]
+    for name, node, (edge, depths, blur) in zip(families, nodes, files):
+        row = CONVENTIONS[name]
+        wanted = torch.cat([disparity_map(values, depth_limits(depth, row.depth)) for values in depth])
+        found = edge_map(drive.rgb, *CANNY_PRESETS["very_low"], operator=row.edges)
+        assert torch.equal(images(outputs, edge)[..., 0], found)
+        assert float(((images(outputs, depths)[..., 0] - wanted).abs() > 2e-3).float().mean()) < 0.01
+        assert float((images(outputs, blur) - blur_map(drive.rgb, "very_low")).abs().max()) < 2e-2
+        said = outputs[node]["text"][0]
+        assert "steadied over 5 frames" in said and "blur: very_low" in said and f"made for {name}" in said
 
 
 def test_objects_are_found_and_followed_as_in_the_core(server, folders, drive):

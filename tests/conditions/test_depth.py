@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline_core.conditions.depth import FAR_PLANE, DisparityLimits, disparity_limits, disparity_map
+from pipeline_core.conditions.depth import (
+    FAR_PLANE,
+    DisparityLimits,
+    depth_limits,
+    disparity_limits,
+    disparity_map,
+    disparity_range,
+)
 from pipeline_core.errors import UserError
 
 
@@ -65,12 +72,45 @@ def test_degenerate_clips_are_defined():
     assert (disparity_map(sky, disparity_limits([sky])) == 0).all()
 
 
+@pytest.mark.parametrize("sky", [True, False])
+def test_min_max_is_the_scale_of_carlas_cosmos_client(sky):
+    """1 / depth, least and greatest of the clip, sky at 1000 m (carla_cosmos/controls.py, mode inverse)."""
+    depth = depth_clip() if sky else depth_clip()[:, 8:]
+    metres = depth.double().clamp(max=1000).numpy()
+    inverse = 1 / metres
+    expected = (inverse - inverse.min()) / (inverse.max() - inverse.min())
+    limits = depth_limits(depth.split(1), "min_max")
+    values = disparity_map(depth, limits)
+    assert limits == disparity_range([depth])
+    assert np.abs(values.numpy() - expected).max() < 1e-6
+    assert values.min() == 0 and values.max() == 1
+
+
+def test_min_max_is_the_releases_scale_of_estimated_disparity():
+    """(d - min) / (max - min) over the clip (cosmos_transfer1 depth_anything.py), d the disparity of a network."""
+    disparity = 0.01 + 7 * torch.rand(5, 9, 11, generator=torch.Generator().manual_seed(3)).double()
+    expected = (disparity - disparity.min()) / (disparity.max() - disparity.min())
+    distance = (1 / disparity).float()  # as estimators give it
+    values = disparity_map(distance, depth_limits([distance], "min_max"))
+    assert float((values - expected).abs().max()) < 1e-5
+
+
+def test_degenerate_clips_are_defined_on_the_min_max_scale_too():
+    wall, sky = torch.full((2, 4, 4), 10.0), torch.full((2, 4, 4), torch.inf)
+    assert disparity_map(wall, depth_limits([wall], "min_max")).min() == 1
+    assert depth_limits([sky], "min_max") == depth_limits([], "min_max") == (0.0, 1.0)
+    with pytest.raises(UserError, match="scale 'log' is unknown: choose one of min_max, quantiles"):
+        depth_limits([wall], "log")
+
+
 @pytest.mark.parametrize("bad", [0.0, -1.0, torch.nan])
 def test_bad_depth_is_refused(bad):
     depth = torch.ones(1, 4, 4)
     depth[0, 1, 2] = bad
     with pytest.raises(UserError):
         disparity_limits([depth])
+    with pytest.raises(UserError):
+        disparity_range([depth])
     with pytest.raises(UserError):
         disparity_map(depth, DisparityLimits(0.0, 1.0))
     with pytest.raises(UserError):

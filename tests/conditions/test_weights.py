@@ -5,7 +5,7 @@ import colorsys
 import pytest
 import torch
 
-from pipeline_core.conditions.instances import instance_colours, instance_map
+from pipeline_core.conditions.instances import instance_colours, instance_map, largest_instances
 from pipeline_core.conditions.segmentation import TAG
 from pipeline_core.conditions.weights import class_mask, class_tags, class_weights, parse_class_weights
 from pipeline_core.errors import UserError
@@ -62,6 +62,18 @@ def test_an_object_keeps_its_colour_whatever_else_is_there():
     without = torch.where(ids == 502, 0, ids)
     assert torch.equal(instance_map(without)[ids != 502], whole[ids != 502]) and (whole[ids == 0] == 0).all()
     assert whole[ids != 0].amax(-1).min() >= 0.5
+
+
+def test_the_largest_objects_of_the_clip_are_painted_and_the_others_black():
+    """Id n has n pixels, spread over the frames; of equal ones the lower id goes first."""
+    ids = torch.repeat_interleave(torch.arange(1, 121), torch.arange(1, 121))
+    ids = torch.cat([ids, torch.zeros(7300 - len(ids), dtype=torch.int64)])
+    clip = ids[torch.randperm(7300, generator=torch.Generator().manual_seed(0))].reshape(4, 25, 73).int()
+    assert largest_instances(clip.split(1)).tolist() == list(range(120, 20, -1))
+    assert largest_instances([torch.tensor([[[5, 4, 0, 4, 5, 9, 0]]])], 2).tolist() == [4, 5]
+    assert largest_instances([]).tolist() == []
+    painted = instance_map(clip, largest_instances([clip]))
+    assert torch.equal(painted, instance_map(torch.where(clip > 20, clip, 0)))
 
 
 def test_neighbouring_ids_are_told_apart():

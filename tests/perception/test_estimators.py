@@ -81,9 +81,9 @@ def test_edges_ignore_signal_heads_that_a_model_found(frames):
 
 
 def test_what_can_be_made_is_said():
-    assert available_controls(None, Estimators()) == ("edge",)
+    assert available_controls(None, Estimators()) == ("edge", "vis")
     both = Estimators(depth=lambda f: f, segmentation=lambda f: f)
-    assert available_controls(None, both) == ("edge", "depth", "segmentation")
+    assert available_controls(None, both) == ("edge", "vis", "depth", "segmentation")
 
 
 def test_labels_of_no_street_are_refused(tmp_path):

@@ -15,6 +15,7 @@ class Preset:
     interpolant: "ve" or "flow", the state the sampler steps; sigma_min, sigma_max, rho: the Karras grid in VE
     units (a flow sampler gets the same levels as sigma / (1 + sigma)).
     control_weights: modality -> weight before the w / max(1, sum w) rule.
+    maps: how its control maps were made in training, a row of conditions.conventions.CONVENTIONS.
     given_time: flow time at which the network is shown frames that are given, None: it takes none.
     """
 
@@ -38,4 +39,5 @@ class Preset:
     negative_prompt: str = ""
     inversion_prompt: str = "a synthetic driving simulator render, flat shading"
     control_weights: dict[str, float] = field(default_factory=lambda: {"edge": 1.0, "depth": 1.0, "segmentation": 1.0})
+    maps: str = "embedded"
     given_time: float | None = None

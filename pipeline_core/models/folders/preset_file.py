@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, fields
 from pathlib import Path
 
+from ...conditions.conventions import CONVENTIONS
 from ...errors import UserError
 from ...video.files import write_text
 from ..networks.prediction import PREDICTIONS
@@ -36,6 +37,8 @@ def read_preset(folder: Path) -> Preset:
     if preset.prediction not in PREDICTIONS:
         known = " or ".join(PREDICTIONS)
         raise UserError(f"{path} says prediction {preset.prediction!r}; write {known} there.")
+    if preset.maps not in CONVENTIONS:
+        raise UserError(f"{path} says maps {preset.maps!r}; write one of {', '.join(CONVENTIONS)} there.")
     return preset
 
 

@@ -40,6 +40,7 @@ def released_preset(folder: Path) -> Preset | None:
         "geometry, cartoon-like and pixelated frames, flicker",
         inversion_prompt="a rendered driving simulator video, flat shading",
         control_weights={name: family.control_weights.get(name, lightest) for name in branch_parts(folder)},
+        maps=family.maps,
         given_time=0.1,
     )
 
