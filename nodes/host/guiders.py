@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 import comfy.samplers
 from torch import Tensor
@@ -10,7 +11,10 @@ from torch import Tensor
 from ...pipeline_core.diffusion import Interval
 from ...pipeline_core.diffusion.guidance import Guidance, guided
 from ...pipeline_core.errors import UserError
+from .experts import ASK, own_experts, run_options
 from .schedules import percent_sigmas
+from .windows.predictions import HANDLER, run_cache
+from .windows.predictions import KEY as WINDOWS
 
 NEGATIVES = ("negative", "uncond")  # branches that a model may encode as negative prompts
 
@@ -34,11 +38,7 @@ class BranchGuider(comfy.samplers.CFGGuider):
 
     def predict(self, x: Tensor, timestep: Tensor, names: Sequence[str], model_options: dict) -> list[Tensor]:
         """Clean predictions [x0 per name] of the state x, by one calc_cond_batch."""
-        conds = [self.conds[name] for name in names]
-        if "sampler_calc_cond_batch_function" in model_options:
-            args = {"conds": conds, "input": x, "sigma": timestep, "model": self.inner_model}
-            return model_options["sampler_calc_cond_batch_function"]({**args, "model_options": model_options})
-        return comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, model_options)
+        return _asked(self.inner_model, [self.conds[name] for name in names], x, timestep, model_options)
 
     def predict_noise(self, x, timestep, model_options={}, seed=None):  # noqa: B006 (ComfyUI's own signature)
         answers: dict[str, Tensor] = {}
@@ -76,29 +76,48 @@ class ReferenceGuider(BranchGuider):
         self.reference_model = reference_model
 
     def outer_sample(self, *args, **kwargs):
+        self.reference_experts = own_experts(self.reference_model)
         self.reference_model.pre_run()
         try:
-            return super().outer_sample(*args, **kwargs)
+            with self.reference_experts.at_work(self.reference_model) if self.reference_experts else nullcontext():
+                return super().outer_sample(*args, **kwargs)
         finally:
             self.reference_model.cleanup()
 
-    def inner_sample(self, noise, latent_image, device, *args, **kwargs):
+    def inner_sample(self, noise, latent_image, device, sampler, sigmas, *args, **kwargs):
         # Text and control are encoded by the model that will read them.
         own = {"reference": [entry.copy() for entry in self.conds.pop("reference")]}
         inner = self.reference_model.model
         self.reference_conds = comfy.samplers.process_conds(inner, noise, own, device, latent_image)["reference"]
-        return super().inner_sample(noise, latent_image, device, *args, **kwargs)
+        self.reference_options = self._options_of_reference(sigmas)
+        return super().inner_sample(noise, latent_image, device, sampler, sigmas, *args, **kwargs)
+
+    def _options_of_reference(self, sigmas: Tensor) -> dict:
+        """The reference model's own, once for the whole run as ComfyUI does it; windows are those of the model."""
+        options = run_options(self.reference_model)
+        options["transformer_options"]["sample_sigmas"] = sigmas
+        options |= {HANDLER: self.model_options[HANDLER]} if HANDLER in self.model_options else {}
+        options |= {ASK: self.reference_experts} if self.reference_experts else {}
+        return options
 
     def predict(self, x: Tensor, timestep: Tensor, names: Sequence[str], model_options: dict) -> list[Tensor]:
         own = [name for name in names if name != "reference"]
         answers = dict(zip(own, super().predict(x, timestep, own, model_options) if own else []))
         if "reference" in names:
-            inner, options = self.reference_model.model, self.reference_model.model_options
-            options = {**options, "transformer_options": dict(options.get("transformer_options", {}))}
-            options |= {key: model_options[key] for key in ("context_handler",) if key in model_options}
-            found = comfy.samplers.calc_cond_batch(inner, [self.reference_conds], x, timestep, options)
-            answers["reference"] = found[0]
+            # What windows prepared for one model serves the other: their maps and the source's flow are the same.
+            options = {**self.reference_options, WINDOWS: run_cache(model_options)}
+            answers["reference"] = _asked(
+                self.reference_model.model, [self.reference_conds], x, timestep, options
+            )[0]
         return [answers[name] for name in names]
+
+
+def _asked(model, conds: list, x: Tensor, timestep: Tensor, model_options: dict) -> list[Tensor]:
+    """[x0 per condition] by calc_cond_batch, or by what a patch has put in its place."""
+    if ASK in model_options:
+        args = {"conds": conds, "input": x, "sigma": timestep, "model": model, "model_options": model_options}
+        return model_options[ASK](args)
+    return comfy.samplers.calc_cond_batch(model, conds, x, timestep, model_options)
 
 
 def check_conditioning(name: str, conditioning) -> None:

@@ -113,6 +113,11 @@ class SourceMotion:
         return latent_flow(self.estimate(seen), layout.ratio, size, ours)
 
 
+def run_cache(model_options: dict) -> dict:
+    """What windows prepared once and keep for the length of a run, whose own model_options these are."""
+    return model_options.setdefault(KEY, {})
+
+
 # -- cutting conditions ---------------------------------------------------------------------------------------------
 
 
@@ -247,7 +252,7 @@ class _Handler(comfy.context_windows.ContextHandlerABC):
             **model_options,
             "transformer_options": {**model_options.get("transformer_options", {}), "context_window": window},
         }
-        with cut_controls(own, window, layout.ratio, model_options.setdefault(KEY, {})):
+        with cut_controls(own, window, layout.ratio, run_cache(model_options)):
             return ask(model, own, x, timestep, options)
 
 
@@ -295,7 +300,7 @@ class WindowedPredictions(_Handler):
         if self.handover == "fused" or len(predicts) == 1:
             answers = fused_predict(predicts, layout.spans, layout.lead_in)(state, 0.0, branches)
         else:
-            answers = self._handed(predicts, layout, state, branches, model_options.setdefault(KEY, {}))
+            answers = self._handed(predicts, layout, state, branches, run_cache(model_options))
         return [layout.as_latent(answer) for answer in answers]
 
     def _handed(self, predicts, layout: Layout, state: Tensor, branches, kept: dict) -> list[Tensor]:
