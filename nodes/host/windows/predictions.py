@@ -172,11 +172,12 @@ def _cut_tensor(name: str, values: Tensor, window) -> Tensor:
 
 
 @contextmanager
-def cut_controls(conds: Sequence[list[dict] | None], window, ratio: int, kept: dict) -> Iterator[None]:
+def cut_controls(conds: Sequence[list[dict] | None], window, ratio: int, kept: dict, device) -> Iterator[None]:
     """Let every ControlNet of these conditions see the window's frames of its map alone.
 
     Controls of this pack and of Advanced-ControlNet cut their maps themselves. kept: prepared maps of earlier calls, by
-    control and window, because some controls encode their map anew wherever it changes.
+    control and window, because some controls encode their map anew wherever it changes; they wait in main memory, and
+    only those of the window at work are on `device`.
     """
     controls: dict[int, object] = {}
     for entry in (entry for entries in conds for entry in entries or ()):
@@ -191,19 +192,34 @@ def cut_controls(conds: Sequence[list[dict] | None], window, ratio: int, kept: d
             if not isinstance(hint, Tensor) or len(hint) == 1 or _cuts_itself(control):
                 continue
             extra = getattr(control, "extra_concat_orig", None)
-            changed.append((control, hint, extra))
+            prepared = kept.get(_place(control, window))
+            prepared = prepared.to(device) if isinstance(prepared, Tensor) else prepared
+            changed.append((control, hint, extra, prepared))
             frames = _map_frames(len(hint), window, ratio)
             control.cond_hint_original = hint[frames]
             if extra:
                 control.extra_concat_orig = [part[frames] if len(part) == len(hint) else part for part in extra]
-            control.cond_hint = kept.get((id(control), window.index_list[0], len(window.index_list)))
+            _show(control, prepared)
         yield
     finally:
-        for control, hint, extra in changed:
-            kept[id(control), window.index_list[0], len(window.index_list)] = control.cond_hint
-            control.cond_hint_original, control.cond_hint = hint, None
+        for control, hint, extra, prepared in changed:
+            if (made := control.cond_hint) is not prepared:
+                kept[_place(control, window)] = made.cpu() if isinstance(made, Tensor) else made
+            control.cond_hint_original = hint
+            _show(control, None)
             if extra:
                 control.extra_concat_orig = extra
+
+
+def _place(control, window) -> tuple[int, int, int]:
+    return id(control), window.index_list[0], len(window.index_list)
+
+
+def _show(control, prepared) -> None:
+    """Have the control follow this prepared map, None for one it has to prepare."""
+    control.cond_hint = prepared
+    if hasattr(control, "control_input"):
+        control.control_input = None  # a T2I adapter's answer to the map it followed before
 
 
 def _cuts_itself(control) -> bool:
@@ -252,7 +268,7 @@ class _Handler(comfy.context_windows.ContextHandlerABC):
             **model_options,
             "transformer_options": {**model_options.get("transformer_options", {}), "context_window": window},
         }
-        with cut_controls(own, window, layout.ratio, run_cache(model_options)):
+        with cut_controls(own, window, layout.ratio, run_cache(model_options), x.device):
             return ask(model, own, x, timestep, options)
 
 

@@ -6,7 +6,7 @@ import json
 import comfy.context_windows
 import comfy.utils
 import torch
-from comfy.controlnet import ControlBase
+from comfy.controlnet import ControlBase, T2IAdapter
 from comfy_api.latest import io, ui
 
 from .probes import schema
@@ -51,6 +51,27 @@ class TinyLinearControl(io.ComfyNode):
     @classmethod
     def execute(cls):
         return io.NodeOutput(LinearControl())
+
+
+class _Sites(torch.nn.Module):
+    """The map as it is seen at the sites of a tiny UNet, in the form of a T2I adapter's network."""
+
+    unshuffle_amount = 8
+
+    def forward(self, hint):
+        return {"input": [torch.nn.functional.avg_pool2d(hint.mean(1, keepdim=True), 8)]}
+
+
+class TinyT2IAdapter(io.ComfyNode):
+    """ComfyUI's own control for T2I adapters, whose network only averages the map."""
+
+    @classmethod
+    def define_schema(cls):
+        return schema("T2IAdapter", "T2I adapter that adds its map", [], [io.ControlNet.Output()])
+
+    @classmethod
+    def execute(cls):
+        return io.NodeOutput(T2IAdapter(_Sites(), 3, 8, "nearest-exact"))
 
 
 class PreparedMaps(io.ComfyNode):
@@ -151,4 +172,4 @@ class ControlObjects(io.ComfyNode):
         return io.NodeOutput(text, ui=ui.PreviewText(text))
 
 
-CONTROLS = [TinyLinearControl, PreparedMaps, ReadControl, ControlObjects]
+CONTROLS = [TinyLinearControl, TinyT2IAdapter, PreparedMaps, ReadControl, ControlObjects]
