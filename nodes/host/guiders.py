@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 
 import comfy.samplers
+import torch
 from torch import Tensor
 
-from ...pipeline_core.diffusion import Interval
+from ...pipeline_core.diffusion import CFG, Interval, Only
 from ...pipeline_core.diffusion.guidance import Guidance, guided
 from ...pipeline_core.errors import UserError
 from .experts import ASK, own_experts, run_options
@@ -16,6 +18,7 @@ from .schedules import percent_sigmas
 from .windows.predictions import HANDLER, run_cache
 from .windows.predictions import KEY as WINDOWS
 
+CFG_FUNCTION = "sampler_cfg_function"  # of model_options
 NEGATIVES = ("negative", "uncond")  # branches that a model may encode as negative prompts
 
 
@@ -34,6 +37,11 @@ class BranchGuider(comfy.samplers.CFGGuider):
         missing = [name for name in guidance.branches() if name not in branches]
         if missing:
             raise UserError(f"This guidance needs the {missing[0]!r} conditioning; connect it.")
+        if CFG_FUNCTION in model.model_options and not isinstance(guidance, (CFG, Only)):
+            logging.getLogger(__name__).warning(
+                "A patch on the model replaces CFG (as RescaleCFG does) and has no effect here: this guidance is not "
+                "plain CFG from start to end."
+            )
         self.inner_set_conds({name: _marked(conditioning, name) for name, conditioning in branches.items()})
 
     def predict(self, x: Tensor, timestep: Tensor, names: Sequence[str], model_options: dict) -> list[Tensor]:
@@ -45,18 +53,41 @@ class BranchGuider(comfy.samplers.CFGGuider):
 
         def predict(state: Tensor, _: float, names: Sequence[str]) -> list[Tensor]:
             answers.update(zip(names, self.predict(state, timestep, names, model_options)))
+            answers.update(self._before_cfg(answers, state, timestep, model_options))
             return [answers[name] for name in names]
 
         denoised = guided(predict, self.guidance)(x, float(timestep.flatten()[0]))
-        return self._patched(denoised, answers, x, timestep, model_options)
+        return self._after_cfg(denoised, answers, x, timestep, model_options)
 
-    def _patched(self, denoised, answers, x, timestep, model_options):
-        """What patches on the MODEL do after CFG; they know a positive and a negative prediction."""
+    def _seen_by_patches(self, answers, x, timestep, model_options) -> dict:
+        """Arguments of every patch around CFG. They know two branches; an inversion's one stands for the positive."""
+        main = "positive" if "positive" in answers else next(iter(answers))
+        without = torch.zeros_like(answers[main])  # ComfyUI's own answer where there is no negative prompt
+        args = {"cond_denoised": answers[main], "uncond_denoised": answers.get("negative", without), "input": x}
+        conds = {"cond": self.conds[main], "uncond": self.conds["negative"] if "negative" in answers else None}
+        args |= {**conds, "cond_scale": self.cfg, "timestep": timestep, "sigma": timestep}
+        return {**args, "model": self.inner_model, "model_options": model_options}
+
+    def _before_cfg(self, answers, x, timestep, model_options) -> dict[str, Tensor]:
+        """What patches put in the place of the answers to positive and negative, where there are both."""
+        if not {"positive", "negative"} <= answers.keys():
+            return {}
+        for patch in model_options.get("sampler_pre_cfg_function", []):
+            args = self._seen_by_patches(answers, x, timestep, model_options)
+            args |= {"conds": [args["cond"], args["uncond"]]}
+            outs = patch({**args, "conds_out": [args["cond_denoised"], args["uncond_denoised"]]})
+            answers = {**answers, "positive": outs[0], "negative": outs[1]}
+        return answers
+
+    def _after_cfg(self, denoised, answers, x, timestep, model_options) -> Tensor:
+        """What patches on the MODEL make of plain CFG, and of its result or that of any other guidance."""
+        args = self._seen_by_patches(answers, x, timestep, model_options)
+        patch = model_options.get(CFG_FUNCTION)
+        if patch is not None and isinstance(self.guidance, CFG) and {"positive", "negative"} <= answers.keys():
+            pair = {"cond": x - args["cond_denoised"], "uncond": x - args["uncond_denoised"]}
+            denoised = x - patch({**args, **pair, "input_cond": args["cond"], "input_uncond": args["uncond"]})
         for patch in model_options.get("sampler_post_cfg_function", []):
-            positive, negative = answers.get("positive", denoised), answers.get("negative")
-            args = {"denoised": denoised, "cond_denoised": positive, "uncond_denoised": negative, "input": x}
-            args |= {"cond": self.conds.get("positive"), "uncond": self.conds.get("negative"), "cond_scale": self.cfg}
-            denoised = patch({**args, "model": self.inner_model, "sigma": timestep, "model_options": model_options})
+            denoised = patch({**args, "denoised": denoised})
         return denoised
 
 

@@ -1,8 +1,11 @@
 """Dual-Prompt CFG Sampler: invert under one prompt, sample under another, in one node."""
 
-from comfy_api.latest import io, ui
+from dataclasses import replace
 
-from ...pipeline_core.diffusion import CFG
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ...pipeline_core.diffusion import CFG, Only
 from ...pipeline_core.diffusion.invert import METHODS
 from ...pipeline_core.diffusion.solvers import SOLVERS
 from ...pipeline_core.job.latent import enhance_latent
@@ -118,8 +121,15 @@ class DualPromptCFGSampler(io.ComfyNode):
             done[0] += 1
 
         def body(session: Session):
+            # Guidance is the guider's business, so that patches on the MODEL see it: the core gets its result as the
+            # only answer, and scale 1 leaves that as it is.
+            prompts = {"inversion": session.under(Only("inversion")), "positive": session.denoise}
+
+            def predict(x: Tensor, sigma: float, names: list[str]) -> list[Tensor]:
+                return [prompts[name](x, sigma) for name in names]
+
             result, kept["report"] = enhance_latent(
-                session.predict, session.x0, grid, settings, session.interpolant, seed, step_done
+                predict, session.x0, grid, replace(settings, cfg=1.0), session.interpolant, seed, step_done
             )
             return result
 
