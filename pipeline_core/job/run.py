@@ -81,7 +81,7 @@ def run(
             result = anchored_colours(result, source, offset)
         return _delivered(job, result)
 
-    yield from enhance_stream(frames, job.windows, enhance_window, decode_window, mix)
+    yield from enhance_stream(frames, job.windows, enhance_window, decode_window, mix, job.report.notes.append)
 
 
 def _kept(chunks: ChunkFolder | None, index: int, key: str, make: Callable[[], Finished]) -> Finished:
@@ -106,7 +106,7 @@ def _run_fused(
     ratio = job.model.preset.temporal_ratio
     spans, lead_in = [latent_frames(w, ratio) for w in job.windows], int(ratio > 1)
     parts, predicts, key = [], [], ""
-    for index, clip in enumerate(window_clips(frames, job.windows)):
+    for index, clip in enumerate(window_clips(frames, job.windows, job.report.notes.append)):
         made = window_inputs(job, index, as_floats(clip))
         key = window_key(name, job.windows[index], made, key) if chunks is not None else ""
         parts.append(job.model.encode(made["source"]))
