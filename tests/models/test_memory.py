@@ -171,3 +171,29 @@ def test_networks_take_turns(folder):
     ]  # fmt: skip
     model.decode(torch.zeros(1, 16, 3, 4, 6))
     assert seen[-2:] == [("steps", "cpu"), ("frames", "meta")]
+
+
+def test_a_turn_that_did_not_fit_is_tried_again_in_full():
+    places, full = {}, ["steps two"]
+
+    class Network(torch.nn.Module):
+        def __init__(self, name):
+            super().__init__()
+            self.name = name
+
+        def to(self, device):
+            if self.name in full and str(device) != "cpu":
+                raise torch.OutOfMemoryError(self.name)
+            places[self.name] = str(device)
+            return self
+
+    groups = {"text": [Network("text")], "steps": [Network("steps one"), Network("steps two")]}
+    turns = Turns(groups, torch.device("meta"))
+    turns.enter("text")
+    for _ in range(2):  # the second try must not take the first one's word for it
+        with pytest.raises(torch.OutOfMemoryError):
+            turns.enter("steps")
+        assert places == {"text": "cpu", "steps one": "cpu", "steps two": "cpu"}
+    full.clear()
+    turns.enter("steps")
+    assert places == {"text": "cpu", "steps one": "meta", "steps two": "meta"}
