@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..conditions.maps import available_controls, check_maps, clip_disparity_limits
 from ..conditions.stack import normalise_weights
+from ..errors import UserError
 from ..longvideo import (
     Window,
     plan_windows,
@@ -77,7 +78,8 @@ def prepare(
     start, used for a first pass where depth is estimated, because its scale is the whole clip's; maps: ready-made
     control maps of the whole clip (see conditions.maps.check_maps), which go before buffers and models;
     description: what is in the clip, for the preset's prompts, default: what the buffers say.
-    Raises UserError for settings out of range, an unknown control and maps that do not fit the clip.
+    Raises UserError for settings out of range, an unknown control, maps that do not fit the clip, and depth to be
+    estimated without read.
     """
     preset, maps = model.preset, dict(maps or {})
     check_maps(maps, frame_count, size)
@@ -133,6 +135,11 @@ def prepare(
     if "depth" in weights and "depth" not in maps:
         if buffers is not None and "depth" in buffers.channels:
             limits = clip_disparity_limits(buffers)
+        elif read is None:
+            raise UserError(
+                "Depth is estimated from the clip's frames, whose scale takes a first pass over all of them, but no way "
+                "to read them came; give read, or a depth map, or set the depth control's weight to 0."
+            )
         else:
             small = (resize(as_floats(frame)[None], work_size)[0] for frame in read())
             limits = estimated_limits(estimators.depth, small)
