@@ -43,11 +43,12 @@ choose a depth and a segmentation model; without them those two controls stay ou
 
 **Change then**
 - *weight* of a Condition Stack: weights that sum to more than 1 are divided by their sum, as in the release.
-- *cfg*: NVIDIA's guidance 7 is 8 here; lower keeps more of the clip.
+- *cfg*: lower keeps more of the clip. On inverted noise begin with 1 to 3, higher with *conflict_damping* only; \
+NVIDIA's guidance 7 from random noise is 8 here.
 - *sigma_max*: 70 changes most; with the noise levels cut by Split Sigmas Denoise more of the clip stays.
 
 **From random noise**, as released: KSamplerSelect *res_multistep* in the place of DDIM Invert's sampler, \
-RandomNoise in the place of its noise, and the noise levels as they come from KarrasScheduler.
+RandomNoise in the place of its noise, *cfg* 8, and the noise levels as they come from KarrasScheduler.
 
 **Time** a graphics card is needed: two passes of 35 steps, the second with two prompts.""",
         (440, 720),
@@ -89,7 +90,7 @@ RandomNoise in the place of its noise, and the noise levels as they come from Ka
     levels = canvas.node("KarrasScheduler", "Noise levels (steps + 1)", steps=36, **grid)
     found = inverted(canvas, model, told, latent, levels)
     canvas.group("Sampling", 300, below="Inversion")
-    guide = guider(canvas, model, told, cfg=8.0)
+    guide = guider(canvas, model, told, cfg=3.0)
     result = sample(canvas, "SamplerCustomAdvanced", found["noise"], guide, found["sampler"], found["sigmas"], latent)
     enhanced = canvas.node("VAEDecode", "VAE Decode", samples=result, vae=vae)
     canvas.group("Result", 640)

@@ -46,11 +46,12 @@ depth and a segmentation model; without them those two controls stay out.
 
 **Change then**
 - *weight* of a Condition Stack: weights that sum to more than 1 are divided by their sum.
-- *cfg*: NVIDIA's guidance 3 is 4 here; lower keeps more of the clip.
+- *cfg*: lower keeps more of the clip. On inverted noise begin with 1 to 3, higher with *conflict_damping* only; \
+NVIDIA's guidance 3 from random noise is 4 here.
 - Split Sigmas Denoise after the noise levels keeps more of the clip.
 
 **From random noise**, as released: KSamplerSelect *euler* in the place of DDIM Invert's sampler, RandomNoise in the \
-place of its noise, and the noise levels as they come from KarrasScheduler.
+place of its noise, *cfg* 4, and the noise levels as they come from KarrasScheduler.
 
 **Time** a graphics card is needed: two passes of 35 steps, the second with two prompts.""",
         (470, 800),
@@ -84,7 +85,7 @@ place of its noise, and the noise levels as they come from KarrasScheduler.
     levels = canvas.node("KarrasScheduler", "Noise levels (steps + 1)", steps=36, **grid)
     found = inverted(canvas, model["model"], told, latent, levels)
     canvas.group("Sampling", 300, below="Inversion")
-    guide = guider(canvas, model["model"], told, cfg=4.0)
+    guide = guider(canvas, model["model"], told, cfg=3.0)
     result = sample(canvas, "SamplerCustomAdvanced", found["noise"], guide, found["sampler"], found["sigmas"], latent)
     enhanced = canvas.node("VAEDecode", "VAE Decode", samples=result, vae=model["vae"])
     canvas.group("Result", 640)

@@ -1,6 +1,7 @@
 """The table of families against what is published, and what is recognised from a network's own layout."""
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -99,6 +100,23 @@ def test_the_guide_names_every_file_that_a_shipped_graph_loads_and_every_graph_i
     assert [name for name in sorted(loaded) if name not in guide] == []
     named = set(re.findall(r"\*\*Workflow\*\*: (\w+)", guide))
     assert len(named) == 6 and named <= set(graphs)
+
+
+def test_shipped_graphs_guide_inverted_noise_as_the_guide_says():
+    """cfg 1 to 3 whatever the release used for random noise, more with conflict damping only."""
+    guide = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    low, high = map(float, re.search(r"\*\*On inverted noise begin with cfg (\d+) to (\d+)\*\*", guide).groups())
+    seen = set()
+    for path in (ROOT / "workflows" / "api").glob("*.json"):
+        nodes = json.loads(path.read_text(encoding="utf-8"))
+        for node in nodes.values():
+            if node["class_type"] == "SamplerCustomAdvanced":
+                noise, guider = (nodes[node["inputs"][name][0]] for name in ("noise", "guider"))
+                if noise["class_type"] == "VideoRealismDDIMInvert" and "cfg" in guider["inputs"]:
+                    seen.add(path.name)
+                    damped = guider["inputs"].get("conflict_damping", 0.0) > 0
+                    assert low <= guider["inputs"]["cfg"] <= (math.inf if damped else high), path.name
+    assert len(seen) > 8
 
 
 def test_the_guide_says_the_windows_of_the_table():
