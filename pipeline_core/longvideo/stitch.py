@@ -35,8 +35,8 @@ def window_clips(frames: Iterable[Tensor], windows: list[Window], say: Say = war
         if seen < min(window.stop, planned):
             if seen <= windows[-1].start:
                 raise UserError(
-                    f"The clip ended after {seen} frames and {planned} were planned, which leaves a window without any: "
-                    "save the clip anew, so that it has the frames it states."
+                    f"The clip ended after {seen} frames and {planned} were planned, which leaves a window without "
+                    "any: save the clip anew, so that it has the frames it states."
                 )
             if say is not None:
                 say(f"The clip ended after {seen} of {planned} planned frames: the last one was repeated for the rest.")
