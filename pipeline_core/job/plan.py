@@ -137,8 +137,8 @@ def prepare(
             limits = clip_disparity_limits(buffers)
         elif read is None:
             raise UserError(
-                "Depth is estimated from the clip's frames, whose scale takes a first pass over all of them, but no way "
-                "to read them came; give read, or a depth map, or set the depth control's weight to 0."
+                "Depth is estimated from the clip's frames, whose scale takes a first pass over all of them, but no "
+                "way to read them came; give read, or a depth map, or set the depth control's weight to 0."
             )
         else:
             small = (resize(as_floats(frame)[None], work_size)[0] for frame in read())
