@@ -137,9 +137,7 @@ class ReferenceGuider(BranchGuider):
         if "reference" in names:
             # What windows prepared for one model serves the other: their maps and the source's flow are the same.
             options = {**self.reference_options, WINDOWS: run_cache(model_options)}
-            answers["reference"] = _asked(
-                self.reference_model.model, [self.reference_conds], x, timestep, options
-            )[0]
+            answers["reference"] = _asked(self.reference_model.model, [self.reference_conds], x, timestep, options)[0]
         return [answers[name] for name in names]
 
 
