@@ -16,6 +16,7 @@ root = sys.argv[2]
 pack = importlib.util.spec_from_file_location("pack", root + "/__init__.py", submodule_search_locations=[root])
 sys.modules["pack"] = importlib.util.module_from_spec(pack)
 pack.loader.exec_module(sys.modules["pack"])
+from pack.nodes.host.controls.map_control import MapControl
 from pack.nodes.host.windows.predictions import cut_controls, frame_window
 
 class OnDevice(torch.Tensor):
@@ -37,7 +38,11 @@ for step in range(2):
 kinds = [type(hint).__name__ for hint in kept.values()]
 frames = [hint[0].tolist() for hint in kept.values()]
 whole = control.cond_hint is None and len(control.cond_hint_original) == 9
-print(json.dumps({"shown": shown, "kinds": kinds, "frames": frames, "whole": whole}))
+own = MapControl("edge", None)
+own.cond_hint_original = torch.arange(9.0)
+with cut_controls([[{"control": own}]], frame_window(range(4), 9, 0), 1, {}, torch.device("cpu")):
+    own_frames = len(own.cond_hint_original)
+print(json.dumps({"own": own_frames, "shown": shown, "kinds": kinds, "frames": frames, "whole": whole}))
 """
 
 
@@ -49,4 +54,5 @@ def test_prepared_maps_wait_in_main_memory_and_come_back_to_the_device(comfyui):
     found = json.loads(done.stdout.strip().splitlines()[-1])
     assert found["kinds"] == ["Tensor"] * 3  # none is left where it was made
     assert found["frames"] == [[0, 1, 2, 3], [3, 4, 5, 6], [5, 6, 7, 8]]
+    assert found["own"] == 9  # this pack's controls cut their maps themselves
     assert found["shown"] == [None] * 3 + ["meta"] * 3 and found["whole"]

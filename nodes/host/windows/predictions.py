@@ -29,6 +29,7 @@ from ....pipeline_core.longvideo.plan import Window, latent_frames, legal_length
 
 HANDLER = "context_handler"
 KEY = "video_realism_windows"
+HOST = __package__.removesuffix(".windows")  # where this pack's own controls are too
 KNOWN_AXES = {"vace_context": 3, "audio_embed": 1}  # of conditions whose time is not where the latent's is
 
 
@@ -223,7 +224,7 @@ def _show(control, prepared) -> None:
 
 
 def _cuts_itself(control) -> bool:
-    return type(control).__module__.startswith(__package__) or hasattr(control, "sub_idxs")
+    return type(control).__module__.startswith(HOST) or hasattr(control, "sub_idxs")
 
 
 def _map_frames(count: int, window, ratio: int) -> list[int]:
