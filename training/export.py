@@ -24,12 +24,14 @@ def export(checkpoint: Path, folder: Path, dtype: torch.dtype = torch.float16, p
 
     An existing preset.json is kept unless `preset` is given, as it is tuned by hand. UserError above 40 MB.
     """
+    from .dit import PREDICTION  # which imports this file
+
     state = read_state(checkpoint)
     networks = build_networks(state["channels"], state["vocabulary"], state["seed"], state["architecture"])
     load_average(checkpoint, networks)
     write_networks(networks, folder, dtype)
     if preset is not None or not (folder / "preset.json").exists():
-        write_preset(preset or Preset(), folder)
+        write_preset(preset or Preset(prediction=PREDICTION), folder)
     size = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
     print(f"exported step {state['step']}: {size / 1e6:.1f} MB of weights in {folder}")
     if size > LIMIT_BYTES:

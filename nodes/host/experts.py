@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import comfy.model_management
+import comfy.model_patcher
 import comfy.patcher_extension
 import comfy.samplers
 
 from ...pipeline_core.errors import UserError
+from .windows.predictions import KEY as WINDOWS
+from .windows.predictions import run_cache
 
 KEY = "video_realism_experts"
+ASK = "sampler_calc_cond_batch_function"  # of model_options: what answers in the place of calc_cond_batch
 
 
 class Experts:
@@ -21,7 +27,7 @@ class Experts:
 
     def __init__(self, high, low, boundary: float):
         self.high, self.boundary = high, boundary
-        self._before = low.model_options  # what is patched after joining is meant for both
+        self._before = run_options(low)  # what is patched after joining is meant for both
         self._high_at_work, self._low = False, low
 
     def __call__(self, args: dict) -> list:
@@ -29,29 +35,38 @@ class Experts:
         x, sigma, options = args["input"], args["sigma"], args["model_options"]
         high = float(sigma.flatten()[0]) >= self.boundary
         if high != self._high_at_work:
-            self._load(self.high if high else self._low, x, options)
+            pair = (self.high, self._low) if high else (self._low, self.high)
+            self._load(*pair, x, options)
             self._high_at_work = high
         if high:
-            options = comfy.patcher_extension.merge_nested_dicts(
-                self.high.model_options, added(self._before, options), copy_dict1=True
-            )
+            cache = run_cache(options)
+            options = comfy.patcher_extension.merge_nested_dicts(run_options(self.high), added(self._before, options))
+            options[WINDOWS] = cache  # merging copies dicts, and this one has to outlive the call
         model = self.high.model if high else args["model"]
         return comfy.samplers.calc_cond_batch(model, args["conds"], x, sigma, options)
 
     @staticmethod
-    def _load(expert, x, options: dict) -> None:
-        """As a sampler of its own would, so that the other one makes room where both do not fit."""
+    def _load(expert, other, x, options: dict) -> None:
+        """As a sampler of its own would, so that the other one makes room where both do not fit; the rest stays."""
         shape = step_shape(x.shape, options.get("context_handler"))
         needed = expert.model.memory_required([2 * shape[0], *shape[1:]])  # two branches, as ComfyUI reckons
-        comfy.model_management.load_models_gpu([expert], memory_required=needed)
+        at_work = comfy.model_management.loaded_models(only_currently_used=True)  # a reference model, ControlNets
+        rest = [model for model in at_work if not (expert.is_clone(model) or other.is_clone(model))]
+        comfy.model_management.load_models_gpu([expert, *rest], memory_required=needed)
         expert.model.current_patcher = expert  # older ComfyUI forgets it
 
     def around(self, executor, *args, **kwargs):
         """A wrapper of outer_sample: the second network is set up and put away with the first."""
-        self._high_at_work, self._low = False, executor.class_obj.model_patcher
+        with self.at_work(executor.class_obj.model_patcher):
+            return executor(*args, **kwargs)
+
+    @contextmanager
+    def at_work(self, low) -> Iterator[None]:
+        """For the length of a run. low: the MODEL that holds the pair, as it is being run."""
+        self._high_at_work, self._low = False, low
         self.high.pre_run()
         try:
-            return executor(*args, **kwargs)
+            yield
         finally:
             self.high.cleanup()
 
@@ -65,6 +80,15 @@ def step_shape(shape: Sequence[int], windows) -> list[int]:
         layout = windows.layout(shape)
         shape[layout.dim] = max(len(span) for span in layout.spans)
     return shape
+
+
+def run_options(model) -> dict:
+    """A copy of a MODEL's options as its own run would have them: with its wrappers and callbacks."""
+    options = comfy.model_patcher.create_model_options_clone(model.model_options)
+    inner = options.setdefault("transformer_options", {})
+    for kind in ("wrappers", "callbacks"):
+        inner[kind] = comfy.patcher_extension.merge_nested_dicts(inner.get(kind, {}), getattr(model, kind))
+    return options
 
 
 def added(before: dict, now: dict) -> dict:
@@ -102,4 +126,9 @@ def joined(high, low, boundary: float):
 
 def is_joined(model) -> bool:
     """Whether a MODEL holds two experts."""
-    return isinstance(model.model_options.get("sampler_calc_cond_batch_function"), Experts)
+    return isinstance(model.model_options.get(ASK), Experts)
+
+
+def own_experts(model) -> Experts | None:
+    """A copy of the pair that a MODEL holds, for a run inside another model's run; None for one network."""
+    return copy.copy(model.model_options[ASK]) if is_joined(model) else None

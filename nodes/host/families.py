@@ -1,4 +1,4 @@
-"""Which family of the table a connected MODEL belongs to, and how a connected VAE cuts a clip into latent frames."""
+"""Which family of the table a connected MODEL belongs to, and what a pass of it should know."""
 
 from __future__ import annotations
 
@@ -15,11 +15,6 @@ def model_family(model) -> Family | None:
     if isinstance(preset, Preset):
         return family_of_preset(preset)
     return find_family(model.model.model_config.unet_config)
-
-
-def vae_ratios(vae) -> tuple[int, int]:
-    """(pixel frames per latent frame, pixels per latent cell side) of a VAE; (1, ...) for an image VAE."""
-    return vae.temporal_compression_decode() or 1, vae.spacial_compression_encode()
 
 
 def family_remarks(model, samples: Tensor, sigmas: Tensor) -> list[str]:

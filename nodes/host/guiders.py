@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 
 import comfy.samplers
+import torch
 from torch import Tensor
 
-from ...pipeline_core.diffusion import Interval
+from ...pipeline_core.diffusion import CFG, Interval, Only
 from ...pipeline_core.diffusion.guidance import Guidance, guided
 from ...pipeline_core.errors import UserError
+from .experts import ASK, own_experts, run_options
 from .schedules import percent_sigmas
+from .windows.predictions import HANDLER, run_cache
+from .windows.predictions import KEY as WINDOWS
 
+CFG_FUNCTION = "sampler_cfg_function"  # of model_options
 NEGATIVES = ("negative", "uncond")  # branches that a model may encode as negative prompts
 
 
@@ -30,33 +37,57 @@ class BranchGuider(comfy.samplers.CFGGuider):
         missing = [name for name in guidance.branches() if name not in branches]
         if missing:
             raise UserError(f"This guidance needs the {missing[0]!r} conditioning; connect it.")
+        if CFG_FUNCTION in model.model_options and not isinstance(guidance, (CFG, Only)):
+            logging.getLogger(__name__).warning(
+                "A patch on the model replaces CFG (as RescaleCFG does) and has no effect here: this guidance is not "
+                "plain CFG from start to end."
+            )
         self.inner_set_conds({name: _marked(conditioning, name) for name, conditioning in branches.items()})
 
     def predict(self, x: Tensor, timestep: Tensor, names: Sequence[str], model_options: dict) -> list[Tensor]:
         """Clean predictions [x0 per name] of the state x, by one calc_cond_batch."""
-        conds = [self.conds[name] for name in names]
-        if "sampler_calc_cond_batch_function" in model_options:
-            args = {"conds": conds, "input": x, "sigma": timestep, "model": self.inner_model}
-            return model_options["sampler_calc_cond_batch_function"]({**args, "model_options": model_options})
-        return comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, model_options)
+        return _asked(self.inner_model, [self.conds[name] for name in names], x, timestep, model_options)
 
     def predict_noise(self, x, timestep, model_options={}, seed=None):  # noqa: B006 (ComfyUI's own signature)
         answers: dict[str, Tensor] = {}
 
         def predict(state: Tensor, _: float, names: Sequence[str]) -> list[Tensor]:
             answers.update(zip(names, self.predict(state, timestep, names, model_options)))
+            answers.update(self._before_cfg(answers, state, timestep, model_options))
             return [answers[name] for name in names]
 
         denoised = guided(predict, self.guidance)(x, float(timestep.flatten()[0]))
-        return self._patched(denoised, answers, x, timestep, model_options)
+        return self._after_cfg(denoised, answers, x, timestep, model_options)
 
-    def _patched(self, denoised, answers, x, timestep, model_options):
-        """What patches on the MODEL do after CFG; they know a positive and a negative prediction."""
+    def _seen_by_patches(self, answers, x, timestep, model_options) -> dict:
+        """Arguments of every patch around CFG. They know two branches; an inversion's one stands for the positive."""
+        main = "positive" if "positive" in answers else next(iter(answers))
+        without = torch.zeros_like(answers[main])  # ComfyUI's own answer where there is no negative prompt
+        args = {"cond_denoised": answers[main], "uncond_denoised": answers.get("negative", without), "input": x}
+        conds = {"cond": self.conds[main], "uncond": self.conds["negative"] if "negative" in answers else None}
+        args |= {**conds, "cond_scale": self.cfg, "timestep": timestep, "sigma": timestep}
+        return {**args, "model": self.inner_model, "model_options": model_options}
+
+    def _before_cfg(self, answers, x, timestep, model_options) -> dict[str, Tensor]:
+        """What patches put in the place of the answers to positive and negative, where there are both."""
+        if not {"positive", "negative"} <= answers.keys():
+            return {}
+        for patch in model_options.get("sampler_pre_cfg_function", []):
+            args = self._seen_by_patches(answers, x, timestep, model_options)
+            args |= {"conds": [args["cond"], args["uncond"]]}
+            outs = patch({**args, "conds_out": [args["cond_denoised"], args["uncond_denoised"]]})
+            answers = {**answers, "positive": outs[0], "negative": outs[1]}
+        return answers
+
+    def _after_cfg(self, denoised, answers, x, timestep, model_options) -> Tensor:
+        """What patches on the MODEL make of plain CFG, and of its result or that of any other guidance."""
+        args = self._seen_by_patches(answers, x, timestep, model_options)
+        patch = model_options.get(CFG_FUNCTION)
+        if patch is not None and isinstance(self.guidance, CFG) and {"positive", "negative"} <= answers.keys():
+            pair = {"cond": x - args["cond_denoised"], "uncond": x - args["uncond_denoised"]}
+            denoised = x - patch({**args, **pair, "input_cond": args["cond"], "input_uncond": args["uncond"]})
         for patch in model_options.get("sampler_post_cfg_function", []):
-            positive, negative = answers.get("positive", denoised), answers.get("negative")
-            args = {"denoised": denoised, "cond_denoised": positive, "uncond_denoised": negative, "input": x}
-            args |= {"cond": self.conds.get("positive"), "uncond": self.conds.get("negative"), "cond_scale": self.cfg}
-            denoised = patch({**args, "model": self.inner_model, "sigma": timestep, "model_options": model_options})
+            denoised = patch({**args, "denoised": denoised})
         return denoised
 
 
@@ -76,29 +107,46 @@ class ReferenceGuider(BranchGuider):
         self.reference_model = reference_model
 
     def outer_sample(self, *args, **kwargs):
+        self.reference_experts = own_experts(self.reference_model)
         self.reference_model.pre_run()
         try:
-            return super().outer_sample(*args, **kwargs)
+            with self.reference_experts.at_work(self.reference_model) if self.reference_experts else nullcontext():
+                return super().outer_sample(*args, **kwargs)
         finally:
             self.reference_model.cleanup()
 
-    def inner_sample(self, noise, latent_image, device, *args, **kwargs):
+    def inner_sample(self, noise, latent_image, device, sampler, sigmas, *args, **kwargs):
         # Text and control are encoded by the model that will read them.
         own = {"reference": [entry.copy() for entry in self.conds.pop("reference")]}
         inner = self.reference_model.model
         self.reference_conds = comfy.samplers.process_conds(inner, noise, own, device, latent_image)["reference"]
-        return super().inner_sample(noise, latent_image, device, *args, **kwargs)
+        self.reference_options = self._options_of_reference(sigmas)
+        return super().inner_sample(noise, latent_image, device, sampler, sigmas, *args, **kwargs)
+
+    def _options_of_reference(self, sigmas: Tensor) -> dict:
+        """The reference model's own, once for the whole run as ComfyUI does it; windows are those of the model."""
+        options = run_options(self.reference_model)
+        options["transformer_options"]["sample_sigmas"] = sigmas
+        options |= {HANDLER: self.model_options[HANDLER]} if HANDLER in self.model_options else {}
+        options |= {ASK: self.reference_experts} if self.reference_experts else {}
+        return options
 
     def predict(self, x: Tensor, timestep: Tensor, names: Sequence[str], model_options: dict) -> list[Tensor]:
         own = [name for name in names if name != "reference"]
         answers = dict(zip(own, super().predict(x, timestep, own, model_options) if own else []))
         if "reference" in names:
-            inner, options = self.reference_model.model, self.reference_model.model_options
-            options = {**options, "transformer_options": dict(options.get("transformer_options", {}))}
-            options |= {key: model_options[key] for key in ("context_handler",) if key in model_options}
-            found = comfy.samplers.calc_cond_batch(inner, [self.reference_conds], x, timestep, options)
-            answers["reference"] = found[0]
+            # What windows prepared for one model serves the other: their maps and the source's flow are the same.
+            options = {**self.reference_options, WINDOWS: run_cache(model_options)}
+            answers["reference"] = _asked(self.reference_model.model, [self.reference_conds], x, timestep, options)[0]
         return [answers[name] for name in names]
+
+
+def _asked(model, conds: list, x: Tensor, timestep: Tensor, model_options: dict) -> list[Tensor]:
+    """[x0 per condition] by calc_cond_batch, or by what a patch has put in its place."""
+    if ASK in model_options:
+        args = {"conds": conds, "input": x, "sigma": timestep, "model": model, "model_options": model_options}
+        return model_options[ASK](args)
+    return comfy.samplers.calc_cond_batch(model, conds, x, timestep, model_options)
 
 
 def check_conditioning(name: str, conditioning) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-import comfy.sample
 import comfy.samplers
 import torch
 from torch import Tensor
@@ -99,8 +98,3 @@ class RetraceSampler(comfy.samplers.Sampler):
 def native_weight(session: Session) -> float:
     """What StructuredNoise has to be divided by, so that native samplers start from the very state it describes."""
     return noise_weight(session.guider, session.sigmas, session.x0) / float(session.sigmas[0])
-
-
-def random_noise(latent: Mapping, seed: int) -> Tensor:
-    """ComfyUI's own noise for a seed, on the CPU."""
-    return comfy.sample.prepare_noise(latent["samples"], seed)

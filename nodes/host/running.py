@@ -7,9 +7,10 @@ Latents inside are in model space, as the core wants them; outside they are Comf
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import comfy.model_management
@@ -18,7 +19,7 @@ import latent_preview
 import torch
 from torch import Tensor
 
-from ...pipeline_core.diffusion import Interpolant
+from ...pipeline_core.diffusion import Denoise, Guidance, Interpolant
 from ...pipeline_core.diffusion.run import finest_state_dtype
 from ...pipeline_core.errors import UserError
 from .schedules import interpolant_of
@@ -40,11 +41,12 @@ class Session:
         comfy.model_management.throw_exception_if_processing_interrupted()
         return self.guider(x, x.new_full((x.shape[0],), sigma), **self.extra_args)
 
-    def predict(self, x: Tensor, sigma: float, names: Sequence[str]) -> list[Tensor]:
-        """The answers of a BranchGuider's branches, for bodies that use several guidance objects."""
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        timestep = x.new_full((x.shape[0],), sigma)
-        return self.guider.predict(x, timestep, names, self.extra_args["model_options"])
+    def under(self, guidance: Guidance, cfg: float = 1.0) -> Denoise:
+        """A BranchGuider's clean prediction under other guidance than its own; what is patched on the MODEL acts."""
+        guider = copy.copy(self.guider)
+        guider.guidance = guidance
+        guider.set_cfg(cfg)
+        return replace(self, guider=guider).denoise
 
     @property
     def state_dtype(self) -> torch.dtype:

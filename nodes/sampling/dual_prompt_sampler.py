@@ -1,9 +1,11 @@
 """Dual-Prompt CFG Sampler: invert under one prompt, sample under another, in one node."""
 
+from dataclasses import replace
+
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ...pipeline_core.diffusion import CFG
+from ...pipeline_core.diffusion import CFG, Only
 from ...pipeline_core.diffusion.invert import METHODS
 from ...pipeline_core.diffusion.solvers import SOLVERS
 from ...pipeline_core.job.latent import enhance_latent
@@ -121,7 +123,15 @@ class DualPromptCFGSampler(io.ComfyNode):
             done += 1
 
         def body(session: Session) -> tuple[Tensor, dict]:
-            return enhance_latent(session.predict, session.x0, grid, settings, session.interpolant, seed, step_done)
+            # Guidance is the guider's business, so that patches on the MODEL see it: the core gets its result as the
+            # only answer, and scale 1 leaves that as it is.
+            prompts = {"inversion": session.under(Only("inversion")), "positive": session.denoise}
+
+            def predict(x: Tensor, sigma: float, names: list[str]) -> list[Tensor]:
+                return [prompts[name](x, sigma) for name in names]
+
+            unguided = replace(settings, cfg=1.0)
+            return enhance_latent(predict, session.x0, grid, unguided, session.interpolant, seed, step_done)
 
         x0, entries = run_in_guider(guider, latent, None, grid.float(), body, seed)
         text, report = start_text(settings, entries)

@@ -163,6 +163,7 @@ def enhance_file(
     job = prepare(info.frames, size, model, settings, buffers, estimators, lambda: media.read_frames(source))
     for note in job.report.notes:
         print(f"note: {note}")
+    planned = len(job.report.notes)
     plan = job.report.plan
     print(
         f"{info.frames} frames of {info.width}x{info.height} in {len(plan['windows'])} windows of "
@@ -181,6 +182,8 @@ def enhance_file(
     with bar, media.VideoWriter(target, info.fps, (info.height, info.width)) as out:
         for frame in run_job(job, media.read_frames(source), progress, chunks):
             out.write(frame)
+    for note in job.report.notes[planned:]:
+        print(f"note: {note}")
     if not keep_windows:
         chunks.remove()
     return {

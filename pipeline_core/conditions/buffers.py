@@ -1,13 +1,14 @@
 """The buffers folder beside a clip: what the simulator knows, in CARLA's own picture encodings.
 
-depth/000000.png      24-bit depth          semantic/000000.png   class tags instance/000000.png   tag and
-instance id   flow/000000.png       forward optical flow, 16-bit lights.json           every traffic light's
-state, box, lamp box and visible share per frame scene.json            free: seed, captions, the objects'
-colours buffers.json          the manifest: frames, size, rate, channels and the SHA-256 of the clip they
-belong to
+    depth/000000.png      24-bit depth
+    semantic/000000.png   class tags
+    instance/000000.png   tag and instance id
+    flow/000000.png       forward optical flow, 16-bit
+    lights.json           every traffic light's state, box, lamp box and visible share per frame
+    scene.json            free: seed, captions, the objects' colours
+    buffers.json          the manifest: frames, size, rate, channels and the SHA-256 of the clip they belong to
 
-Apart from the manifest everything is optional. The manifest's fingerprint keeps the buffers of another clip
-out.
+Apart from the manifest everything is optional. The manifest's fingerprint keeps the buffers of another clip out.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ from . import encodings
 
 _MANIFEST = "buffers.json"
 _VERSION = 1
-CHANNELS = ("depth", "semantic", "instance", "flow")
 LIGHT_FIELDS = {"state": None, "box": None, "lamp_box": None, "visible": 0.0}
 
 

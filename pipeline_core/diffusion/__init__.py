@@ -5,7 +5,6 @@ from .damping import ConflictDamping
 from .editing import blend_noise, fresh_noise, renoise_low_sigmas, restore_high_frequencies
 from .guidance import (
     CFG,
-    DualPrompt,
     Guidance,
     Interval,
     Only,
@@ -14,7 +13,6 @@ from .guidance import (
     SimDrop,
     VideoText,
     guided,
-    with_branch,
 )
 from .interpolants import FLOW, VE, Interpolant
 from .invert import Inversion, invert
@@ -30,7 +28,6 @@ __all__ = [
     "Callback",
     "ConflictDamping",
     "Denoise",
-    "DualPrompt",
     "Guidance",
     "Interpolant",
     "Interval",
@@ -54,5 +51,4 @@ __all__ = [
     "restore_high_frequencies",
     "sample",
     "truncate",
-    "with_branch",
 ]

@@ -1,12 +1,14 @@
 """Spatial low-pass filters over the last two axes, frame by frame; every other axis is left alone.
 
-Two boxes in the FFT plane, nu in (0, 1] the cut-off as a share of each axis' Nyquist frequency, m = int(size
-// 2 * nu) rows and columns each side of DC:
-- "box" keeps -m .. m - 1 and the real part of the inverse transform: what the Noise Calibration code does.
-The
-  half-open edge makes it halve the gain at -m, so it is no projection, and at nu = 1 it is the identity for
-  even sizes only. It is empty when m = 0.
-- "symmetric" keeps -m .. m: a projection, the identity at nu = 1 for every size, the mean alone when m = 0.
+Two boxes in the FFT plane, nu in (0, 1] the cut-off as a share of each axis' Nyquist frequency, m = int(size // 2 * nu)
+rows and columns each side of DC:
+
+    filter      keeps           projection   at nu = 1               at m = 0
+    box         -m .. m - 1     no           identity, even sizes    empty
+    symmetric   -m .. m         yes          identity, every size    the mean alone
+
+"box" and the real part of the inverse transform are what the Noise Calibration code does: the half-open edge makes it
+halve the gain at -m.
 """
 
 import torch

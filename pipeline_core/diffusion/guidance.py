@@ -2,9 +2,9 @@
 
 `predict(x, sigma, branches) -> [x0 per branch]` answers several conditions in one batched forward. A guidance
 object says which branches it needs at a sigma (`branches`) and combines the answers (`combine`); `guided`
-binds the two into a denoiser. Everything is in x0 space, where every formula below is what it is in epsilon
-or velocity space: they are sums of predictions whose weights add up to 1. Objects wrap one another; a branch
-used twice is computed once.
+binds the two into a denoiser. Everything is in x0 space. Sums of predictions whose weights add up to 1 (CFG, VideoText)
+are there what they are in epsilon or velocity space; what measures a prediction's own size (Rescale's std, SimDrop's
+cap) is not, and means the clean prediction here. Objects wrap one another; a branch used twice is computed once.
 """
 
 from collections.abc import Callable
@@ -47,19 +47,6 @@ def guided(predict: Predict, guidance: Guidance) -> Denoise:
     return denoise
 
 
-def with_branch(predict: Predict, name: str, denoise: Denoise) -> Predict:
-    """A `predict` that answers branch `name` with another model's `denoise` (SimDrop's reference model)."""
-
-    def both(x: Tensor, sigma: float, branches: list[str]) -> list[Tensor]:
-        own = [b for b in branches if b != name]
-        answers = dict(zip(own, predict(x, sigma, own) if own else []))
-        if name in branches:
-            answers[name] = denoise(x, sigma)
-        return [answers[b] for b in branches]
-
-    return both
-
-
 def join_names(*names: tuple[str, ...]) -> tuple[str, ...]:
     """Branch names of several objects, each once, in order."""
     return tuple(dict.fromkeys(n for group in names for n in group))
@@ -98,16 +85,14 @@ class _Linear:
 
 @dataclass(frozen=True)
 class CFG(_Linear):
-    """D = D_neg + scale (D_pos - D_neg) (Ho 2022, the usual scale s; 1 is off and costs one branch)."""
+    """D = D_neg + scale (D_pos - D_neg) (Ho 2022, the usual scale s; 1 is off and costs one branch).
+
+    NVIDIA's D_pos + g (D_pos - D_neg) is scale = 1 + g.
+    """
 
     scale: float
     positive: str = "positive"
     negative: str = "negative"
-
-    @classmethod
-    def from_nvidia(cls, g: float, positive: str = "positive", negative: str = "negative") -> "CFG":
-        """NVIDIA's D = D_pos + g (D_pos - D_neg), 0 is off: the same as scale = 1 + g."""
-        return cls(1 + g, positive, negative)
 
     def weights(self) -> dict[str, float]:
         return {self.positive: self.scale, self.negative: 1 - self.scale}
@@ -132,28 +117,6 @@ class VideoText(_Linear):
             self.video: self.video_scale - self.text_scale,
             self.uncond: 1 - self.video_scale,
         }
-
-
-@dataclass(frozen=True)
-class DualPrompt:
-    """One object for both passes of an enhancement: `for_inversion` and `for_sampling`.
-
-    Inverting at one guidance and sampling at another moves the result by design: that is guidance, not an
-    inversion error. scale: standard CFG scale of the sampling pass.
-    """
-
-    scale: float
-    inversion: str = "inversion"
-    positive: str = "positive"
-    negative: str = "negative"
-
-    @property
-    def for_inversion(self) -> Only:
-        return Only(self.inversion)
-
-    @property
-    def for_sampling(self) -> CFG:
-        return CFG(self.scale, self.positive, self.negative)
 
 
 @dataclass(frozen=True)
@@ -189,10 +152,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Rescale:
-    """D = share (D_inner std(D_base) / std(D_inner)) + (1 - share) D_inner, std per sample (Lin 2023, eq.
-    15-16).
+    """D = share (D_inner std(D_base) / std(D_inner)) + (1 - share) D_inner, std per sample (Lin 2023, eq. 15-16).
 
-    Keeps high guidance from over-saturating. Base is the conditional prediction (InsV2V's code takes the
+    Keeps high guidance from over-saturating. Lin rescales what the network answers (there v); this is on the clean
+    prediction, another thing for the same share. Base is the conditional prediction (InsV2V's code takes the
     unconditional one by mistake).
     """
 
@@ -221,10 +184,9 @@ class SimDrop:
     """D = D_inner + T, T = weight (D_pos - D_ref), |T| held to cap |D_pos| per sample (RMS; SimDrop,
     2503.20822).
 
-    Pushes away from what a reference says a simulator looks like: a reference model (`with_branch`), a LoRA
-    or a prompt that names the synthetic look. D_pos - D_ref is far longer than a text direction (as the CFG
-    negative it turned pictures nearly black at scale 2), hence its own weight and bound. weight 0 is off and
-    costs nothing.
+    Pushes away from what a reference says a simulator looks like: a reference model, a LoRA or a prompt that names the
+    synthetic look. D_pos - D_ref is far longer than a text direction (as the CFG negative it turned pictures nearly
+    black at scale 2), hence its own weight and bound. weight 0 is off and costs nothing.
     """
 
     inner: Guidance

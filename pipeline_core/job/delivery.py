@@ -30,7 +30,11 @@ class Delivery:
             yield small
 
     def full(self, results: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Finished frames (h, w, 3), in the order in which `small` gave theirs, at the clip's size (H, W, 3)."""
+        """Finished frames (h, w, 3), in the order in which `small` gave theirs, at the clip's size (H, W, 3).
+
+        Where the clip ended before its planned frames, its last one stands for the rest, as it does in the windows.
+        """
         for result in results:
-            frame, small = self._waiting.popleft()
+            if self._waiting:
+                frame, small = self._waiting.popleft()
             yield with_detail(frame, small, result, self._job.settings.detail)

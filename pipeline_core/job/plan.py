@@ -14,6 +14,7 @@ from ..conditions.estimated import Estimators
 from ..conditions.maps import available_controls, check_maps, clip_disparity_limits
 from ..conditions.stack import normalise_weights
 from ..diffusion import Interpolant
+from ..errors import UserError
 from ..longvideo import Window, plan_windows
 from ..longvideo.plan import compute_factor
 from ..perception.estimators import estimated_limits
@@ -95,7 +96,8 @@ def prepare(
     start, for a first pass where depth is estimated, because its scale is the whole clip's (needed there only);
     maps: ready-made control maps of the whole clip (see conditions.maps.check_maps), which go before buffers and
     models; description: what is in the clip, for the preset's prompts, default: what the buffers say.
-    Raises UserError for settings out of range, an unknown control and maps that do not fit the clip.
+    Raises UserError for settings out of range, an unknown control, maps that do not fit the clip, and depth to be
+    estimated without read.
     """
     preset, maps = model.preset, dict(maps or {})
     check_maps(maps, frame_count, size)
@@ -174,7 +176,10 @@ def _depth_limits(
     if buffers is not None and "depth" in buffers.channels:
         return clip_disparity_limits(buffers, convention)
     if read is None:
-        raise TypeError("prepare() estimates depth here, on the whole clip's scale, and needs `read` to get its frames")
+        raise UserError(
+            "Depth is estimated from the clip's frames, whose scale takes a first pass over all of them, but no way to "
+            "read them came; give read, or a depth map, or set the depth control's weight to 0."
+        )
     small = (resize(as_floats(frame)[None], work_size)[0] for frame in read())
     return estimated_limits(estimators.depth, small, map_convention(convention).depth)
 

@@ -37,7 +37,8 @@ def run(
         results = _run_fused(job, delivery.small(frames), steps, kept, mix)
     else:
         windows = _Windows(job, steps, kept)
-        results = enhance_stream(delivery.small(frames), job.windows, windows.enhance, windows.decode, mix)
+        say, small = job.report.notes.append, delivery.small(frames)
+        results = enhance_stream(small, job.windows, windows.enhance, windows.decode, mix, say)
     yield from delivery.full(results)
 
 
@@ -91,7 +92,7 @@ def _run_fused(job: Job, frames: Iterable[Tensor], steps: Steps, kept: KeptWindo
     """`run` with every step predicted by all windows over one long latent: holds the clip's latents, not its frames."""
     spans, lead_in = [latent_frames(w, job.temporal_ratio) for w in job.windows], int(job.temporal_ratio > 1)
     parts, predicts, key = [], [], ""
-    for index, clip in enumerate(window_clips(frames, job.windows)):
+    for index, clip in enumerate(window_clips(frames, job.windows, job.report.notes.append)):
         inputs = window_inputs(job, index, clip)
         key = kept.key(index, inputs, key)
         parts.append(job.model.encode(inputs["source"]))

@@ -1,7 +1,7 @@
 """Clips longer than the model's window: which windows, what they hand on, and how their frames are put together."""
 
 from .chunks import ChunkFolder
-from .fused import fused, fused_predict
+from .fused import fused_predict
 from .handover import HandOver, with_handover
 from .plan import Window, plan_windows
 from .stitch import blend_windows
@@ -14,7 +14,6 @@ __all__ = [
     "Window",
     "blend_windows",
     "enhance_stream",
-    "fused",
     "fused_predict",
     "plan_windows",
     "with_handover",

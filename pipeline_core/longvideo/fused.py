@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from ..diffusion.guidance import Predict
-from ..diffusion.run import Denoise
 from ..errors import UserError
 
 MOST_VALUES = 2**25  # of the long latent: 0.27 GB in float64, of which a sampling pass holds about eight
@@ -69,12 +68,6 @@ def fused_predict(predicts: Sequence[Predict], spans: Sequence[range], lead_in: 
         return [join_latents(parts, spans, weights) for parts in zip(*answers)]
 
     return predict
-
-
-def fused(denoisers: Sequence[Denoise], spans: Sequence[range], lead_in: int = 0) -> Denoise:
-    """denoise(x, sigma) of a long latent: `fused_predict` for windows with their guidance bound inside."""
-    predict = fused_predict([lambda x, s, _, d=d: [d(x, s)] for d in denoisers], spans, lead_in)
-    return lambda x, sigma: predict(x, sigma, ["x0"])[0]
 
 
 def check_fused(window: Tensor, frames: int) -> None:

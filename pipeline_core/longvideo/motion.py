@@ -28,7 +28,8 @@ def tracks(forward: Tensor, first: int) -> Iterator[Tensor]:
     for motion in (*forward[first:].float(), None):
         yield torch.where(_inside(position, H, W)[..., None], position - start, torch.nan)
         if motion is not None:
-            position = position + _fetch(motion.movedim(-1, 0)[None], position[None])[0].movedim(0, -1)
+            moved = position + _fetch(motion.movedim(-1, 0)[None], position[None])[0].movedim(0, -1)
+            position = torch.where(_inside(position, H, W)[..., None], moved, torch.nan)
 
 
 def latent_flow(forward: Tensor, temporal_ratio: int, size: tuple[int, int], shared: slice) -> Tensor:
@@ -58,14 +59,15 @@ def carry_along(residual: Tensor, flow: Tensor) -> Tensor:
     """The residual of the shared frames, fetched along the flow: sum_r warp(residual_r) / sum_r warp(1), or 0.
 
     residual (B, C, R, h, w); flow (t, R, h, w, 2) latent cells, see `latent_flow`. Returns (B, C, t, h, w); 0 where
-    the shared frames see less than half a frame's worth of a point.
+    the shared frames see less than half a frame's worth of a point. Zeros lie around the picture, as in InsV2V: a
+    point between the outermost cells' centres and those zeros is seen to its bilinear share.
     """
     B, C, R, h, w = residual.shape
     t = len(flow)
     where = pixel_grid(h, w, flow.device) + flow
     stacked = residual.movedim(2, 0).flatten(1, 2)  # (R, B C, h, w)
     planes = torch.cat([stacked, torch.ones_like(stacked[:, :1])], 1)
-    total = sum(_fetch(planes[r].expand(t, -1, -1, -1), where[:, r].to(residual), 0.0) for r in range(R))
+    total = sum(_fetch(planes[r].expand(t, -1, -1, -1), where[:, r].to(residual)) for r in range(R))
     seen = total[:, -1:]
     mean = torch.where(seen > MIN_SEEN, total[:, :-1] / seen.clamp_min(MIN_SEEN), 0.0)
     return mean.reshape(t, B, C, h, w).permute(1, 2, 0, 3, 4)
@@ -91,14 +93,11 @@ def _inside(position: Tensor, H: int, W: int) -> Tensor:
     return (x >= 0) & (x <= W - 1) & (y >= 0) & (y <= H - 1)  # False for NaN
 
 
-def _fetch(planes: Tensor, position: Tensor, outside: float = torch.nan) -> Tensor:
-    """planes (N, C, H, W) at position (N, h, w, 2) in pixels, bilinear; `outside` beyond the picture and at NaN."""
+def _fetch(planes: Tensor, position: Tensor) -> Tensor:
+    """planes (N, C, H, W) at position (N, h, w, 2) in pixels, bilinear, zeros around the picture; 0 at NaN."""
     H, W = planes.shape[-2:]
-    inside = _inside(position, H, W)
-    span = position.new_tensor([max(1, W - 1), max(1, H - 1)])
-    grid = torch.where(inside[..., None], 2 * position / span - 1, 0.0)
-    values = F.grid_sample(planes, grid, mode="bilinear", padding_mode="border", align_corners=True)
-    return torch.where(inside[:, None], values, outside)
+    grid = ((2 * position + 1) / position.new_tensor([W, H]) - 1).nan_to_num(-3.0)
+    return F.grid_sample(planes, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def _turned(moved: Tensor) -> Tensor:

@@ -1,24 +1,28 @@
 """Join the decoded frames of overlapping windows into one clip, holding no more than one overlap."""
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import UserError
 from .motion import pixel_grid
 from .plan import Window
 
 # (earlier, later (T, H, W, 3), the later one's weight per frame (T,)) -> the mixture
 Mix = Callable[[Tensor, Tensor, Tensor], Tensor]
+Say = Callable[[str], object]
 
 
-def window_clips(frames: Iterable[Tensor], windows: list[Window]) -> Iterator[Tensor]:
+def window_clips(frames: Iterable[Tensor], windows: list[Window], say: Say = warnings.warn) -> Iterator[Tensor]:
     """Cut a stream of frames (H, W, 3) into the windows' clips (T, H, W, 3), repeating the last frame as padding.
 
-    Holds one window at a time. Windows must be in order, as `plan_windows` gives them.
+    Holds one window at a time. Windows must be in order, as `plan_windows` gives them. say gets one sentence where the
+    stream ends before the frames that were planned; UserError where it leaves a whole window without a frame.
     """
-    stream, held, first = iter(frames), [], 0
+    stream, held, first, planned = iter(frames), [], 0, windows[-1].keep.stop
     for window in windows:
         del held[: window.start - first]
         first = window.start
@@ -27,6 +31,16 @@ def window_clips(frames: Iterable[Tensor], windows: list[Window]) -> Iterator[Te
             if frame is None:
                 break
             held.append(frame)
+        seen = first + len(held)
+        if seen < min(window.stop, planned):
+            if seen <= windows[-1].start:
+                raise UserError(
+                    f"The clip ended after {seen} frames and {planned} were planned, which leaves a window without "
+                    "any: save the clip anew, so that it has the frames it states."
+                )
+            if say is not None:
+                say(f"The clip ended after {seen} of {planned} planned frames: the last one was repeated for the rest.")
+            say = None
         yield torch.stack(held + [held[-1]] * (window.length - len(held)))
 
 

@@ -62,7 +62,7 @@ def cosmos_transfer1(canvas: Canvas) -> None:
         controls,
         weights,
         levels,
-        cfg=8.0,
+        cfg=3.0,
         maps_in_latents=True,
     )
 
@@ -87,7 +87,7 @@ def cosmos_transfer25(canvas: Canvas) -> None:
         branches,
         TRANSFER25_WEIGHTS,
         levels,
-        cfg=4.0,
+        cfg=3.0,
     )
 
 

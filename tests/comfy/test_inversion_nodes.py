@@ -160,29 +160,58 @@ def test_calibration_lowers_its_residual_and_feeds_native_samplers(server, name)
     outputs = server.run(graph)
     report = json.loads(text_of(outputs, shown))
     assert report["calls"] == 4 and len(report["residuals"]) == 4
+    assert report["residuals"][-1] < 0.9 * report["residuals"][0], report["residuals"]
     assert json.loads(text_of(outputs, statistics))["finite"]
+
+
+def one_node(graph, model, prompts, latent, sigmas, **settings):
+    settings = {"cfg": 2.0, "start": "inversion", "method": "exact", "solver": "dpmpp_2m", "seed": 0, **settings}
+    settings |= {"calibration_rounds": 1, "calibration_nu": 0.5}
+    wires = dict(zip(("positive", "negative", "inversion"), prompts), latent=latent, sigmas=sigmas)
+    return graph.add("VideoRealismDualPromptSampler", model=model, **wires, **settings)
+
+
+PATCHES = ["post_cfg", "cfg", "pre_cfg", "predict_noise"]
+
+
+@pytest.mark.parametrize("kind", PATCHES)
+def test_patches_around_cfg_act_as_they_do_on_the_native_guider(server, kind):
+    graph, model, (one, two, _), latent, sigmas = start("wan")
+    patched = graph.add("VRTestPatchedCFG", model=model, kind=kind, factor=0.9)
+    noise, euler = graph.add("RandomNoise", noise_seed=5), graph.add("KSamplerSelect", sampler_name="euler")
+    native = graph.add("CFGGuider", model=patched, positive=one, negative=two, cfg=3.0)
+    guiders = [native, *(dual_prompt(graph, kept, one, two, cfg=3.0) for kept in (patched, model))]
+    outs = [sample(graph, noise, guider, euler, sigmas, latent) for guider in guiders]
+    error, moved = (graph.add("VRTestCompareLatents", latent=out, reference=outs[0]) for out in outs[1:])
+    outputs = server.run(graph)
+    assert float(text_of(outputs, error)) < 1e-5 and float(text_of(outputs, moved)) > 1e-2
+
+
+@pytest.mark.parametrize("start_from", ["inversion", "sdedit", "calibration"])
+@pytest.mark.parametrize("kind", PATCHES)
+def test_patches_on_the_model_act_in_the_one_node_sampler(server, kind, start_from):
+    graph, model, (one, two, three), latent, sigmas = start("wan")
+    low = graph.add("SplitSigmasDenoise", sigmas=sigmas, denoise=0.5)[1]
+    patched = graph.add("VRTestPatchedCFG", model=model, kind=kind, factor=0.9)
+    given = dict(start=start_from, solver="ddim")
+    outs = [one_node(graph, kept, (one, two, three), latent, low, **given) for kept in (patched, model)]
+    moved = graph.add("VRTestCompareLatents", latent=outs[0], reference=outs[1])
+    same = None
+    if start_from == "inversion":
+        inverted = invert(graph, patched, three, latent, low)
+        guider = dual_prompt(graph, patched, one, two, cfg=2.0)
+        parts = sample(graph, inverted[0], guider, inverted[1], inverted[2], latent)
+        same = graph.add("VRTestCompareLatents", latent=outs[0], reference=parts)
+    outputs = server.run(graph)
+    assert float(text_of(outputs, moved)) > 1e-3
+    assert same is None or float(text_of(outputs, same)) < 1e-5
 
 
 def test_one_node_sampler_equals_invert_guider_and_native_sampler(server):
     graph, model, (one, two, three), latent, sigmas = start("wan")
     inverted = invert(graph, model, three, latent, sigmas)
     parts = sample(graph, inverted[0], dual_prompt(graph, model, one, two, cfg=2.0), inverted[1], inverted[2], latent)
-    whole = graph.add(
-        "VideoRealismDualPromptSampler",
-        model=model,
-        inversion=three,
-        positive=one,
-        negative=two,
-        latent=latent,
-        sigmas=sigmas,
-        cfg=2.0,
-        start="inversion",
-        method="exact",
-        solver="dpmpp_2m",
-        calibration_rounds=1,
-        calibration_nu=0.5,
-        seed=0,
-    )
+    whole = one_node(graph, model, (one, two, three), latent, sigmas)
     error = graph.add("VRTestCompareLatents", latent=parts, reference=whole)
     assert float(text_of(server.run(graph), error)) < 1e-5
 

@@ -58,13 +58,14 @@ def test_windows_change_nothing_for_frames_that_do_not_know_of_each_other(server
     assert "3 windows of 4" in text_of(outputs, long) and "cost: 1.33 x" in text_of(outputs, long)
 
 
+@pytest.mark.parametrize("kind", ["VRTestLinearControl", "VRTestT2IAdapter"])
 @pytest.mark.parametrize("form", ["none", "fused", "model"])
-def test_a_native_control_gives_every_window_its_own_frames(server, form):
+def test_a_native_control_gives_every_window_its_own_frames(server, form, kind):
     graph, model, (one, two, _), latent, sigmas = tiny("sd15-eps")
     latent = resized(graph, latent, 9, 0)
     hint = numbered(server, graph, 9)
     percents = dict(strength=1.0, start_percent=0.0, end_percent=1.0)
-    net = graph.add("VRTestLinearControl")
+    net = graph.add(kind)
     told = graph.add("ControlNetApplyAdvanced", positive=one, negative=two, control_net=net, image=hint, **percents)
     seen = graph.add("VRTestSeenFrames", model=model)
     network = windowed(graph, seen, **IMAGES) if form == "model" else seen

@@ -125,6 +125,61 @@ def test_windows_over_the_joined_model_reach_both_networks(server):
     assert all(call["weights"] == weights[call["sigma"] >= BOUNDARY] for call in calls)
 
 
+def simdrop(graph, model, prompts, reference_model, reference=None):
+    inputs = dict(model=model, positive=prompts[0], negative=prompts[1], reference_model=reference_model)
+    inputs |= {"cfg": 2.0, "weight": 0.5, "cap": 0.2, "start_percent": 0.0, "end_percent": 1.0}
+    return graph.add("VideoRealismSimDropGuider", **inputs, **({"reference": reference} if reference else {}))
+
+
+@pytest.mark.parametrize("main", ["one", "pair"])
+def test_a_joined_reference_answers_each_level_with_its_own_network(server, main):
+    """SimDrop's reference is a pair, beside one network or beside another pair."""
+    scene = Scene()
+    model = scene.add("VRTestTinyWan", seed=3, text_dim=32)
+    if main == "pair":
+        second = scene.add("VRTestTinyWan", seed=4, text_dim=32)
+        model = scene.add("VideoRealismTwoExperts", high_noise=second, low_noise=model, boundary=BOUNDARY)
+    guider = simdrop(scene, model, scene.prompts, scene.model)
+    inputs = dict(noise=scene.add("RandomNoise", noise_seed=5), sigmas=scene.sigmas, latent_image=scene.latent)
+    euler = scene.add("KSamplerSelect", sampler_name="euler")
+    log = scene.seen(scene.add("SamplerCustomAdvanced", guider=guider, sampler=euler, **inputs))
+    calls = value(server.run(scene), log)
+    weights = {call["sigma"] >= BOUNDARY: call["weights"] for call in calls}
+    assert len(calls) == STEPS and len(set(weights.values())) == len(weights) == 2
+    assert all(call["weights"] == weights[call["sigma"] >= BOUNDARY] for call in calls)
+
+
+@pytest.mark.parametrize("place", ["model", "reference", "high noise"])
+def test_windows_prepare_their_maps_once_a_run_whichever_model_asks(server, place):
+    graph = Graph()
+    one, other = (graph.add("VRTestTinySD15", seed=seed, text_dim=32, prediction="eps") for seed in (1, 2))
+    text = dict(dim=32, tokens=8, text=True)
+    prompts = [graph.add("VRTestRandomConditioning", **text, seed=seed)[0] for seed in (1, 2)]
+    size = dict(channels=4, frames=0, height=8, width=8, batch=9)
+    latent = graph.add("VRTestRandomLatent", **size, seed=7, scale=1.0)
+    hint = graph.add("VRTestRandomImages", frames=9, height=64, width=64, seed=4)
+    net = graph.add("VRTestLinearControl")
+    told = graph.add(
+        "ControlNetApplyAdvanced", positive=prompts[0], negative=prompts[1], control_net=net, image=hint,
+        strength=1.0, start_percent=0.0, end_percent=1.0,
+    )  # fmt: skip
+    model = one
+    if place == "high noise":
+        model = graph.add("VideoRealismTwoExperts", high_noise=other, low_noise=one, boundary=0.0)
+    plan = dict(window=4, overlap=1, temporal_ratio=4, handover="fused", flow_model="none")
+    model = graph.add("VideoRealismWindowedModel", model=model, **plan)
+    if place == "reference":
+        guider = simdrop(graph, model, prompts, other, told[0])
+    else:
+        guider = graph.add("CFGGuider", model=model, positive=told[0], negative=told[0], cfg=2.0)
+    sigmas = graph.add("BasicScheduler", model=one, scheduler="simple", steps=3, denoise=1.0)
+    inputs = dict(noise=graph.add("RandomNoise", noise_seed=5), sigmas=sigmas, latent_image=latent)
+    euler = graph.add("KSamplerSelect", sampler_name="euler")
+    done = graph.add("SamplerCustomAdvanced", guider=guider, sampler=euler, **inputs)
+    prepared = graph.add("VRTestPreparedMaps", control_net=net, after=done)
+    assert value(server.run(graph), prepared) == [4, 4, 4]  # three windows, three steps
+
+
 def test_networks_of_two_kinds_and_pairs_of_pairs_are_refused(server):
     scene = Scene()
     other = scene.add("VRTestTinyWanVACE", seed=1, text_dim=32)

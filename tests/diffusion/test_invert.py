@@ -198,6 +198,33 @@ def test_partial_inversion_stops_at_the_strength(mixture, interpolant, method):
     assert error < {"exact": 1e-12, "fixed_point": 1e-5, "euler": 0.1}.get(method, 2e-3)
 
 
+def test_retracing_part_of_the_grid_passes_through_the_states_of_the_whole_way_back(mixture, interpolant):
+    """What SplitSigmas asks for: the part has to be walked in the inversion's own form, not in one of its own."""
+    g = torch.Generator().manual_seed(0)
+    w = torch.randn(64, 64, generator=g, dtype=torch.float64) / 16
+
+    def nonlinear(x, sigma):
+        return torch.tanh(x.flatten(1) @ w / (1 + sigma)).reshape(x.shape)
+
+    x0 = mixture.draw(3).reshape(3, 4, 4, 4)
+    grids = [karras(interpolant, 20)] + [flow_sigmas(20, shift) for shift in (1.0, 5.0) if interpolant is FLOW]
+    for grid in grids:
+        for denoise in (lambda x, sigma: 0.3 * x, nonlinear, mixture.denoiser(interpolant)):
+            states = {}
+            inversion = invert(denoise, x0, grid, interpolant)
+
+            def watched(x, sigma, denoise=denoise, states=states):
+                states[sigma] = x
+                return denoise(x, sigma)
+
+            sample(watched, inversion.noise, grid, interpolant, solver=inversion.solver)
+            for steps in (2, 5, 10, 15):
+                part = grid[: steps + 1]
+                low = float(part[-1])
+                stopped = sample(denoise, inversion.noise, part, interpolant, solver=inversion.solver)
+                assert relative_error(stopped * interpolant.a(low), states[low]) <= 1e-12
+
+
 def test_edited_noise_still_retraces_smoothly(mixture):
     """A small change of the noise changes the result a little: the carried state follows the noise."""
     x0, grid = mixture.draw(4), karras_sigmas(20)

@@ -10,6 +10,8 @@ from pipeline_core.conditions.estimated import Estimators
 from pipeline_core.conditions.maps import clip_disparity_limits, window_maps
 from pipeline_core.enhance import enhance
 from pipeline_core.errors import UserError
+from pipeline_core.job.plan import prepare
+from pipeline_core.job.run import run
 from pipeline_core.job.settings import EnhanceSettings
 from pipeline_core.models.folders.loading import load_video_model
 from pipeline_core.video.frames import working_size
@@ -70,6 +72,15 @@ def test_without_maps_edges_are_made_and_the_rest_is_said_to_be_missing(model):
     off = replace(settings, controls={"edge": 1.0})
     notes = enhance(clip.rgb, model, off, maps={"depth": torch.zeros(5, 32, 48)})[1].notes
     assert notes == ["The depth map had no effect: its weight is 0 or the model lacks it."]
+
+
+@pytest.mark.parametrize("handover", ["none", "fused"])
+def test_a_clip_shorter_than_it_states_comes_out_whole_and_the_report_says_so_once(model, handover):
+    clip = torch.rand(8, 32, 48, 3, generator=torch.Generator().manual_seed(0))
+    settings = EnhanceSettings(start="sdedit", strength=0.9, steps=3, handover=handover)
+    job = prepare(9, (32, 48), model, settings)
+    assert len(list(run(job, iter(clip)))) == 9
+    assert sum("ended after 8 of 9 planned frames" in note for note in job.report.notes) == 1
 
 
 def test_maps_are_resized_with_the_frames(model):

@@ -5,7 +5,7 @@ import torch
 
 from pipeline_core.diffusion import CFG, guided, karras_sigmas, sample
 from pipeline_core.errors import UserError
-from pipeline_core.longvideo.fused import fused, fused_predict, window_weights
+from pipeline_core.longvideo.fused import fused_predict, window_weights
 from pipeline_core.longvideo.plan import latent_frames, plan_windows
 
 SPANS = [range(0, 5), range(3, 8), range(6, 11)]
@@ -13,6 +13,12 @@ SPANS = [range(0, 5), range(3, 8), range(6, 11)]
 
 def drawn(seed, frames=11):
     return torch.randn(1, 2, frames, 3, 4, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def fused(denoisers, spans, lead_in=0):
+    """denoise(x, sigma) of windows that have one branch each."""
+    predict = fused_predict([lambda x, sigma, _, d=d: [d(x, sigma)] for d in denoisers], spans, lead_in)
+    return lambda x, sigma: predict(x, sigma, ["x0"])[0]
 
 
 @pytest.mark.parametrize(

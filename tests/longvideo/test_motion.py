@@ -1,5 +1,7 @@
 """Flow between latent frames against motions with a formula, and against what the world's own frames show."""
 
+import math
+
 import pytest
 import torch
 
@@ -63,6 +65,62 @@ def test_a_residual_follows_the_motion_and_is_averaged_over_the_frames_that_see_
     assert moved.shape == (1, 1, 3, *SIZE)
     assert float(moved[0, 0, 0, 3, 3]) == 2.0 and float(moved[0, 0, 1, 3, 5]) == 2.0
     assert float(moved[0, 0, 2, 3, 3]) == 1.0 and float(moved.abs().sum()) == 5.0
+
+
+def reference_correction(residual, flow):
+    """InsV2V's motion-compensated correction, pixel by pixel: zeros around the picture, shares kept, 0.5 the threshold.
+
+    residual (R, h, w), flow (R, h, w, 2): sum_r bilinear(residual_r) / sum_r bilinear(1) where the latter is above 0.5.
+    """
+    R, h, w = residual.shape
+    total, seen = torch.zeros(2, h, w, dtype=torch.float64)
+    for r in range(R):
+        for y in range(h):
+            for x in range(w):
+                u, v = (float(part) for part in flow[r, y, x])
+                if u != u or v != v:
+                    continue
+                left, top = math.floor(x + u), math.floor(y + v)
+                for column in (left, left + 1):
+                    for row in (top, top + 1):
+                        share = (1 - abs(x + u - column)) * (1 - abs(y + v - row))
+                        if 0 <= column < w and 0 <= row < h:
+                            total[y, x] += share * residual[r, row, column]
+                            seen[y, x] += share
+    return torch.where(seen > 0.5, total / seen.clamp_min(0.5), 0.0)
+
+
+@pytest.mark.parametrize("motion", ["pan", "zoom", "rough"])
+def test_a_correction_is_that_of_a_zero_padded_reference(motion):
+    """Half a cell over the edge counts half, as grid_sample with zeros has it, and not as nothing."""
+    g = torch.Generator().manual_seed(0)
+    residual = torch.randn(1, 2, 2, *SIZE, generator=g, dtype=torch.float64)
+    y, x = torch.meshgrid(torch.arange(SIZE[0]), torch.arange(SIZE[1]), indexing="ij")
+    flow = {
+        "pan": torch.tensor([0.3, -0.2]).expand(3, 2, *SIZE, 2),
+        "zoom": 0.15 * torch.stack([x - 3.5, y - 2.5], -1).expand(3, 2, *SIZE, 2),
+        "rough": 2 * torch.randn(3, 2, *SIZE, 2, generator=g),
+    }[motion].clone()
+    flow[2, 1, :2] = torch.nan
+    flow[1, 0] = flow[1, 1] = torch.tensor([-0.4, 0.45])  # the corner is seen to .6 x .55
+    ours = carry_along(residual, flow)
+    for t in range(3):
+        for c in range(2):
+            expected = reference_correction(residual[0, c], flow[t].double())
+            assert torch.allclose(ours[0, c, t], expected, atol=1e-5)
+            if motion != "rough":  # the same by grid_sample, which is what the paper's code calls
+                assert torch.allclose(ours[0, c, t], sampled_correction(residual[0, c], flow[t]), atol=1e-5)
+
+
+def sampled_correction(residual, flow):
+    h, w = SIZE
+    y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    where = 2 * (torch.stack([x, y], -1) + flow) / torch.tensor([w - 1, h - 1]) - 1
+    where = where.double().nan_to_num(-9.0)  # far outside: nothing is seen
+    planes = torch.stack([residual, torch.ones_like(residual)], 1)
+    fetched = torch.nn.functional.grid_sample(planes, where, padding_mode="zeros", align_corners=True)
+    total, seen = fetched.sum(0)
+    return torch.where(seen > 0.5, total / seen.clamp_min(0.5), 0.0)
 
 
 @pytest.mark.parametrize("seed", [800_002, 800_004])

@@ -1,9 +1,11 @@
 """Flow-aligned blending against a moved picture whose half-way place is known."""
 
+import pytest
 import torch
 
+from pipeline_core.errors import UserError
 from pipeline_core.longvideo import blend_windows, plan_windows
-from pipeline_core.longvideo.stitch import crossfade, flow_aligned
+from pipeline_core.longvideo.stitch import crossfade, flow_aligned, window_clips
 
 
 def picture(shift):
@@ -40,3 +42,21 @@ def test_windows_that_agree_are_left_as_they_are_and_flow_is_asked_for_overlaps_
 
     joined = torch.stack(list(blend_windows([clip[w.start : w.stop] for w in windows], windows, flow_aligned(still))))
     assert torch.allclose(joined, clip, atol=1e-5) and len(asked) == 2 * 5
+
+
+def test_a_stream_shorter_than_planned_is_filled_up_and_said_once():
+    """Files state more frames than they show: 25 planned in windows 0-16 and 8-24, and 20 or 14 come."""
+    windows, clip = plan_windows(25, 17, 5, 4), torch.arange(25.0).reshape(-1, 1, 1, 1).expand(-1, 2, 2, 3)
+    for count in (25, 20, 14):
+        said = []
+        pieces = list(window_clips(iter(clip[:count]), windows, said.append))
+        assert [len(piece) for piece in pieces] == [17, 17]
+        joined = torch.stack(list(blend_windows(pieces, windows)))
+        assert torch.equal(joined[:, 0, 0, 0], torch.arange(25.0).clamp(max=count - 1))
+        sentence = f"The clip ended after {count} of 25 planned frames: the last one was repeated for the rest."
+        assert said == ([] if count == 25 else [sentence])
+    with pytest.warns(UserWarning, match="20 of 25"):
+        list(window_clips(iter(clip[:20]), windows))
+    for count in (0, 8):  # the second window starts at frame 8: nothing is computed in vain
+        with pytest.raises(UserError, match=f"ended after {count} frames and 25 were planned"):
+            next(window_clips(iter(clip[:count]), windows))

@@ -1,6 +1,7 @@
 """The table of families against what is published, and what is recognised from a network's own layout."""
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pipeline_core.models.families import (
     find_family,
 )
 from pipeline_core.models.folders.preset import Preset
+from pipeline_core.models.released.transfer25 import released_preset
 
 WAN = {"image_model": "wan2.1", "model_type": "t2v", "in_dim": 16, "out_dim": 16, "dim": 5120}
 # Input channels of the released files, and what they are.
@@ -68,10 +70,20 @@ def test_guidance_that_counts_from_the_conditioned_prediction_gets_its_one():
     assert [FAMILIES[name].cfg for name in ("cosmos_transfer1", "cosmos_transfer25", "wan", "ltxv")] == [8, 4, 5, 3]
 
 
-def test_transfer25s_row_is_the_release_and_nvidias_recipe_for_driving():
-    row = FAMILIES["cosmos_transfer25"]
+def test_the_released_transfer25_folder_says_the_same_as_its_row(tmp_path):
+    """A folder as Hugging Face has it, without its weights; the weights of the controls are NVIDIA's driving recipe."""
+    index = {"transformer": ["diffusers", "CosmosTransformer3DModel"]}
+    index |= {"text_encoder": ["transformers", "Qwen2_5_VLForConditionalGeneration"]}
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
+    for name in ("edge", "depth", "seg", "blur"):
+        (tmp_path / f"controlnet_{name}").mkdir()
+        config = {"_class_name": "CosmosControlNetModel"}
+        (tmp_path / f"controlnet_{name}" / "config.json").write_text(json.dumps(config))
+    row, preset = FAMILIES["cosmos_transfer25"], released_preset(tmp_path)
+    for name in ("window", "overlap", "size", "temporal_ratio", "spatial_ratio", "steps", "cfg", "control_weights"):
+        assert getattr(preset, name) == getattr(row, name), name
     assert (row.window, row.size, row.steps, row.cfg) == (93, (704, 1280), 35, 4)
-    assert dict(row.control_weights) == {"depth": 0.4, "edge": 0.1, "segmentation": 0.5, "vis": 0.1}
+    assert row.control_weights == {"depth": 0.4, "edge": 0.1, "segmentation": 0.5, "vis": 0.1}
 
 
 def test_a_model_folder_is_a_family_of_its_own():
@@ -98,6 +110,23 @@ def test_the_guide_names_every_file_that_a_shipped_graph_loads_and_every_graph_i
     assert [name for name in sorted(loaded) if name not in guide] == []
     named = set(re.findall(r"\*\*Workflow\*\*: (\w+)", guide))
     assert len(named) == 6 and named <= set(graphs)
+
+
+def test_shipped_graphs_guide_inverted_noise_as_the_guide_says():
+    """cfg 1 to 3 whatever the release used for random noise, more with conflict damping only."""
+    guide = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    low, high = map(float, re.search(r"\*\*On inverted noise begin with cfg (\d+) to (\d+)\*\*", guide).groups())
+    seen = set()
+    for path in (ROOT / "workflows" / "api").glob("*.json"):
+        nodes = json.loads(path.read_text(encoding="utf-8"))
+        for node in nodes.values():
+            if node["class_type"] == "SamplerCustomAdvanced":
+                noise, guider = (nodes[node["inputs"][name][0]] for name in ("noise", "guider"))
+                if noise["class_type"] == "VideoRealismDDIMInvert" and "cfg" in guider["inputs"]:
+                    seen.add(path.name)
+                    damped = guider["inputs"].get("conflict_damping", 0.0) > 0
+                    assert low <= guider["inputs"]["cfg"] <= (math.inf if damped else high), path.name
+    assert len(seen) > 8
 
 
 def test_the_guide_says_the_windows_of_the_table():

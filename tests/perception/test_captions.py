@@ -5,9 +5,10 @@ import torch
 from tiny_perception import CAPTIONERS, save_captioner
 
 from pipeline_core.errors import UserError
-from pipeline_core.models.folders.preset import Preset
 from pipeline_core.perception.captions import INSTRUCTION, PROMPT_SETS, compose, file_prompts, load_captioner
 from pipeline_core.video.media import read_clip, write_clip
+from pipeline_core.world import make_scene
+from pipeline_core.world.captions import caption, description
 
 
 @pytest.fixture(scope="module")
@@ -126,17 +127,33 @@ def test_prompts_with_and_without_a_caption(name):
 
 
 def test_the_wording_is_that_of_the_papers():
-    """The first and last words of the published defaults, and the style words of the paper."""
-    transfer = compose("cosmos transfer1", "x")
-    assert transfer.negative.startswith("The video captures a game playing, with bad crappy graphics and cartoonish")
-    assert transfer.negative.endswith("Overall, the video is unrealistic at all.")
-    assert transfer.positive.endswith("ultra-high-definition quality with impeccable resolution.")
+    """The published defaults of Cosmos-Transfer1 in full, and the style words and tags of the papers."""
+    transfer, positive, negative = compose("cosmos transfer1", "x"), [
+        "The video captures a stunning, photorealistic scene with remarkable attention to detail, giving it a lifelike",
+        "appearance that is almost indistinguishable from reality. It appears to be from a high-budget 4K movie,",
+        "showcasing ultra-high-definition quality with impeccable resolution.",
+    ], [
+        "The video captures a game playing, with bad crappy graphics and cartoonish frames. It represents a recording",
+        "of old outdated games. The lighting looks very fake. The textures are very raw and basic. The geometries are",
+        "very primitive. The images are very pixelated and of poor CG quality. There are many subtitles in the",
+        "footage. Overall, the video is unrealistic at all.",
+    ]  # fmt: skip
+    assert transfer.inversion == "x" and transfer.positive == "x " + " ".join(positive)
     realism = compose("video realism", "x")
-    assert realism.inversion == "x" and realism.negative == transfer.negative
+    assert realism.inversion == "x" and realism.negative == transfer.negative == " ".join(negative)
     for words in ("asterpiece", "best quality", "realistic lighting", "photorealistic"):
         assert words in realism.positive
-    assert compose("embedded").positive.startswith(Preset().prompt)
-    assert compose("synthetic tag", "x").negative == compose("synthetic tag", "x").inversion
+    tagged = compose("synthetic tag", "x")
+    assert (tagged.inversion, tagged.positive, tagged.negative) == (
+        "synthetic render, x", "a real video, x", "synthetic render, x"
+    )  # fmt: skip
     assert "traffic lights" in INSTRUCTION
     with pytest.raises(UserError, match="unknown"):
         compose("shakespeare")
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_embedded_models_words_are_the_captions_it_was_trained_with(seed):
+    scene = make_scene(seed)
+    prompts = compose("embedded", description(scene))
+    assert prompts.positive == caption(scene, "photoreal.day") and prompts.inversion == caption(scene, "synthetic")

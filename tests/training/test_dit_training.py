@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from pipeline_core.errors import UserError
 from pipeline_core.models.folders.loading import EMBEDDED
+from pipeline_core.models.folders.preset_file import read_preset
 from pipeline_core.models.networks.prediction import training_target
 from training.architecture import ARCHITECTURE, build_networks, parameter_counts
 from training.captions_tokenizer import train_tokenizer
@@ -184,6 +185,7 @@ def test_a_run_can_start_from_an_exported_model(data):
     root, tokenizer = data
     train(arguments(root, "run", 3), TINY)
     export(root / "run" / "checkpoint.safetensors", root / "model", torch.float32)
+    assert read_preset(root / "model").prediction == PREDICTION == "edm"
     networks = build_networks(4, len(tokenizer), 9, TINY)
     load_exported(root / "model", networks)
     saved = load_file(root / "run" / "checkpoint.safetensors")

@@ -29,6 +29,7 @@ from ....pipeline_core.longvideo.plan import Window, latent_frames, legal_length
 
 HANDLER = "context_handler"
 KEY = "video_realism_windows"
+HOST = __package__.removesuffix(".windows")  # where this pack's own controls are too
 KNOWN_AXES = {"vace_context": 3, "audio_embed": 1}  # of conditions whose time is not where the latent's is
 
 
@@ -109,6 +110,11 @@ class SourceMotion:
         return latent_flow(self.estimate(seen), layout.ratio, size, ours)
 
 
+def run_cache(model_options: dict) -> dict:
+    """What windows prepared once and keep for the length of a run, whose own model_options these are."""
+    return model_options.setdefault(KEY, {})
+
+
 # -- cutting conditions ---------------------------------------------------------------------------------------------
 
 
@@ -163,11 +169,12 @@ def _cut_tensor(name: str, values: Tensor, window) -> Tensor:
 
 
 @contextmanager
-def cut_controls(conds: Sequence[list[dict] | None], window, ratio: int, kept: dict) -> Iterator[None]:
+def cut_controls(conds: Sequence[list[dict] | None], window, ratio: int, kept: dict, device) -> Iterator[None]:
     """Let every ControlNet of these conditions see the window's frames of its map alone.
 
     Controls of this pack and of Advanced-ControlNet cut their maps themselves. kept: prepared maps of earlier calls, by
-    control and window, because some controls encode their map anew wherever it changes.
+    control and window, because some controls encode their map anew wherever it changes; they wait in main memory, and
+    only those of the window at work are on `device`.
     """
     controls: dict[int, object] = {}
     for entry in (entry for entries in conds for entry in entries or ()):
@@ -182,23 +189,38 @@ def cut_controls(conds: Sequence[list[dict] | None], window, ratio: int, kept: d
             if not isinstance(hint, Tensor) or len(hint) == 1 or _cuts_itself(control):
                 continue
             extra = getattr(control, "extra_concat_orig", None)
-            changed.append((control, hint, extra))
+            prepared = kept.get(_place(control, window))
+            prepared = prepared.to(device) if isinstance(prepared, Tensor) else prepared
+            changed.append((control, hint, extra, prepared))
             frames = _map_frames(len(hint), window, ratio)
             control.cond_hint_original = hint[frames]
             if extra:
                 control.extra_concat_orig = [part[frames] if len(part) == len(hint) else part for part in extra]
-            control.cond_hint = kept.get((id(control), window.index_list[0], len(window.index_list)))
+            _show(control, prepared)
         yield
     finally:
-        for control, hint, extra in changed:
-            kept[id(control), window.index_list[0], len(window.index_list)] = control.cond_hint
-            control.cond_hint_original, control.cond_hint = hint, None
+        for control, hint, extra, prepared in changed:
+            if (made := control.cond_hint) is not prepared:
+                kept[_place(control, window)] = made.cpu() if isinstance(made, Tensor) else made
+            control.cond_hint_original = hint
+            _show(control, None)
             if extra:
                 control.extra_concat_orig = extra
 
 
+def _place(control, window) -> tuple[int, int, int]:
+    return id(control), window.index_list[0], len(window.index_list)
+
+
+def _show(control, prepared) -> None:
+    """Have the control follow this prepared map, None for one it has to prepare."""
+    control.cond_hint = prepared
+    if hasattr(control, "control_input"):
+        control.control_input = None  # a T2I adapter's answer to the map it followed before
+
+
 def _cuts_itself(control) -> bool:
-    return type(control).__module__.startswith(__package__) or hasattr(control, "sub_idxs")
+    return type(control).__module__.startswith(HOST) or hasattr(control, "sub_idxs")
 
 
 def _map_frames(count: int, window, ratio: int) -> list[int]:
@@ -243,7 +265,7 @@ class _Handler(comfy.context_windows.ContextHandlerABC):
             **model_options,
             "transformer_options": {**model_options.get("transformer_options", {}), "context_window": window},
         }
-        with cut_controls(own, window, layout.ratio, model_options.setdefault(KEY, {})):
+        with cut_controls(own, window, layout.ratio, run_cache(model_options), x.device):
             return ask(model, own, x, timestep, options)
 
 
@@ -290,7 +312,7 @@ class WindowedPredictions(_Handler):
         if self.handover == "fused" or len(predicts) == 1:
             predict = fused_predict(predicts, layout.spans, layout.lead_in)
         else:
-            flow = self._flow(layout, layout.as_video(x_in), model_options.setdefault(KEY, {}))
+            flow = self._flow(layout, layout.as_video(x_in), run_cache(model_options))
             predict = handed_predict(predicts, layout.windows, layout.ratio, self.anchor, flow)
         return [layout.as_latent(answer) for answer in predict(layout.as_video(x_in), 0.0, range(len(conds)))]
 

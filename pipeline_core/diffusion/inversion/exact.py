@@ -20,8 +20,8 @@ is FLOW, w = 1/shift the variable in which a shifted flow grid has equal steps. 
 has a parasitic mode multiplied by -r^2 at every step, so over a stretch of grid it grows with the square of the step
 length in u, against a state of size |y|. Growth upwards spoils the noise while the round trip stays exact (a flow
 grid walked in VE form: noise std 2 to 20). Growth downwards amplifies rounding; and where the mode does not decay
-downwards, sampling under another prompt than the inversion's sets it ringing. `best_form` picks w from the grid
-alone, so both passes agree on it.
+downwards, sampling under another prompt than the inversion's sets it ringing. `best_form` picks w from the inversion's
+whole grid, for both passes: a part of the grid would have a best form of its own, and leave the trajectory.
 """
 
 import math
@@ -140,9 +140,11 @@ def invert_exact(run: Run, x: Tensor, grid: list[float], interpolant: Interpolan
     return current, (previous - q * current) / (1 - q)
 
 
-def retrace_exact(run: Run, x: Tensor, carried: Tensor, grid: list[float], interpolant: Interpolant) -> Tensor:
-    """Walk the falling `grid` back from the state x at grid[0] and the carried latent: N - 1 calls."""
-    form = best_form(grid, interpolant)
+def retrace_exact(run: Run, x: Tensor, carried: Tensor, grid: list[float], form: Form) -> Tensor:
+    """Walk the falling `grid` back from the state x at grid[0] and the carried latent: N - 1 calls.
+
+    form: the inversion's own, `best_form` of its whole grid, also where `grid` is only the first steps of that one.
+    """
     previous, current = x, towards(x, carried, grid[0], grid[1])
     run.step_done(carried)
     for sigmas in zip(grid, grid[1:], grid[2:]):

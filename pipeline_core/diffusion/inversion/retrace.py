@@ -9,7 +9,7 @@ from ...errors import UserError
 from ..interpolants import FLOW, VE, Interpolant
 from ..run import Run
 from ..solvers import SOLVERS
-from .exact import retrace_exact
+from .exact import best_form, retrace_exact
 
 # Which sampling solver undoes which inversion method; "exact" needs the carried state instead.
 MATCHING = {"euler": "ddim", "fixed_point": "ddim", "heun": "heun", "midpoint": "midpoint"}
@@ -37,7 +37,7 @@ class Retrace:
         return replace(self, x0=self.x0.to(device), carried=carried)
 
     def __call__(self, run: Run, x: Tensor, grid: list[float], interpolant: Interpolant) -> Tensor:
-        """State at grid[0] -> state at grid[-1]. The exact method needs its own grid. Raises UserError."""
+        """State at grid[0] -> state at grid[-1]. The exact method needs its own grid, or its first steps. UserError."""
         if interpolant != self.interpolant:
             raise UserError(
                 f"This solver retraces a {self.interpolant.name} inversion, but interpolant is "
@@ -54,7 +54,8 @@ class Retrace:
                 "same sigmas."
             )
         walk = [*self.grid[: len(grid)], *grid[len(self.grid) :]]
-        return retrace_exact(run, x, self.carried.to(x), walk, interpolant)
+        # A part of the grid is walked in the form of the whole, in which its states were made.
+        return retrace_exact(run, x, self.carried.to(x), walk, best_form(list(self.grid), interpolant))
 
     def to_tensors(self) -> dict[str, Tensor]:
         """Everything but the noise as named tensors, ready for a safetensors file beside the noise."""

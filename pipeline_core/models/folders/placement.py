@@ -18,14 +18,22 @@ class Turns:
         self.groups, self.device, self.here = groups, device, ""
 
     def enter(self, name: str) -> None:
-        """Have this group on the device and no other."""
+        """Have this group on the device and no other; where it does not fit, no group, so that one can try again."""
         if name == self.here:
             return
-        for network in self.groups.get(self.here, ()):
-            network.to("cpu")
+        self._rest(self.here)
+        self.here = ""
+        try:
+            for network in self.groups.get(name, ()):
+                network.to(self.device)
+        except BaseException:
+            self._rest(name)  # what did fit would stand in the way of the next group
+            raise
         self.here = name
+
+    def _rest(self, name: str) -> None:
         for network in self.groups.get(name, ()):
-            network.to(self.device)
+            network.to("cpu")
 
 
 def in_one_byte(network: torch.nn.Module, compute: torch.dtype) -> torch.nn.Module:

@@ -13,11 +13,13 @@ from ..networks.prediction import PREDICTIONS
 from ..released.transfer25 import released_preset
 from .preset import Preset
 
+INTERPOLANTS = ("ve", "flow")
+
 
 def read_preset(folder: Path) -> Preset:
     """Preset of a model folder; a released one without preset.json has its own (see released.py).
 
-    UserError when preset.json is missing, not JSON or names an unknown setting.
+    UserError when preset.json is missing, not JSON or names an unknown setting, prediction or interpolant.
     """
     path = Path(folder) / "preset.json"
     if not path.is_file():
@@ -34,11 +36,9 @@ def read_preset(folder: Path) -> Preset:
     if "size" in values:
         values["size"] = tuple(values["size"])
     preset = Preset(**values)
-    if preset.prediction not in PREDICTIONS:
-        known = " or ".join(PREDICTIONS)
-        raise UserError(f"{path} says prediction {preset.prediction!r}; write {known} there.")
-    if preset.maps not in CONVENTIONS:
-        raise UserError(f"{path} says maps {preset.maps!r}; write one of {', '.join(CONVENTIONS)} there.")
+    for name, known in (("prediction", PREDICTIONS), ("interpolant", INTERPOLANTS), ("maps", CONVENTIONS)):
+        if (value := getattr(preset, name)) not in known:
+            raise UserError(f"{path} says {name} {value!r}; write {' or '.join(known)} there.")
     return preset
 
 

@@ -6,17 +6,24 @@ import json
 import comfy.context_windows
 import comfy.utils
 import torch
-from comfy.controlnet import ControlBase
+from comfy.controlnet import ControlBase, T2IAdapter
 from comfy_api.latest import io, ui
 
 from .probes import schema
 
 
 class LinearControl(ControlBase):
-    """Adds its map, averaged over the site and its channels, as one channel: 1 x 1 and 2 x 2 latent pixels a site."""
+    """Adds its map, averaged over the site and its channels, as one channel: 1 x 1 and 2 x 2 latent pixels a site.
+
+    prepared: how often a map was prepared, by it and its copies.
+    """
+
+    def __init__(self, prepared: list | None = None):
+        super().__init__()
+        self.prepared = [] if prepared is None else prepared
 
     def copy(self):
-        made = LinearControl()
+        made = LinearControl(self.prepared)
         self.copy_to(made)
         return made
 
@@ -27,6 +34,7 @@ class LinearControl(ControlBase):
         if self.timestep_range is not None and not self.timestep_range[1] <= t[0] <= self.timestep_range[0]:
             return before
         if self.cond_hint is None:
+            self.prepared.append(len(self.cond_hint_original))
             hint = comfy.utils.common_upscale(self.cond_hint_original, *x_noisy.shape[:1:-1], "area", "center")
             self.cond_hint = hint.mean(1, keepdim=True).repeat(batched_number if len(hint) > 1 else 1, 1, 1, 1)
         fine = self.cond_hint
@@ -43,6 +51,46 @@ class TinyLinearControl(io.ComfyNode):
     @classmethod
     def execute(cls):
         return io.NodeOutput(LinearControl())
+
+
+class _Sites(torch.nn.Module):
+    """The map as it is seen at the sites of a tiny UNet, in the form of a T2I adapter's network."""
+
+    unshuffle_amount = 8
+
+    def forward(self, hint):
+        return {"input": [torch.nn.functional.avg_pool2d(hint.mean(1, keepdim=True), 8)]}
+
+
+class TinyT2IAdapter(io.ComfyNode):
+    """ComfyUI's own control for T2I adapters, whose network only averages the map."""
+
+    @classmethod
+    def define_schema(cls):
+        return schema("T2IAdapter", "T2I adapter that adds its map", [], [io.ControlNet.Output()])
+
+    @classmethod
+    def execute(cls):
+        return io.NodeOutput(T2IAdapter(_Sites(), 3, 8, "nearest-exact"))
+
+
+class PreparedMaps(io.ComfyNode):
+    """JSON list: frames of every map that a LinearControl prepared; `after` makes it wait."""
+
+    @classmethod
+    def define_schema(cls):
+        inputs = [io.ControlNet.Input("control_net"), io.AnyType.Input("after")]
+        return schema("PreparedMaps", "maps a control prepared", inputs, [io.String.Output()], is_output_node=True)
+
+    @classmethod
+    def fingerprint_inputs(cls, **inputs):
+        return float("nan")
+
+    @classmethod
+    def execute(cls, control_net, after):
+        text = json.dumps(control_net.prepared)
+        control_net.prepared.clear()
+        return io.NodeOutput(text, ui=ui.PreviewText(text))
 
 
 class ReadControl(io.ComfyNode):
@@ -124,4 +172,4 @@ class ControlObjects(io.ComfyNode):
         return io.NodeOutput(text, ui=ui.PreviewText(text))
 
 
-CONTROLS = [TinyLinearControl, ReadControl, ControlObjects]
+CONTROLS = [TinyLinearControl, TinyT2IAdapter, PreparedMaps, ReadControl, ControlObjects]

@@ -192,11 +192,42 @@ class SeenFrames(io.ComfyNode):
         return io.NodeOutput(model, seen)
 
 
+class PatchedCFG(io.ComfyNode):
+    """A MODEL with one kind of patch around CFG whose effect is a factor on the guided prediction's way."""
+
+    @classmethod
+    def define_schema(cls):
+        kinds = ["post_cfg", "cfg", "pre_cfg", "predict_noise"]
+        inputs = [io.Model.Input("model"), io.Combo.Input("kind", options=kinds), io.Float.Input("factor", default=0.9)]
+        return schema("PatchedCFG", "a patch around CFG", inputs, [io.Model.Output()])
+
+    @classmethod
+    def execute(cls, model, kind, factor):
+        model = model.clone()
+        if kind == "post_cfg":
+            model.set_model_sampler_post_cfg_function(lambda args: args["denoised"] * factor)
+        elif kind == "cfg":
+            plain = "uncond", "cond", "cond_scale"
+
+            def guide(args):
+                uncond, cond, scale = (args[name] for name in plain)
+                return args["input"] - factor * (args["input"] - uncond - scale * (cond - uncond))
+
+            model.set_model_sampler_cfg_function(guide)
+        elif kind == "pre_cfg":
+            model.set_model_sampler_pre_cfg_function(lambda args: [out * factor for out in args["conds_out"]])
+        else:
+            wrapper = comfy.patcher_extension.WrappersMP.PREDICT_NOISE
+            model.add_wrapper_with_key(wrapper, "vr_test", lambda ask, *args, **kwargs: factor * ask(*args, **kwargs))
+        return io.NodeOutput(model)
+
+
 def means(values, dim):
     return values.detach().float().movedim(dim, 0).flatten(1).mean(1).tolist()
 
 
 PROBES = [
+    PatchedCFG,
     SeenFrames,
     RandomConditioning,
     RandomLatent,

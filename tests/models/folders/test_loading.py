@@ -79,6 +79,10 @@ def test_wrong_folders(tmp_path, copy):
     (copy / "preset.json").write_text(json.dumps({"stepz": 3}))
     with pytest.raises(UserError, match="stepz"):
         load_video_model(copy)
+    for name, value, known in (("prediction", "eps", "flow or edm"), ("interpolant", "vp", "ve or flow")):
+        (copy / "preset.json").write_text(json.dumps({name: value}))
+        with pytest.raises(UserError, match=f"says {name} '{value}'; write {known}"):
+            load_video_model(copy)
     (copy / "preset.json").unlink()
     with pytest.raises(UserError, match=r"no preset\.json"):
         load_video_model(copy)

@@ -1,12 +1,14 @@
 """The memory plan's arithmetic on a real tiny folder, where each placement begins, and that none changes a result."""
 
+import weakref
 from dataclasses import replace
-from math import prod
 
 import pytest
 import tiny_transfer25
 import torch
 from safetensors.torch import load_file
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from pipeline_core.diffusion import VE
 from pipeline_core.errors import UserError
@@ -14,6 +16,7 @@ from pipeline_core.models import load_video_model, read_preset
 from pipeline_core.models.folders.loading import load_part
 from pipeline_core.models.folders.memory import GIB, plan_memory, step_bytes
 from pipeline_core.models.folders.placement import Turns, in_one_byte, streamed
+from pipeline_core.models.networks.cosmos import cosmos_forward
 
 
 @pytest.fixture(scope="module")
@@ -54,40 +57,88 @@ def test_one_byte_halves_the_matrices_and_leaves_the_doors(folder):
             assert network.patch_embed.proj.weight.dtype == torch.bfloat16
 
 
-def test_a_step_is_counted_for_every_token(folder):
-    preset = read_preset(folder)
-    cells = (24, 88, 160)
-    width = prod((tiny_transfer25.SHARED["num_attention_heads"], tiny_transfer25.SHARED["attention_head_dim"]))
-    assert step_bytes(folder, cells, 3) == 24 * 44 * 80 * width * 2 * (18 + 9)
-    assert plan_memory(folder, preset).step == step_bytes(folder, cells, 3)
+class Live(TorchDispatchMode):
+    """Follows the bytes of every tensor that operations make, while it lives; `peak` is the most at once."""
+
+    def __init__(self):
+        super().__init__()
+        self.alive, self.now, self.peak = {}, 0, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        given = {t.untyped_storage()._cdata for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)}
+        made = func(*args, **(kwargs or {}))
+        for tensor in (t for t in tree_leaves(made) if isinstance(t, torch.Tensor)):
+            storage = tensor.untyped_storage()
+            key = storage._cdata
+            if key in given and key not in self.alive:
+                continue  # a view of a weight or an input
+            entry = self.alive.setdefault(key, [0, storage.nbytes()])
+            self.now += 0 if entry[0] else entry[1]
+            entry[0] += 1
+            weakref.finalize(tensor, self._gone, key)
+        self.peak = max(self.peak, self.now)
+        return made
+
+    def _gone(self, key):
+        entry = self.alive[key]
+        entry[0] -= 1
+        if not entry[0]:
+            self.now -= self.alive.pop(key)[1]
 
 
-def test_placements_begin_where_their_sums_do(folder):
-    preset = read_preset(folder)
+def test_a_step_takes_what_was_estimated(folder):
+    """Tensors alive at once in one condition's forward in two bytes, counted while it runs; and by the token."""
+    transformer, cells = load_part(folder, "transformer", torch.bfloat16), (3, 16, 24)
+    x, text = (torch.randn(shape).bfloat16() for shape in ((1, 16, *cells), (1, 8, tiny_transfer25.TEXT_WIDTH)))
+    with torch.no_grad(), Live() as live:
+        cosmos_forward(transformer, [], x, torch.tensor([0.4]), text)
+    assert 0.6 * step_bytes(folder, cells, 0) < live.peak < 1.1 * step_bytes(folder, cells, 0)
+    assert step_bytes(folder, (6, 32, 48), 3) == 8 * step_bytes(folder, cells, 3) > 8 * step_bytes(folder, cells, 0)
+    released = (24, 88, 160)  # 93 frames of 704 x 1280
+    assert plan_memory(folder, read_preset(folder)).step == step_bytes(folder, released, 3)
+
+
+def least_free(folder, preset, best):
+    """The fewest bytes at which the plan is at least as good as (placement, together) `best`, by bisection."""
+    order = [("whole", 0), ("parts", 0), ("parts", 1), ("stream", 1), ("none", 1)]
+
+    def rank(free):
+        plan = plan_memory(folder, preset, "bf16", free, "cuda:0")
+        assert max(plan.stages.values()) <= free or plan.placement in ("whole", "none")
+        return order.index((plan.placement, plan.together))
+
+    low, high = 0, 2 * GIB
+    assert rank(high) == 0 and rank(low) == 4
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if rank(middle) <= order.index(best) else (middle, high)
+    return high
+
+
+def test_placements_begin_where_what_is_really_on_the_device_fits(folder):
+    """Networks of the real folder take their turns, and what they hold in memory is counted as they come and go."""
+    preset, resident = read_preset(folder), {}
+    model = load_video_model(folder, precision="fp32", weights="bf16")
+    groups = {"text": [model.text_encoder], "frames": [model.vae]}
+    groups["steps"] = [model.transformer, *model.branches.values()]
+
+    class Counting(Turns):
+        def enter(self, name):
+            super().enter(name)
+            resident[name] = sum(bytes_of(network) for network in self.groups[self.here])
+
+    answer(replace(model, turns=Counting(groups, torch.device("cpu"))))
     plan = plan_memory(folder, preset, "bf16")
-    assert plan.placement == "whole" and "All parts stay on cpu" in plan.sentence()
-    kept = {part.name: part.kept for part in plan.parts}
-    controls = sum(size for name, size in kept.items() if name.startswith("controlnet"))
-    coding = plan.stages["frames"] - kept["vae"]
-    assert plan.stages["text"] == kept["text_encoder"]
-    assert plan.stages["steps"] == kept["transformer"] + controls + 2 * plan.step
-    whole = sum(kept.values()) + max(2 * plan.step, coding)
-    turns, single = (max(kept["vae"] + coding, kept["transformer"] + controls + n * plan.step) for n in (2, 1))
-    stream = plan.step + 2 * max(part.block for part in plan.parts)
-    assert whole > turns >= single
-    for free, placement, together in (
-        (whole, "whole", 0),
-        (whole - 1, "parts", 0),
-        (turns, "parts", 0),
-        (turns - 1, "parts", 1) if turns > single else (single - 1, "stream", 1),
-        (single, "parts", 0 if single == turns else 1),
-        (single - 1, "stream", 1),
-        (stream, "stream", 1),
-        (stream - 1, "none", 1),
-    ):
-        found = plan_memory(folder, preset, "bf16", free, "cuda:0")
-        assert (found.placement, found.together) == (placement, together), free
-        assert max(found.stages.values()) <= free or placement in ("whole", "none")
+    coding = plan.stages["frames"] - resident["frames"]
+    assert coding > 0 and resident["text"] == plan.stages["text"]
+    held = {n: max(resident["text"], resident["frames"] + coding, resident["steps"] + n * plan.step) for n in (1, 2)}
+    assert least_free(folder, preset, ("whole", 0)) == sum(resident.values()) + max(2 * plan.step, coding)
+    assert least_free(folder, preset, ("parts", 0)) == held[2]
+    assert least_free(folder, preset, ("parts", 1)) == held[1]
+    blocks = [*model.transformer.transformer_blocks, *(b for n in model.branches.values() for b in n.control_blocks)]
+    stream = least_free(folder, preset, ("stream", 1))  # the block at work and the one that is on its way
+    assert plan.step + 2 * max(map(bytes_of, blocks)) <= stream < held[1]
+    assert "All parts stay on cpu" in plan.sentence() and plan.placement == "whole"
 
 
 def test_the_table_names_every_part_and_the_sum(folder):
@@ -171,3 +222,29 @@ def test_networks_take_turns(folder):
     ]  # fmt: skip
     model.decode(torch.zeros(1, 16, 3, 4, 6))
     assert seen[-2:] == [("steps", "cpu"), ("frames", "meta")]
+
+
+def test_a_turn_that_did_not_fit_is_tried_again_in_full():
+    places, full = {}, ["steps two"]
+
+    class Network(torch.nn.Module):
+        def __init__(self, name):
+            super().__init__()
+            self.name = name
+
+        def to(self, device):
+            if self.name in full and str(device) != "cpu":
+                raise torch.OutOfMemoryError(self.name)
+            places[self.name] = str(device)
+            return self
+
+    groups = {"text": [Network("text")], "steps": [Network("steps one"), Network("steps two")]}
+    turns = Turns(groups, torch.device("meta"))
+    turns.enter("text")
+    for _ in range(2):  # the second try must not take the first one's word for it
+        with pytest.raises(torch.OutOfMemoryError):
+            turns.enter("steps")
+        assert places == {"text": "cpu", "steps one": "cpu", "steps two": "cpu"}
+    full.clear()
+    turns.enter("steps")
+    assert places == {"text": "cpu", "steps one": "meta", "steps two": "meta"}

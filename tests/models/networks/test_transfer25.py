@@ -114,7 +114,7 @@ def test_every_step_equals_the_pipelines_with_three_controls(tiny, model, monkey
     wanted, times = run_pipeline(tiny, control, noise, scheduler=euler)
 
     texts = dict(zip(("positive", "negative"), model.encode_text(PROMPTS).split(1)))
-    denoise = guided(model.predictor(texts, hints, WEIGHTS, interpolant), CFG.from_nvidia(GUIDANCE))
+    denoise = guided(model.predictor(texts, hints, WEIGHTS, interpolant), CFG(1 + GUIDANCE))
     for step, state in enumerate(euler_walk(denoise, noise, times, interpolant)):
         assert (state - wanted[step]).abs().max() < 1e-4 * wanted[step].abs().max(), step
     assert (wanted[-1] - wanted[0]).abs().max() > 0.1
@@ -131,7 +131,7 @@ def test_one_branch_and_its_own_vae_equal_the_pipelines(tiny, model, monkeypatch
     wanted, times = run_pipeline(tiny, branches["edge"], noise, scheduler=euler)
     texts = dict(zip(("positive", "negative"), model.encode_text(PROMPTS).split(1)))
     hints = {"edge": model.encode_hint(next(iter(maps().values())))}
-    denoise = guided(model.predictor(texts, hints, {"edge": 1.0}, FLOW), CFG.from_nvidia(GUIDANCE))
+    denoise = guided(model.predictor(texts, hints, {"edge": 1.0}, FLOW), CFG(1 + GUIDANCE))
     *_, last = euler_walk(denoise, noise, times, FLOW)
     assert (last - wanted[-1]).abs().max() < 1e-4 * wanted[-1].abs().max()
 
