@@ -11,6 +11,7 @@ source's optical flow (see motion.py), so that a correction stays on the thing i
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -59,10 +60,15 @@ def corrected(x0: Tensor, given: HandOver, flow: Tensor | None = None, anchor: f
     anchor: how much of it is faded out by the window's end, see `fading`.
     """
     _check(x0, given, "the prediction")
+    return _corrected(x0, given, flow, fading(x0.shape[2], given, anchor).to(x0))
+
+
+def _corrected(x0: Tensor, given: HandOver, flow: Tensor | None, weight: Tensor) -> Tensor:
+    """`corrected` with the weight (T,) of `fading` where x0 is."""
     z_ref = given.z_ref.to(x0)
     residual = z_ref - x0[:, :, given.shared]
     spread = residual.mean(2, keepdim=True) if flow is None else carry_along(residual, flow)
-    result = x0 + fading(x0.shape[2], given, anchor).to(x0).reshape(-1, 1, 1) * spread
+    result = x0 + weight.reshape(-1, 1, 1) * spread
     result[:, :, given.shared] = z_ref
     return result
 
@@ -89,9 +95,16 @@ def with_handover(
     if flow is not None:
         check_flow(flow, given.z_ref)
 
+    @cache
+    def weight(frames: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+        return fading(frames, given, anchor).to(device, dtype)  # brought over once, not at every step
+
     def handed(x: Tensor, sigma: float) -> Tensor:
         x0 = denoise(x, sigma)
-        return corrected(x0, given, flow, anchor) if sigma > until else x0
+        if sigma <= until:
+            return x0
+        _check(x0, given, "the prediction")
+        return _corrected(x0, given, flow, weight(x0.shape[2], x0.device, x0.dtype))
 
     return handed
 
