@@ -52,7 +52,14 @@ SIZED_BY_VALUES = {
 }
 MASKS_AS_INDICES = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"}
 TRANSFERS = {"aten::_to_copy", "aten::copy_"}
-RESHAPED_IN_PLACE = {"aten::resize_", "aten::squeeze_", "aten::unsqueeze_", "aten::t_", "aten::transpose_", "aten::set_"}
+RESHAPED_IN_PLACE = {
+    "aten::resize_",
+    "aten::squeeze_",
+    "aten::unsqueeze_",
+    "aten::t_",
+    "aten::transpose_",
+    "aten::set_",
+}
 
 
 class MixedDevices(RuntimeError):
@@ -168,7 +175,9 @@ class PretendDevice(TorchDispatchMode):
             return value
         if id(value) in known:
             if name in RESHAPED_IN_PLACE:
-                raise NotImplementedError(f"{name} changes a tensor's shape in place, which PretendDevice cannot follow.")
+                raise NotImplementedError(
+                    f"{name} changes a tensor's shape in place, which PretendDevice cannot follow."
+                )
             return known[id(value)]
         self.refuse_float64(value.dtype)
         return PretendTensor(value)

@@ -17,8 +17,8 @@ import latent_preview
 import torch
 from torch import Tensor
 
-from ...pipeline_core.diffusion import Interpolant
 from ...pipeline_core.devices import finest_dtype
+from ...pipeline_core.diffusion import Interpolant
 from ...pipeline_core.errors import UserError
 from .schedules import interpolant_of
 

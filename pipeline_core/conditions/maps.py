@@ -42,7 +42,7 @@ def window_maps(
 ) -> dict[str, Tensor]:
     """Maps for the window whose first global frame is `start`, at the frames' size.
 
-    frames (T, H, W, 3) in [0, 1], padding frames included; limits: of the whole clip. Returns {"edge": (T, H, W),
+    frames (T, H, W, 3) in [0, 1], padding frames included; the maps are where they are. limits: of the whole clip. Returns {"edge": (T, H, W),
     "depth": (T, H, W) near = 1, "segmentation": (T, H, W, 3)}, each in [0, 1]; the buffers go before the models.
     Where traffic lights are known, edges ignore their inside: which lamp is lit is not structure.
     """
@@ -50,7 +50,7 @@ def window_maps(
     classes = None
     if buffers is not None and "semantic" in buffers.channels:
         classes = _fit(_window(buffers.classes, buffers.frames, start, count).float()[:, None], size, "nearest")
-        classes = classes[:, 0].to(torch.uint8)
+        classes = classes[:, 0].to(frames.device, torch.uint8)
     elif estimators.segmentation is not None:
         classes = estimators.segmentation(frames)
     maps = {}
@@ -60,7 +60,7 @@ def window_maps(
             maps[name] = edge_map(frames, ignore=ignore)
         elif name == "depth" and buffers is not None and "depth" in buffers.channels:
             depth = _window(buffers.depth, buffers.frames, start, count)
-            maps[name] = _fit(disparity_map(depth, limits)[:, None], size, "area")[:, 0]
+            maps[name] = _fit(disparity_map(depth, limits)[:, None], size, "area")[:, 0].to(frames.device)
         elif name == "depth":
             maps[name] = disparity_map(estimators.depth(frames), limits)
         else:

@@ -80,7 +80,7 @@ def segmentation_map(classes: Tensor, palette: str = "carla") -> Tensor:
             f"Classes of shape {tuple(classes.shape)} and type {classes.dtype} came: give integers (T, H, W)."
         )
     colours = PALETTES[palette]
-    table = torch.zeros(max(colours) + 1, 3, device=classes.device)
+    table = torch.zeros(max(colours) + 1, 3)
     for tag, colour in colours.items():
         table[tag] = torch.tensor(colour) / 255
     index = classes.long()
@@ -89,7 +89,7 @@ def segmentation_map(classes: Tensor, palette: str = "carla") -> Tensor:
             f"Class ids from {int(index.min())} to {int(index.max())} came: "
             f"the {palette} palette knows 0 to {len(table) - 1}; convert the ids first."
         )
-    return table[index]
+    return table.to(classes.device)[index]
 
 
 def current_tags(tags: Tensor, table: str) -> Tensor:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ..devices import finest_dtype
 from ..diffusion import (
     CFG,
     FLOW,
@@ -22,7 +23,6 @@ from ..diffusion import (
     sample,
     truncate,
 )
-from ..devices import finest_dtype
 from ..longvideo import Finished, HandOver
 from ..longvideo.handover import handed_solver, last_corrected, share_noise, with_handover
 from .settings import EnhanceSettings
