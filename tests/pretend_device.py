@@ -1,4 +1,4 @@
-"""A second device on a machine that has none: CPU arithmetic under another name, with a GPU's rules about whose is whose.
+"""A second device on a machine that has none: CPU arithmetic under another name, with a GPU's rules of whose is whose.
 
     with PretendDevice() as device:
         model = load_video_model(device=DEVICE, precision="fp32")
@@ -16,8 +16,8 @@ What it promises, of code that runs inside the block:
   that come from the host, which make CUDA wait too (torch.tensor(..., device=...), .to(device)).
 - float64=False is a device without double precision, as Apple's MPS: whatever makes such a tensor raises TypeError.
 
-What it does not have: kernels of its own, streams and graphs, memory figures, autocast, gradients; `torch.cuda.*` is not
-caught. A tensor of the device is of no use outside the block. The hook into torch that gives the device its name is
+What it does not have: kernels of its own, streams and graphs, memory figures, autocast, gradients; `torch.cuda.*` is
+not caught. A tensor of the device is of no use outside the block. The hook into torch that gives the device its name is
 marked experimental by torch; tried with 2.13.
 """
 

@@ -42,9 +42,9 @@ def window_maps(
 ) -> dict[str, Tensor]:
     """Maps for the window whose first global frame is `start`, at the frames' size.
 
-    frames (T, H, W, 3) in [0, 1], padding frames included; the maps are where they are. limits: of the whole clip. Returns {"edge": (T, H, W),
-    "depth": (T, H, W) near = 1, "segmentation": (T, H, W, 3)}, each in [0, 1]; the buffers go before the models.
-    Where traffic lights are known, edges ignore their inside: which lamp is lit is not structure.
+    frames (T, H, W, 3) in [0, 1], padding frames included; the maps are where they are. limits: of the whole clip.
+    Returns {"edge": (T, H, W), "depth": (T, H, W) near = 1, "segmentation": (T, H, W, 3)}, each in [0, 1]; the buffers
+    go before the models. Where traffic lights are known, edges ignore their inside: which lamp is lit is not structure.
     """
     controls, count, size = tuple(controls), len(frames), frames.shape[1:3]
     classes = None

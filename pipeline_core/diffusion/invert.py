@@ -55,8 +55,8 @@ def invert(
     calls, second order), fixed_point (DDIM solved backwards to `tolerance`, at most `max_iterations` calls a
     step). callback(step, total, x0) after every step; cancel by raising in it. round_trip=True samples back
     and reports the relative L2 error. The noise is returned in `state_dtype` (float64 or float32; None is the finest
-    the device has): rounding it would cost the exact method its exactness. Raises UserError: bad input, a grid the method cannot take, NaN or Inf from
-    the network.
+    the device has): rounding it would cost the exact method its exactness. Raises UserError: bad input, a grid the
+    method cannot take, NaN or Inf from the network.
     """
     check_latents(x0=x0)
     state_dtype = state_dtype_of(state_dtype, x0.device)

@@ -35,7 +35,8 @@ def sample(
     latent its noise belongs to, so there x0 may be left out. solver: ddim, heun, midpoint, dpmpp_2m, res_2ab
     or an Inversion.solver. callback(step, total, x0) after every step; cancel by raising in it. The state is
     held in `state_dtype` (float64 or float32; None is the finest the device has); the denoiser gets, and the result
-    has, `model_dtype`: by default the dtype of x0, or else of the noise. Raises UserError: bad input, NaN or Inf from the network.
+    has, `model_dtype`: by default the dtype of x0, or else of the noise. Raises UserError: bad input, NaN or Inf from
+    the network.
     """
     retrace = solver if isinstance(solver, Retrace) else None
     if retrace is not None and x0 is None:
@@ -63,7 +64,8 @@ def walk_down(
     state_dtype = state_dtype_of(state_dtype, noise.device)
     if x0 is not None and x0.shape != noise.shape:
         raise UserError(
-            f"x0 is {tuple(x0.shape)} and noise is {tuple(noise.shape)}, but they have to match; change x0 or the noise."
+            f"x0 is {tuple(x0.shape)} and noise is {tuple(noise.shape)}, but they have to match; change x0 or the "
+            "noise."
         )
     if isinstance(solver, Retrace):
         walk = solver

@@ -47,8 +47,9 @@ class Preference:
 def load_judge(folder: str | Path, device: str | torch.device | None = None, question: str = QUESTION) -> Ask:
     """A local vision-language model (transformers, safetensors; Qwen-VL, LLaVA and their like) as a judge.
 
-    device: where it runs, None is the best there is. Nothing is drawn at random: the answer is the model's probability of the letter A against B as the next token.
-    UserError for a folder without a chat template, or whose tokenizer cannot tell A from B.
+    device: where it runs, None is the best there is. Nothing is drawn at random: the answer is the model's probability
+    of the letter A against B as the next token. UserError for a folder without a chat template, or whose tokenizer
+    cannot tell A from B.
     """
     from transformers import AutoProcessor
 

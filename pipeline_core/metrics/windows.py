@@ -118,7 +118,8 @@ class VideoQuality:
 def load_video_encoder(folder: str | Path, device: str | torch.device | None = None) -> tuple[VideoEncode, int, tuple]:
     """A VideoMAE or TimeSformer folder (transformers, safetensors) as (encode, frames a window has, (height, width)).
 
-    Features: the mean over the tokens of the last layer. device: None is the best there is. UserError for a folder of another kind.
+    Features: the mean over the tokens of the last layer. device: None is the best there is. UserError for a folder of
+    another kind.
     """
     folder, device = Path(folder), chosen_device(device)
     if model_type(folder) not in _KINDS:

@@ -145,8 +145,8 @@ def load_captioner(
 
     pictures: how many frames the model sees, evenly spread over the clip, 1 to 64; side: their longer side in pixels at
     most; tokens: the longest answer, 1 to 2048. The answer is the likeliest at each word, so it repeats. each_token is
-    called before each word and may raise, to cancel. device: None is the best there is. UserError for numbers out of range, and for a folder without a
-    model that takes pictures and words.
+    called before each word and may raise, to cancel. device: None is the best there is. UserError for numbers out of
+    range, and for a folder without a model that takes pictures and words.
     """
     folder, device = Path(folder), chosen_device(device)
     for name, value, most in (("pictures", pictures, 64), ("side", side, 4096), ("tokens", tokens, 2048)):

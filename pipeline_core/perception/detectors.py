@@ -88,7 +88,8 @@ def load_detector(
 
     Pictures (T, H, W, 3) in [0, 1]; of a depth detector (see DETECTORS) plain scores (T, H, W), larger is nearer, for
     `clip_scale` to map. The second argument of the callable is the length of the short side to work at, 0 for the
-    clip's own. device: where it runs, None is the best there is. UserError where controlnet-aux is missing or the weights cannot be read.
+    clip's own. device: where it runs, None is the best there is. UserError where controlnet-aux is missing or the
+    weights cannot be read.
     """
     told, device = _known(name), chosen_device(device)
     kind = _import(told.name)

@@ -29,10 +29,11 @@ def load_tracker(
 ) -> Callable[[Iterable[Tensor], Sequence[Box], Look | None], Iterator[Tensor]]:
     """Callable (frames (H, W, 3) in [0, 1] one after the other, boxes in the first, look) -> ids (H, W) int32.
 
-    folder: SAM 2 in transformers' format. device: where it runs, None is the best there is. Ids are 1, 2, ... in the order of the boxes, 0 where there is no object;
-    where two masks overlap the surer one counts. `look(number, frame, ids of the frame before)` is asked before every
-    later frame for boxes of objects that are new in it (see `look_again`); they get the next ids. Frames are taken
-    one at a time, and memory grows with the objects, not with the frames.
+    folder: SAM 2 in transformers' format. device: where it runs, None is the best there is. Ids are 1, 2, ... in the
+    order of the boxes, 0 where there is no object; where two masks overlap the surer one counts. `look(number, frame,
+    ids of the frame before)` is asked before every later frame for boxes of objects that are new in it (see
+    `look_again`); they get the next ids. Frames are taken one at a time, and memory grows with the objects, not with
+    the frames.
     """
     folder, device = Path(folder), chosen_device(device)
     model = load_network(folder, "Sam2VideoModel", device)
