@@ -26,12 +26,12 @@ from __future__ import annotations
 import functools
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
 
 NAME = "pretend"
 ROOT = Path(__file__).resolve().parents[1]
@@ -149,7 +149,7 @@ class PretendDevice(TorchDispatchMode):
         name = operation.overloadpacket._qualified_op_name
         if name == "aten::is_pinned":
             return False
-        tensors = [value for value in tree_flatten((args, kwargs))[0] if isinstance(value, torch.Tensor)]
+        tensors = [value for value in _flat((*args, *kwargs.values())) if isinstance(value, torch.Tensor)]
         here = [value for value in tensors if isinstance(value, PretendTensor)]
         there = [value for value in tensors if not isinstance(value, PretendTensor)]
         target = kwargs.get("device")
@@ -159,8 +159,8 @@ class PretendDevice(TorchDispatchMode):
         self._check_devices(name, args, here, there)
         self._record(name, args, here, there, target)
 
-        args, kwargs = tree_map(_inner, (args, kwargs))
-        result = operation(*args, **kwargs)
+        args = _each(_inner, args)
+        result = operation(*args, **{key: _each(_inner, value) for key, value in kwargs.items()})
         stays = target == NAME if target is not None else bool(here)
         if name == "aten::copy_":
             stays = isinstance(here[0] if here else None, PretendTensor) and here[0].inner is args[0]
@@ -168,7 +168,7 @@ class PretendDevice(TorchDispatchMode):
             return result
         # An operation in place gives back the tensor it was given.
         known = {id(value.inner): value for value in here}
-        return tree_map(lambda value: self._wrapped(value, known, name), result)
+        return _each(lambda value: self._wrapped(value, known, name), result)
 
     def _wrapped(self, value, known: dict[int, PretendTensor], name: str):
         if not isinstance(value, torch.Tensor):
@@ -235,7 +235,34 @@ class PretendDevice(TorchDispatchMode):
         return numpy
 
 
+def assert_alike(got, wanted, rtol: float) -> None:
+    """A report made on the device against the CPU's: the same form, texts and whole numbers, floats to rounding."""
+    if isinstance(wanted, dict):
+        assert list(got) == list(wanted)
+        got, wanted = list(got.values()), list(wanted.values())
+    if isinstance(wanted, (list, tuple)):
+        assert len(got) == len(wanted)
+        for ours, theirs in zip(got, wanted):
+            assert_alike(ours, theirs, rtol)
+    elif isinstance(wanted, float) and isinstance(got, float):
+        assert abs(got - wanted) <= rtol * max(1.0, abs(wanted)), (got, wanted)
+    else:
+        assert got == wanted
+
+
 _active: list[PretendDevice] = []
+
+
+def _flat(values) -> Iterator:
+    """Operations take and give tensors, or lists of them: torch's own trees, which go deeper, take most of the time."""
+    for value in values:
+        yield from value if isinstance(value, (list, tuple)) else (value,)
+
+
+def _each(change: Callable, value):
+    if isinstance(value, (list, tuple)):
+        return type(value)([_each(change, part) for part in value])
+    return change(value)
 
 
 def _inner(value):
