@@ -122,7 +122,9 @@ def test_guidance(device, guidance):
         return steps
 
     per_step, _, table = reads_per(device, job)
-    assert per_step == 1 and not any("guidance" in read.where or "damping" in read.where for read in device.reads), table
+    assert per_step == 1 and not any("guidance" in read.where or "damping" in read.where for read in device.reads), (
+        table
+    )
 
 
 @pytest.mark.parametrize("options", [{}, {"filter": "symmetric", "nu": 0.5}, {"low": 0.3, "max_std": 1.0}])
