@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -52,14 +53,6 @@ SIZED_BY_VALUES = {
 }
 MASKS_AS_INDICES = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"}
 TRANSFERS = {"aten::_to_copy", "aten::copy_"}
-RESHAPED_IN_PLACE = {
-    "aten::resize_",
-    "aten::squeeze_",
-    "aten::unsqueeze_",
-    "aten::t_",
-    "aten::transpose_",
-    "aten::set_",
-}
 
 
 class MixedDevices(RuntimeError):
@@ -109,7 +102,8 @@ class PretendDevice(TorchDispatchMode):
     """The device, while its block runs. float64: whether it has double precision.
 
     reads, uploads: lists of `Wait`; clear() empties both. While the block runs, modules are moved by swapping their
-    parameters, and Tensor.tolist and Tensor.numpy are wrapped, both of which torch does without asking a mode.
+    parameters; Tensor.tolist and Tensor.numpy, which ask no mode, are wrapped; and inference_mode is no_grad, because
+    tensors like these cannot do without a version counter.
     """
 
     def __init__(self, float64: bool = True) -> None:
@@ -134,12 +128,15 @@ class PretendDevice(TorchDispatchMode):
         _active.append(self)
         self._swaps = torch.__future__.get_swap_module_params_on_conversion()
         torch.__future__.set_swap_module_params_on_conversion(True)
-        self._methods = torch.Tensor.tolist, torch.Tensor.numpy
-        torch.Tensor.tolist, torch.Tensor.numpy = self._tolist(torch.Tensor.tolist), self._numpy(torch.Tensor.numpy)
+        self._patches = pytest.MonkeyPatch()
+        for name, wrapped in (("tolist", self._tolist), ("numpy", self._numpy)):
+            self._patches.setattr(torch.Tensor, name, wrapped(getattr(torch.Tensor, name)))
+        for name in ("__enter__", "__exit__", "clone"):
+            self._patches.setattr(torch.inference_mode, name, getattr(torch.no_grad, name))
         return super().__enter__()
 
     def __exit__(self, *raised) -> None:
-        torch.Tensor.tolist, torch.Tensor.numpy = self._methods
+        self._patches.undo()
         torch.__future__.set_swap_module_params_on_conversion(self._swaps)
         _active.remove(self)
         return super().__exit__(*raised)
@@ -159,6 +156,8 @@ class PretendDevice(TorchDispatchMode):
         self._check_devices(name, args, here, there)
         self._record(name, args, here, there, target)
 
+        if torch.Tag.inplace_view in operation.tags:
+            _reshape(operation, args, kwargs)
         args = _each(_inner, args)
         result = operation(*args, **{key: _each(_inner, value) for key, value in kwargs.items()})
         stays = target == NAME if target is not None else bool(here)
@@ -168,16 +167,12 @@ class PretendDevice(TorchDispatchMode):
             return result
         # An operation in place gives back the tensor it was given.
         known = {id(value.inner): value for value in here}
-        return _each(lambda value: self._wrapped(value, known, name), result)
+        return _each(lambda value: self._wrapped(value, known), result)
 
-    def _wrapped(self, value, known: dict[int, PretendTensor], name: str):
+    def _wrapped(self, value, known: dict[int, PretendTensor]):
         if not isinstance(value, torch.Tensor):
             return value
         if id(value) in known:
-            if name in RESHAPED_IN_PLACE:
-                raise NotImplementedError(
-                    f"{name} changes a tensor's shape in place, which PretendDevice cannot follow."
-                )
             return known[id(value)]
         self.refuse_float64(value.dtype)
         return PretendTensor(value)
@@ -269,6 +264,19 @@ def _inner(value):
     return value.inner if isinstance(value, PretendTensor) else value
 
 
+def _reshape(operation, args: tuple, kwargs: dict) -> None:
+    """squeeze_ and its like, on the outside of a tensor: its size and strides, and nothing of its values."""
+    from torch.utils._mode_utils import no_dispatch
+
+    with no_dispatch():
+        before = torch._C._meta_in_tls_dispatch_include()
+        torch._C._set_meta_in_tls_dispatch_include(True)
+        try:
+            operation(*args, **kwargs)
+        finally:
+            torch._C._set_meta_in_tls_dispatch_include(before)
+
+
 def _fills(name: str, args: tuple) -> bool:
     """x[mask] = number, which CUDA does without counting the mask."""
     return name != "aten::index" and args[2].numel() == 1 and len(args[1]) == 1
@@ -296,11 +304,12 @@ def _register() -> None:
     _setup_privateuseone_for_python_backend(NAME)
     getattr(torch, NAME).get_amp_supported_dtype = lambda: [torch.bfloat16, torch.float16]  # what autocast asks
     _register.library = torch.library.Library("aten", "IMPL")  # kept: its kernels go when it does
-    # torch.tensor(list, device=...) and its like make their tensor where no mode is asked.
+    # torch.tensor(list, device=...) and its like read and make tensors where no mode is asked.
     for name, kernel in (
         ("empty_strided", _empty_strided),
         ("empty.memory_format", _empty),
         ("_copy_from", _copy_from),
+        ("_local_scalar_dense", _item),
     ):
         _register.library.impl(name, kernel, "PrivateUse1")
 
@@ -317,6 +326,12 @@ def _made(inner: torch.Tensor) -> PretendTensor:
     for device in _active:
         device.refuse_float64(inner.dtype)
     return PretendTensor(inner)
+
+
+def _item(tensor):
+    for device in _active:
+        device.reads.append(Wait("item", (), _place()))
+    return tensor.inner.item()
 
 
 def _copy_from(source, target, non_blocking=False):

@@ -23,6 +23,8 @@ def test_numbers_are_the_cpus(device):
     x[:, 1:] *= 2  # a view changed in place
     x[x > 1] = 0
     x += 1
+    assert torch.equal(torch.quantile(there(), 0.3).cpu(), torch.quantile(X, 0.3))  # which squeezes in place
+    assert x[None].squeeze_(0).shape == x.shape and x[:, :1].t_().shape == (1, 2)
     wanted = X.clone()
     wanted[:, 1:] *= 2
     wanted[wanted > 1] = 0
