@@ -156,7 +156,7 @@ class PretendDevice(TorchDispatchMode):
         self._check_devices(name, args, here, there)
         self._record(name, args, here, there, target)
 
-        if torch.Tag.inplace_view in operation.tags:
+        if here and torch.Tag.inplace_view in operation.tags:
             _reshape(operation, args, kwargs)
         args = _each(_inner, args)
         result = operation(*args, **{key: _each(_inner, value) for key, value in kwargs.items()})
