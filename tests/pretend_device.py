@@ -27,10 +27,11 @@ import functools
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
-import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -128,15 +129,15 @@ class PretendDevice(TorchDispatchMode):
         _active.append(self)
         self._swaps = torch.__future__.get_swap_module_params_on_conversion()
         torch.__future__.set_swap_module_params_on_conversion(True)
-        self._patches = pytest.MonkeyPatch()
+        self._patches = ExitStack()
         for name, wrapped in (("tolist", self._tolist), ("numpy", self._numpy)):
-            self._patches.setattr(torch.Tensor, name, wrapped(getattr(torch.Tensor, name)))
+            self._patches.enter_context(patch.object(torch.Tensor, name, wrapped(getattr(torch.Tensor, name))))
         for name in ("__enter__", "__exit__", "clone"):
-            self._patches.setattr(torch.inference_mode, name, getattr(torch.no_grad, name))
+            self._patches.enter_context(patch.object(torch.inference_mode, name, getattr(torch.no_grad, name)))
         return super().__enter__()
 
     def __exit__(self, *raised) -> None:
-        self._patches.undo()
+        self._patches.close()
         torch.__future__.set_swap_module_params_on_conversion(self._swaps)
         _active.remove(self)
         return super().__exit__(*raised)
