@@ -2,7 +2,7 @@
 
     python benchmarks/footprint.py --json OUT.json
 
-Rows: a start and a hand-over of the embedded model on a small drive of two windows. `reads` are values and tensors that
+Rows: every start, and every hand-over of an inversion, of the embedded model on a small drive of two windows. `reads` are values and tensors that
 the host fetches, `uploads` what it sends and waits for, `calls` network calls; `per call` is everything but what a
 window's maps read before its first step, `per step more` what one more step of a pass adds, divided by its calls.
 """
@@ -24,7 +24,7 @@ from pipeline_core.perception.estimators import Estimators  # noqa: E402
 from pipeline_core.world import drive_scene, render  # noqa: E402
 from tests.pretend_device import NAME, PretendDevice  # noqa: E402
 
-SEED, SIZE, FRAMES, STEPS = 900_003, (32, 48), 13, (4, 6)
+SEED, SIZE, FRAMES, STEPS = 900_003, (32, 48), 13, (3, 4)
 COLUMNS = ("row", "calls", "reads", "uploads", "map reads", "per call", "per step more", "uploads per step")
 MAPS = ("conditions/", "longvideo/motion.py")
 EXTRA = {"inversion, mean, cfg 3": {"cfg": 3.0}, "inversion, mean, cache .1": {"cache": 0.1}}
@@ -66,7 +66,8 @@ def measure(device: PretendDevice, model, clip, **settings) -> dict:
 def main() -> None:
     options = parser(__doc__.split("\n")[0]).parse_args()
     clip = render(drive_scene(SEED, FRAMES, 24.0), range(FRAMES), SIZE, "synthetic").rgb
-    jobs = {f"{start}, {name}": {"start": start, "handover": name} for start in STARTS for name in HANDOVERS}
+    pairs = [*((start, "none") for start in STARTS), *(("inversion", name) for name in HANDOVERS if name != "none")]
+    jobs = {f"{start}, {handover}": {"start": start, "handover": handover} for start, handover in pairs}
     jobs |= {name: {"start": "inversion", "handover": "mean", **more} for name, more in EXTRA.items()}
     rows = []
     with PretendDevice() as device:
