@@ -2,9 +2,10 @@
 
     python benchmarks/footprint.py --json OUT.json
 
-Rows: every start, and every hand-over of an inversion, of the embedded model on a small drive of two windows. `reads` are values and tensors that
-the host fetches, `uploads` what it sends and waits for, `calls` network calls; `per call` is everything but what a
-window's maps read before its first step, `per step more` what one more step of a pass adds, divided by its calls.
+Rows: every start, and every hand-over of an inversion, of the embedded model on a small drive of two windows. `reads`
+are values and tensors that the host fetches, `uploads` what it sends and waits for, `calls` network calls; `per call`
+is everything but what a window's maps read before its first step, `per step more` what one more step of a pass adds,
+divided by its calls.
 """
 
 from __future__ import annotations
