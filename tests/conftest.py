@@ -72,6 +72,14 @@ def build_tiny(seed=0, vocab_size=300):
     return shake(build_networks(CHANNELS, vocab_size, seed, TINY)).eval()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def on_the_cpu():
+    """Networks whose device no test names run on the CPU, also beside a GPU: the CPU is what results are held to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pipeline_core.devices.best_device", lambda: torch.device("cpu"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_networks():
     return build_tiny().requires_grad_(False)

@@ -19,8 +19,8 @@ import latent_preview
 import torch
 from torch import Tensor
 
+from ...pipeline_core.devices import finest_dtype
 from ...pipeline_core.diffusion import Denoise, Guidance, Interpolant
-from ...pipeline_core.diffusion.run import finest_state_dtype
 from ...pipeline_core.errors import UserError
 from .schedules import interpolant_of
 
@@ -51,7 +51,7 @@ class Session:
     @property
     def state_dtype(self) -> torch.dtype:
         """Of the solver's state, whatever the network's own."""
-        return finest_state_dtype(self.x0.device)
+        return finest_dtype(self.x0.device)
 
 
 Result = TypeVar("Result")

@@ -145,7 +145,7 @@ class RealismReport(io.ComfyNode):
         models = {**chosen, "lpips": weight_files(METRICS).get(lpips), "critic": EMBEDDED_CRITIC if critic else None}
         about = {"models": file_hashes(models), **({"made_with": as_data(made_with)} if made_with else {})}
         report = compare_frames(
-            *clips, load_critic() if critic else None, progress_bar(),
+            *clips, load_critic(device=compute_device()) if critic else None, progress_bar(),
             mask_buffers({group: more.get(group) for group in GROUPS}, clips[0]), Extras(**extras), about,
         )  # fmt: skip
         name = unused(name.strip() or "run", earlier)
@@ -169,7 +169,7 @@ class RealismReport(io.ComfyNode):
 
 def told_extras(chosen: dict, estimate_flow: bool, lpips, seams: tuple[int, ...], prompt: str) -> dict:
     """Arguments of `Extras` for the models that were chosen, all loaded."""
-    device = str(compute_device())
+    device = compute_device()
     if chosen["pickscore"] and not prompt.strip():
         raise UserError("pickscore is chosen but prompt is empty: say in prompt what the output should show.")
     models = load_estimators(chosen["depth_model"], chosen["segmentation_model"], device)
@@ -187,7 +187,7 @@ def told_extras(chosen: dict, estimate_flow: bool, lpips, seams: tuple[int, ...]
         "judge": ("judge", load_judge),
     }
     found = {key: loader(chosen[name], device) for key, (name, loader) in load.items() if chosen[name]}
-    return {"estimators": models, "lpips": lpips, "seams": seams, "prompt": prompt, **found}
+    return {"estimators": models, "lpips": lpips, "seams": seams, "prompt": prompt, "device": device, **found}
 
 
 def read_runs(text: str | None) -> dict[str, dict]:

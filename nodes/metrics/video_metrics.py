@@ -6,7 +6,7 @@ from comfy_api.latest import io, ui
 
 from ...pipeline_core.metrics.compare import compare_frames
 from ...pipeline_core.metrics.critic import load_critic
-from ..host.jobs import progress_bar
+from ..host.jobs import compute_device, progress_bar
 from ..shared.clips import clip_input
 from ..shared.figures import main_number, node_text
 from ..shared.packages import require_packages
@@ -67,6 +67,6 @@ class VideoMetrics(io.ComfyNode):
         require_packages("kornia")
         clips = [clip_input(source, "source"), clip_input(output, "output")]
         clips.append(None if reference is None else clip_input(reference, "reference"))
-        report = compare_frames(*clips, load_critic() if critic else None, progress_bar())
+        report = compare_frames(*clips, load_critic(device=compute_device()) if critic else None, progress_bar())
         numbers = [main_number(report["figures"][section][name]) for section, name in MAIN.values()]
         return io.NodeOutput(*numbers, json.dumps(report), ui=ui.PreviewText(node_text(report)))

@@ -10,6 +10,7 @@ from ..conditions.recognised import AUTO
 from ..conditions.recordings import DEPTH_SOURCES, INSTANCE_SOURCES, SEMANTIC_SOURCES, import_recording
 from ..errors import UserError
 from ..perception.estimators import load_estimators
+from .files import add_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="steady the model's depth over this many frames before and after; 0 is off, 2 to 4 is usual",
     )
-    parser.add_argument("--device", default="cpu", help="where the models run: cpu (default) or cuda")
+    add_device(parser)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -7,11 +7,13 @@ from ..conditions.buffers import open_buffers
 from ..errors import UserError
 from ..job.settings import EnhanceSettings
 from ..metrics.report import format_table
+from ..metrics.suite import Extras
 from ..models.folders.loading import load_video_model
 from ..video import media
 from ..video.files import atomic_file, write_json
 from ..video.sheet import contact_sheet, side_by_side
 from .enhance import enhance_file
+from .files import add_device
 from .metrics import measure
 from .render import render_file
 
@@ -22,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("out/demo"), help="folder for the results")
     parser.add_argument("--seed", type=int, default=SEED, help="scene number; seeds below 900000 were trained on")
     parser.add_argument("--frames", type=int, default=FRAMES)
+    add_device(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -33,8 +36,9 @@ def run(options: argparse.Namespace) -> None:
     render_file(options.seed, options.frames, FPS, SIZE, "synthetic", source, folder / "source_buffers")
     render_file(options.seed, options.frames, FPS, SIZE, "photoreal", twin, None)
     buffers = open_buffers(folder / "source_buffers", source)
-    report = enhance_file(source, result, media.probe(source), load_video_model(), EnhanceSettings(), buffers)
-    report["metrics"] = measure(source, result, None, twin)
+    model = load_video_model(device=options.device)
+    report = enhance_file(source, result, media.probe(source), model, EnhanceSettings(), buffers)
+    report["metrics"] = measure(source, result, None, twin, Extras(device=options.device))
     write_json(folder / "report.json", report)
     clips = {
         "synthetic source": media.read_clip(source),

@@ -23,7 +23,7 @@ from ..perception.captions import PROMPT_SETS, file_prompts
 from ..perception.estimators import load_estimators
 from ..video import media
 from ..video.files import remove_unfinished, write_json
-from .files import writable
+from .files import add_device, writable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "which needs no weights",
     )
     parser.add_argument("--model", type=Path, help="model folder in diffusers format; default: the embedded model")
-    parser.add_argument("--device", default="cpu", help="where the model runs: cpu (default) or cuda")
+    add_device(parser)
     parser.add_argument(
         "--weights",
         choices=WEIGHTS,
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> None:
     if options.output.exists() and options.output.samefile(options.input):
         raise UserError(f"The output {options.output} is the input itself: change -o.")
     buffers = find_buffers(options.input, options.buffers)
-    estimators = load_estimators(options.depth_model, options.segmentation_model, flow=options.flow_model)
+    estimators = load_estimators(options.depth_model, options.segmentation_model, options.device, options.flow_model)
     worded = worded_prompts(options, buffers)  # before the video model needs the memory
     tell = print if options.model is not None else None
     model = load_video_model(options.model, options.device, weights=options.weights, tell=tell)
@@ -116,7 +116,9 @@ def worded_prompts(options: argparse.Namespace, buffers) -> dict[str, str]:
     if options.prompt_set is None and options.caption_model is None:
         return {}
     description = buffers.scene.get("description", "") if buffers is not None else ""
-    prompts = file_prompts(options.input, options.prompt_set or "embedded", options.caption_model, description)
+    prompts = file_prompts(
+        options.input, options.prompt_set or "embedded", options.caption_model, description, options.device
+    )
     return {
         "prompt": prompts.positive,
         "negative_prompt": prompts.negative,

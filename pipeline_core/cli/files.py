@@ -1,5 +1,6 @@
-"""What the commands share about files: output folders and sizes."""
+"""What the commands share: output folders, sizes, and where networks run."""
 
+import argparse
 from pathlib import Path
 
 from ..errors import UserError
@@ -12,6 +13,13 @@ def writable(path: Path, what: str) -> Path:
     if path.is_dir():
         raise UserError(f"{path} is a folder but {what} needs a file name: change the path.")
     return path
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """--device, the same for every command with a network."""
+    parser.add_argument(
+        "--device", help="where networks run: cuda, mps or cpu, or one of several, such as cuda:1; default: the best"
+    )
 
 
 def parse_size(text: str) -> tuple[int, int]:

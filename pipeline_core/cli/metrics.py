@@ -23,7 +23,7 @@ from ..perception.flow import estimated_flow
 from ..perception.text_image import load_text_image
 from ..video.files import write_json
 from .enhance import find_buffers
-from .files import writable
+from .files import add_device, writable
 
 # Options that name a model's file or folder: their hashes go into the report.
 MODELS = (
@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--real", type=Path, help="folder of real pictures or clips to measure the distance to")
     parser.add_argument("--blur", action="store_true", help="measure blur SSIM too; minutes per frame at 1080p")
+    add_device(parser)
     parser.add_argument("--no-critic", action="store_true", help="leave out the embedded critic, slow on large frames")
     parser.add_argument("--json", type=Path, help="write the figures as JSON, and as CSV beside it, also per frame")
     parser.add_argument("--report", type=Path, help="folder for JSON, CSV, plots, worst frames, side-by-side pictures")
@@ -95,13 +96,14 @@ def run(options: argparse.Namespace) -> None:
 
 def told_extras(options: argparse.Namespace, made_by: dict) -> Extras:
     """What the options say, with every model loaded."""
-    estimators = load_estimators(options.depth_model, options.segmentation_model, flow=options.flow_model)
+    device = options.device
+    estimators = load_estimators(options.depth_model, options.segmentation_model, device, options.flow_model)
     if options.estimate_flow and estimators.flow is None:
         if find_spec("skimage") is None:
             raise UserError("--estimate-flow needs scikit-image: run pip install scikit-image, or leave it out.")
         estimators = replace(estimators, flow=estimated_flow)
     seams = parse_seams(options.seams) or plan_seams(made_by.get("plan", {}).get("windows", []))
-    pick = load_text_image(options.pickscore) if options.pickscore else None
+    pick = load_text_image(options.pickscore, device) if options.pickscore else None
     prompt = options.prompt or made_by.get("settings", {}).get("prompt") or ""
     if pick and not prompt:
         raise UserError("PickScore came without a prompt: add --prompt.")
@@ -110,16 +112,17 @@ def told_extras(options: argparse.Namespace, made_by: dict) -> Extras:
         lpips=options.lpips,
         blur=options.blur,
         estimators=estimators,
-        encoder=load_encoder(options.vision_model) if options.vision_model else None,
+        encoder=load_encoder(options.vision_model, device) if options.vision_model else None,
         real=options.real,
         output_buffers=open_buffers(options.output_buffers, options.output) if options.output_buffers else None,
         seams=seams,
-        video_encoder=load_video_encoder(options.video_model) if options.video_model else None,
-        text_image=load_text_image(options.clip_model) if options.clip_model else None,
+        video_encoder=load_video_encoder(options.video_model, device) if options.video_model else None,
+        text_image=load_text_image(options.clip_model, device) if options.clip_model else None,
         pick=pick,
         prompt=prompt,
         quality=dict(quality_hook(text) for text in options.quality),
-        judge=load_judge(options.judge) if options.judge else None,
+        judge=load_judge(options.judge, device) if options.judge else None,
+        device=device,
     )
 
 
@@ -165,6 +168,6 @@ def measure(
         bar.total = total
         bar.update(done - bar.n)
 
-    judge = load_critic() if critic else None
+    judge = load_critic(device=extras.device) if critic else None
     with bar:
         return compare(source, output, find_buffers(source, buffers), reference, judge, progress, extras, about)

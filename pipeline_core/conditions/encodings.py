@@ -25,7 +25,7 @@ def encode_depth(depth: Tensor) -> np.ndarray:
     One code is 0.06 mm. Depths beyond the far plane of 1000 m, inf among them, are stored as the far plane.
     Raises UserError for depth that is negative or NaN.
     """
-    metres = depth.double().cpu()
+    metres = depth.cpu().double()
     if not bool((metres >= 0).all()):
         raise UserError("Depth that is negative or NaN came: give metres of 0 or more, and inf for the sky.")
     code = (metres.clamp(max=FAR_PLANE) / FAR_PLANE * _DEPTH_CODES).round().long()
@@ -191,7 +191,7 @@ def encode_flow(flow: Tensor) -> np.ndarray:
     A code is 64 * pixels + 32768, to 1/64 pixel within +-511; undefined flow (NaN, inf) is stored as 0.
     Raises UserError for longer flow.
     """
-    values = flow.double().cpu()
+    values = flow.cpu().double()
     defined = values.isfinite()
     if bool((values[defined].abs() > 511).any()):
         raise UserError("Optical flow of more than 511 pixels came: give flow in pixels, at most 511 each way.")

@@ -20,12 +20,13 @@ def instance_colours(ids: Tensor) -> Tensor:
     Ids step through hue, saturation (0.45 to 1) and value (0.5 to 1) by irrational shares, so that any run of
     neighbouring ids gets colours that lie far apart.
     """
-    hue, saturation, value = (ids.double() * step % 1 for step in _STEPS)
+    numbers = ids.cpu().double()  # few, and exact only in double precision
+    hue, saturation, value = (numbers * step % 1 for step in _STEPS)
     saturation, value = 0.45 + 0.55 * saturation, 0.5 + 0.5 * value
     # HSV to R'G'B' in one formula: channel = v - v s max(0, min(k, 4 - k, 1)), k = (n + 6 h) mod 6, n = 5, 3, 1.
-    k = (torch.tensor([5.0, 3.0, 1.0], dtype=torch.float64, device=ids.device) + 6 * hue[:, None]) % 6
+    k = (torch.tensor([5.0, 3.0, 1.0], dtype=torch.float64) + 6 * hue[:, None]) % 6
     colours = value[:, None] * (1 - saturation[:, None] * torch.minimum(k, 4 - k).clamp(0, 1))
-    return torch.where(ids[:, None] == 0, 0.0, colours).float()
+    return torch.where(numbers[:, None] == 0, 0.0, colours).float().to(ids.device)
 
 
 def largest_instances(instances: Iterable[Tensor], most: int = 100) -> Tensor:

@@ -67,8 +67,8 @@ def window_maps(
             ignore = None if classes is None else classes == TAG["traffic light"]
             maps[name] = edge_map(frames, ignore=ignore, operator=made_for.edges)
         elif name == "depth" and buffers is not None and "depth" in buffers.channels:
-            depth = _window(buffers.depth, buffers.frames, start, count).to(frames.device)
-            maps[name] = _fit(disparity_map(depth, limits)[:, None], size, "area")[:, 0]
+            depth = _window(buffers.depth, buffers.frames, start, count)
+            maps[name] = _fit(disparity_map(depth, limits)[:, None], size, "area")[:, 0].to(frames.device)
         elif name == "depth":
             maps[name] = disparity_map(estimators.depth(frames), limits)
         else:

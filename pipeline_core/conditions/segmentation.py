@@ -83,14 +83,14 @@ def segmentation_map(classes: Tensor, palette: str = "carla") -> Tensor:
             f"Classes of shape {tuple(classes.shape)} and type {classes.dtype} came: give integers (T, H, W)."
         )
     colours = PALETTES[palette]
-    table = torch.tensor([colours[tag] for tag in range(len(colours))], device=classes.device) / 255
+    table = torch.tensor([colours[tag] for tag in range(len(colours))]) / 255
     index = classes.long()
     if index.numel() and not (index.min() >= 0 and index.max() < len(table)):
         raise UserError(
             f"Class ids from {int(index.min())} to {int(index.max())} came: "
             f"the {palette} palette knows 0 to {len(table) - 1}; convert the ids first."
         )
-    return table[index]
+    return table.to(classes.device)[index]
 
 
 def current_tags(tags: Tensor, table: str) -> Tensor:

@@ -30,7 +30,7 @@ def align_disparity(reference: Tensor, disparity: Tensor) -> tuple[float, float]
     nothing to fit.
     """
     step = max(1, disparity.numel() // _SAMPLES)
-    r, d = reference.flatten()[::step].double(), disparity.flatten()[::step].double()
+    r, d = (plane.flatten()[::step].cpu().double() for plane in (reference, disparity))
     both = (r > 2 / FAR_PLANE) & (d > 2 / FAR_PLANE)  # not the sky
     r, d = r[both], d[both]
     keep = torch.ones_like(r, dtype=torch.bool)

@@ -18,7 +18,7 @@ from ..errors import UserError
 from .frequency import check_filter, low_pass
 from .interpolants import VE, Interpolant
 from .inversion.report import noise_statistics
-from .run import Callback, Denoise, Run, check_latent, check_state_dtype
+from .run import Callback, Denoise, Run, check_latents, state_dtype_of
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def calibrate_noise(
     max_std: float | None = None,
     check: bool = True,
     callback: Callback | None = None,
-    state_dtype: torch.dtype = torch.float64,
+    state_dtype: torch.dtype | None = None,
 ) -> Calibration:
     """e <- e + L(x_ref - D(a x_ref + sigma e, sigma)) a / sigma, `rounds` times (Algorithm 1 of 2407.10285).
 
@@ -92,9 +92,8 @@ def calibrate_noise(
     callback(step, total, x0) after every call. Raises UserError: bad input, an empty filter, NaN or Inf from the
     network.
     """
-    check_latent(x_ref, "x_ref")
-    check_latent(noise, "noise")
-    check_state_dtype(state_dtype, noise.device)
+    check_latents(x_ref=x_ref, noise=noise)
+    state_dtype = state_dtype_of(state_dtype, noise.device)
     if x_ref.shape != noise.shape:
         raise UserError(
             f"x_ref is {tuple(x_ref.shape)} and noise is {tuple(noise.shape)}, but they have to match; "
@@ -121,19 +120,22 @@ def calibrate_noise(
     reference, e = x_ref.to(state_dtype), noise.to(state_dtype)
     given, scale = e, band(reference).norm().clamp_min(torch.finfo(state_dtype).tiny)
     run = Run(denoise, rounds + check, x_ref.dtype, callback)
-    residuals, std, guarded = [], [float(e.std(correction=0))], []
+    residuals, std, shortened = [], [e.std(correction=0)], []  # on the device until the end
     for i in range(rounds + check):
         d = run.denoise(interpolant.add_noise(reference, e, sigma), sigma)
         run.step_done(d)
         gap = band(reference - d)
-        residuals.append(float(gap.norm() / scale))
+        residuals.append(gap.norm() / scale)
         if i == rounds:
             break
         e = e + gap / interpolant.ve_sigma(sigma)
         if max_std is not None:
-            e, shortened = _hold_std(given, e, max_std)
-            guarded += [i] if shortened else []
-        std.append(float(e.std(correction=0)))
+            e, held = _hold_std(given, e, max_std)
+            shortened.append(held)
+        std.append(e.std(correction=0))
+    numbers = run.read(*residuals, *std, *shortened)
+    residuals, numbers = numbers[: len(residuals)], numbers[len(residuals) :]
+    std, shortened = numbers[: len(std)], numbers[len(std) :]
     notes = []
     if residuals[-1] > residuals[0]:
         notes.append(
@@ -149,16 +151,16 @@ def calibrate_noise(
         calls=run.calls,
         residuals=residuals,
         std=std,
-        guarded=guarded,
+        guarded=[i for i, held in enumerate(shortened) if held],
         statistics=noise_statistics(e),
         notes=notes,
     )
     return Calibration(e.to(noise.dtype), report)
 
 
-def _hold_std(given: Tensor, e: Tensor, max_std: float) -> tuple[Tensor, bool]:
+def _hold_std(given: Tensor, e: Tensor, max_std: float) -> tuple[Tensor, Tensor]:
     """Per sample: shorten the correction c = e - given to the largest g c with std(given + g c) <= max_std
-    std(given).
+    std(given). Returns the noise, and whether any sample's was shortened, on the device.
 
     Solves var(given) + 2 g cov(given, c) + g^2 var(c) = max_std^2 var(given). Shortening the correction keeps
     the given noise whole; rescaling the sum would pull its own low frequencies with it.
@@ -170,4 +172,4 @@ def _hold_std(given: Tensor, e: Tensor, max_std: float) -> tuple[Tensor, bool]:
     room = (max_std**2 - 1) * var_n
     g = (torch.sqrt(cov.square() + var_c * room) - cov) / var_c.clamp_min(torch.finfo(e.dtype).tiny)
     g = torch.where(over, g, torch.ones_like(g)).reshape(-1, *[1] * (e.ndim - 1))
-    return given + g * (e - given), bool(over.any())
+    return given + g * (e - given), over.any()

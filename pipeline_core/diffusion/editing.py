@@ -84,18 +84,18 @@ def restore_high_frequencies(noise: Tensor, fresh: Tensor, above: float = 0.5, b
         )
     work = noise if noise.dtype == torch.float64 else noise.float()
     height, width = noise.shape[-2:]
-    f = radial_frequency(height, width, noise.device)
+    f = radial_frequency(height, width)
     ring = ((f - above) / (2**0.5 - above) * bands).floor().clamp(max=bands - 1).long()
     spectrum = torch.fft.fft2(work, norm="ortho")
     power = spectrum.abs().square()
     # One P per sample, channel and ring: frames are averaged, they are draws of the same statistic.
-    power = power.flatten(2, -3).mean(2) if noise.ndim > 4 else power
+    power = (power.flatten(2, -3).mean(2) if noise.ndim > 4 else power).flatten(2)
     gain = torch.zeros_like(power)
     for band in range(bands):
-        inside = (ring == band) & (f > above)
-        if bool(inside.any()):
-            p = power[..., inside].mean(-1, keepdim=True)
-            gain[..., inside] = (1 - p).clamp_min(0).sqrt().expand(*p.shape[:-1], int(inside.sum()))
+        inside = ((ring == band) & (f > above)).flatten().nonzero()[:, 0]
+        if len(inside):
+            inside = inside.to(power.device)
+            gain[..., inside] = (1 - power[..., inside].mean(-1, keepdim=True)).clamp_min(0).sqrt()
     gain = gain.reshape(*noise.shape[:2], *[1] * (noise.ndim - 4), height, width)
     added = torch.fft.ifft2(gain * torch.fft.fft2(fresh.to(work.dtype), norm="ortho"), norm="ortho").real
     return (work + added).to(noise.dtype)

@@ -56,7 +56,8 @@ def low_pass(x: Tensor, nu: float, kind: str = "box") -> Tensor:
     return torch.fft.ifft2(spectrum).real.to(x.dtype)
 
 
-def radial_frequency(height: int, width: int, device: torch.device) -> Tensor:
-    """Distance from DC of every FFT bin (H, W), 1 at the Nyquist frequency of an axis, in fftfreq order."""
-    y, x = (2 * torch.fft.fftfreq(size, device=device, dtype=torch.float64) for size in (height, width))
+def radial_frequency(height: int, width: int) -> Tensor:
+    """Distance from DC of every FFT bin (H, W), 1 at the Nyquist frequency of an axis, in fftfreq order; float64, on
+    the CPU."""
+    y, x = (2 * torch.fft.fftfreq(size, dtype=torch.float64) for size in (height, width))
     return torch.hypot(y[:, None], x)

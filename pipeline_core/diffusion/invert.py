@@ -10,9 +10,9 @@ from .interpolants import VE, Interpolant
 from .inversion.euler import invert_euler
 from .inversion.exact import check_grid, invert_exact
 from .inversion.fixed_point import invert_fixed_point
-from .inversion.report import InversionReport, noise_statistics, relative_error
+from .inversion.report import InversionReport, noise_statistics, relative_error, spread_of
 from .inversion.retrace import MATCHING, Retrace
-from .run import Callback, Denoise, Run, check_latent, check_state_dtype
+from .run import Callback, Denoise, Run, check_latents, state_dtype_of
 from .sample import walk_down
 from .sigmas import as_grid
 from .solvers import SOLVERS
@@ -43,7 +43,7 @@ def invert(
     round_trip: bool = False,
     tolerance: float = 1e-6,
     max_iterations: int = 12,
-    state_dtype: torch.dtype = torch.float64,
+    state_dtype: torch.dtype | None = None,
 ) -> Inversion:
     """Solve dx/dsigma = (x - D) / sigma upwards from the clean latent to sigmas[0]; n = (x - a x0) / sigma.
 
@@ -54,12 +54,12 @@ def invert(
     method: exact (N calls, reversible by algebra), euler (N calls, DDIM inversion), heun and midpoint (2N
     calls, second order), fixed_point (DDIM solved backwards to `tolerance`, at most `max_iterations` calls a
     step). callback(step, total, x0) after every step; cancel by raising in it. round_trip=True samples back
-    and reports the relative L2 error. The noise is returned in `state_dtype`: rounding it would cost the
-    exact method its exactness. Raises UserError: bad input, a grid the method cannot take, NaN or Inf from
-    the network.
+    and reports the relative L2 error. The noise is returned in `state_dtype` (float64 or float32; None is the finest
+    the device has): rounding it would cost the exact method its exactness. Raises UserError: bad input, a grid the
+    method cannot take, NaN or Inf from the network.
     """
-    check_latent(x0, "x0")
-    check_state_dtype(state_dtype, x0.device)
+    check_latents(x0=x0)
+    state_dtype = state_dtype_of(state_dtype, x0.device)
     if method not in METHODS:
         raise UserError(f"method is {method!r}, but one of {', '.join(METHODS)} is needed; change method.")
     if not (tolerance > 0 and max_iterations >= 1):
@@ -73,9 +73,10 @@ def invert(
     source = x0.detach()
     x = interpolant.a(grid[-1]) * source.to(state_dtype)
     run = Run(denoise, steps, x0.dtype, callback)
-    carried, details, notes = None, {}, _grid_notes(sigmas, grid, interpolant, source)
+    spread = spread_of(source)
+    carried, details, notes = None, {}, _grid_notes(sigmas, grid, interpolant, spread)
     if method == "exact":
-        check_grid(grid, interpolant, float(source.double().std(correction=0)))
+        check_grid(grid, interpolant, spread)
         x, carried = invert_exact(run, x, rising, interpolant)
     elif method == "euler":
         x, residuals = invert_euler(run, x, rising)
@@ -118,12 +119,12 @@ def invert(
     return Inversion(noise, solver, report)
 
 
-def _grid_notes(sigmas: Tensor, grid: list[float], interpolant: Interpolant, x0: Tensor) -> list[str]:
-    """Say what the grid does to the clean latent: a dropped 0, or an end far above it."""
+def _grid_notes(sigmas: Tensor, grid: list[float], interpolant: Interpolant, spread: float) -> list[str]:
+    """Say what the grid does to the clean latent of that standard deviation: a dropped 0, or an end far above it."""
     notes = []
     if len(grid) < len(sigmas):
         notes.append(f"The trailing 0 of the sigmas was dropped; the clean latent stands at sigma {grid[-1]:.4g}.")
-    end, spread = interpolant.ve_sigma(grid[-1]), float(x0.double().std(correction=0))
+    end = interpolant.ve_sigma(grid[-1])
     if end > 0.1 * spread > 0:
         notes.append(
             f"The sigmas end at {end / spread:.2g} times the latent's own spread, where the model expects "

@@ -6,7 +6,7 @@ from torch import Tensor
 from ..errors import UserError
 from .interpolants import VE, Interpolant
 from .inversion.retrace import Retrace, check_stored
-from .run import Callback, Denoise, Run, check_latent, check_state_dtype
+from .run import Callback, Denoise, Run, check_latents, state_dtype_of
 from .sigmas import as_grid
 from .solvers import SOLVERS
 
@@ -21,7 +21,7 @@ def sample(
     solver: str | Retrace = "ddim",
     *,
     callback: Callback | None = None,
-    state_dtype: torch.dtype = torch.float64,
+    state_dtype: torch.dtype | None = None,
     model_dtype: torch.dtype | None = None,
 ) -> Tensor:
     """Solve dx/dsigma = (x - D) / sigma from x = a x0 + sigma n at sigmas[0] down to the clean latent.
@@ -34,8 +34,9 @@ def sample(
     x0: the latent under the noise (partial starts, SDEdit), None for none; an Inversion.solver brings the
     latent its noise belongs to, so there x0 may be left out. solver: ddim, heun, midpoint, dpmpp_2m, res_2ab
     or an Inversion.solver. callback(step, total, x0) after every step; cancel by raising in it. The state is
-    held in `state_dtype` (float64 or float32); the denoiser gets, and the result has, `model_dtype`: by
-    default the dtype of x0, or else of the noise. Raises UserError: bad input, NaN or Inf from the network.
+    held in `state_dtype` (float64 or float32; None is the finest the device has); the denoiser gets, and the result
+    has, `model_dtype`: by default the dtype of x0, or else of the noise. Raises UserError: bad input, NaN or Inf from
+    the network.
     """
     retrace = solver if isinstance(solver, Retrace) else None
     if retrace is not None and x0 is None:
@@ -56,18 +57,16 @@ def walk_down(
     interpolant: Interpolant,
     x0: Tensor | None,
     solver: str | Retrace,
-    state_dtype: torch.dtype,
+    state_dtype: torch.dtype | None,
 ) -> Tensor:
     """The body of `sample` for a given run: returns the clean latent in `state_dtype`."""
-    check_latent(noise, "noise")
-    check_state_dtype(state_dtype, noise.device)
-    if x0 is not None:
-        check_latent(x0, "x0")
-        if x0.shape != noise.shape or x0.device != noise.device:
-            raise UserError(
-                f"x0 is {tuple(x0.shape)} on {x0.device} and noise is {tuple(noise.shape)} on "
-                f"{noise.device}, but they have to match; change x0 or the noise."
-            )
+    check_latents(noise=noise, **({} if x0 is None else {"x0": x0}))
+    state_dtype = state_dtype_of(state_dtype, noise.device)
+    if x0 is not None and x0.shape != noise.shape:
+        raise UserError(
+            f"x0 is {tuple(x0.shape)} and noise is {tuple(noise.shape)}, but they have to match; change x0 or the "
+            "noise."
+        )
     if isinstance(solver, Retrace):
         walk = solver
         if solver.carried is not None:

@@ -131,7 +131,7 @@ def as_grid(sigmas: Tensor, interpolant: Interpolant) -> list[float]:
 
     Both passes call this, so both walk the same values. Raises UserError naming what is wrong.
     """
-    values = torch.as_tensor(sigmas).detach().to("cpu", torch.float64)
+    values = torch.as_tensor(sigmas).detach().cpu().double()
     if values.ndim != 1:
         raise UserError(f"sigmas has shape {tuple(values.shape)}, but one row of values is needed; change sigmas.")
     grid = values.tolist()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ..devices import finest_dtype
 from ..diffusion import (
     CFG,
     FLOW,
@@ -22,7 +23,6 @@ from ..diffusion import (
     sample,
     truncate,
 )
-from ..diffusion.run import finest_state_dtype
 from ..longvideo import Finished, HandOver
 from ..longvideo.handover import handed_start, last_corrected, with_handover
 from .settings import EnhanceSettings
@@ -81,7 +81,7 @@ def enhance_handed(
     if settings.cfg_range is not None:
         guidance = Interval(guidance, *map(interpolant.from_ve_sigma, settings.cfg_range))
     denoise = guided(predict, guidance)
-    state = {"state_dtype": finest_state_dtype(x0.device), "callback": step_done}
+    state = {"state_dtype": finest_dtype(x0.device), "callback": step_done}
     start = make_start(predict, denoise, x0, sigmas, settings, interpolant, seed, state)
     noise, solver = start.noise, start.solver
     if given is not None:

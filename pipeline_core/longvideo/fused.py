@@ -7,6 +7,7 @@ neighbours cannot part; it costs the whole latent in memory and the overlaps com
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -59,13 +60,17 @@ def fused_predict(predicts: Sequence[Predict], spans: Sequence[range], lead_in: 
         raise UserError(f"{len(predicts)} denoisers came for {len(spans)} windows: give one each.")
     weights = window_weights(spans, lead_in)
 
+    @cache
+    def weights_like(device: torch.device, dtype: torch.dtype) -> list[Tensor]:
+        return [weight.to(device, dtype) for weight in weights]  # brought over once, not at every step
+
     def predict(x: Tensor, sigma: float, branches: Sequence[str]) -> list[Tensor]:
         if x.shape[2] != spans[-1].stop:
             raise UserError(
                 f"A latent of {x.shape[2]} frames came for windows over {spans[-1].stop}: change the plan or the clip."
             )
         answers = [window(x[:, :, s.start : s.stop], sigma, branches) for window, s in zip(predicts, spans)]
-        return [join_latents(parts, spans, weights) for parts in zip(*answers)]
+        return [join_latents(parts, spans, weights_like(x.device, parts[0].dtype)) for parts in zip(*answers)]
 
     return predict
 

@@ -12,6 +12,7 @@ source's optical flow (see motion.py), so that a correction stays on the thing i
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -84,17 +85,19 @@ def share_noise(noise: Tensor, given: HandOver) -> Tensor:
     return noise
 
 
-def corrected(x0: Tensor, given: HandOver) -> Tensor:
+def corrected(x0: Tensor, given: HandOver, weight: Tensor | None = None) -> Tensor:
     """D <- z_ref on the shared frames, D + the residual z_ref - D on the others; x0 (B, C, T, h, w), a new tensor.
 
     Without a flow the residual's mean over the shared frames is added, the same picture everywhere. Along a flow the
     residual is fetched and averaged over the shared frames that see the point; 0 where fewer than half a frame do.
+    weight (T,): `fading`'s, where x0 is; None makes it.
     """
     _check(x0, given, "the prediction")
+    weight = fading(x0.shape[2], given).to(x0) if weight is None else weight
     z_ref = given.z_ref.to(x0)
     residual = z_ref - x0[:, :, given.shared]
     spread = residual.mean(2, keepdim=True) if given.flow is None else carry_along(residual, given.flow)
-    result = x0 + fading(x0.shape[2], given).to(x0).reshape(-1, 1, 1) * spread
+    result = x0 + weight.reshape(-1, 1, 1) * spread
     result[:, :, given.shared] = z_ref
     return result
 
@@ -116,9 +119,13 @@ def with_handover(denoise: Denoise, given: HandOver, until: float) -> Denoise:
     until: the level at which the correction ends, in the interpolant's own scale; see `last_corrected`.
     """
 
+    @cache
+    def weight(frames: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+        return fading(frames, given).to(device, dtype)  # brought over once, not at every step
+
     def handed(x: Tensor, sigma: float) -> Tensor:
         x0 = denoise(x, sigma)
-        return corrected(x0, given) if sigma > until else x0
+        return corrected(x0, given, weight(x0.shape[2], x0.device, x0.dtype)) if sigma > until else x0
 
     return handed
 

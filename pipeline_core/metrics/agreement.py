@@ -38,7 +38,7 @@ class DepthRMSE:
                 f"Depth of shapes {tuple(output.shape)} and {tuple(source.shape)} came: give two maps (T, H, W) of one "
                 "shape."
             )
-        for ours, theirs in zip(output.double().cpu(), source.double().cpu()):
+        for ours, theirs in zip(output.cpu().double(), source.cpu().double()):
             valid = (ours > 0) & (theirs > 0) & ours.isfinite() & theirs.isfinite()
             value = None
             if bool(valid.any()):

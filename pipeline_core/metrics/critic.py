@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..devices import chosen_device
 from ..errors import UserError
 from .base import check_frames
 from .realism import Critic
@@ -42,13 +43,15 @@ class CriticNetwork(torch.nn.Module):
         return self.head(features)[:, 0], features
 
 
-def load_critic(folder: str | Path | None = None, device: str | torch.device = "cpu") -> Critic:
+def load_critic(folder: str | Path | None = None, device: str | torch.device | None = None) -> Critic:
     """Callable frames (N, H, W, 3) in [0, 1] -> (logit of "photo" (N,), features (N, F)), float32.
 
-    folder: None is the embedded critic in models/critic. Any H, W from 16. UserError where a file is missing or
+    folder: None is the embedded critic in models/critic; device: None is the best there is, where the answers come
+    out too. Any H, W from 16. UserError where a file is missing or
     does not fit. sigmoid(logit) is a probability among this world's renders only, no measure of real photographs.
     """
     folder = Path(folder) if folder is not None else EMBEDDED_CRITIC
+    device = chosen_device(device)
     network = _read_network(folder).to(device)
 
     @torch.no_grad()

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..devices import chosen_device
 from ..errors import UserError
 from ..perception.estimators import load_network
 from .base import Figure, check_pair, mean_figure
@@ -43,15 +44,16 @@ class Preference:
         return {"preference": mean_figure(self._votes, "", "higher", "no frames", note)}
 
 
-def load_judge(folder: str | Path, device: str | torch.device = "cpu", question: str = QUESTION) -> Ask:
+def load_judge(folder: str | Path, device: str | torch.device | None = None, question: str = QUESTION) -> Ask:
     """A local vision-language model (transformers, safetensors; Qwen-VL, LLaVA and their like) as a judge.
 
-    Nothing is drawn at random: the answer is the model's probability of the letter A against B as the next token.
-    UserError for a folder without a chat template, or whose tokenizer cannot tell A from B.
+    device: where it runs, None is the best there is. Nothing is drawn at random: the answer is the model's probability
+    of the letter A against B as the next token. UserError for a folder without a chat template, or whose tokenizer
+    cannot tell A from B.
     """
     from transformers import AutoProcessor
 
-    folder = Path(folder)
+    folder, device = Path(folder), chosen_device(device)
     model = load_network(folder, "AutoModelForImageTextToText", device)
     try:
         processor = AutoProcessor.from_pretrained(str(folder), local_files_only=True)

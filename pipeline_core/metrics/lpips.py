@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..devices import chosen_device, finest_dtype
 from ..errors import UserError
 from .base import Figure, check_pair, mean_figure
 
@@ -48,11 +49,12 @@ class LPIPS:
     normalised to unit length over the channels. Frames come in [0, 1] (checked) and are scaled to [-1, 1] here, as the
     network wants. weights: see the module's text; the note holds the network and the first digits of the file's
     SHA-256. UserError for a file that is missing, of another layout, not finite, or whose w are negative, as those of
-    an untrained metric are.
+    an untrained metric are. device: where the network runs, None is the best there is.
     """
 
-    def __init__(self, weights: str | Path, device: str | torch.device = "cpu") -> None:
+    def __init__(self, weights: str | Path, device: str | torch.device | None = None) -> None:
         self.network, self._state, digest = _read(Path(weights))
+        device = chosen_device(device)
         self._state = {name: value.to(device) for name, value in self._state.items()}
         self._device, self._frames, self._small = device, 0, False
         self._note = f"{self.network}, weights {digest[:12]}"
@@ -70,6 +72,7 @@ class LPIPS:
 
     def _distance(self, pair: Tensor) -> Tensor:
         shift, scale = (pair.new_tensor(v).view(1, 3, 1, 1) for v in (_SHIFT, _SCALE))
+        finest = finest_dtype(pair.device)
         x, total = (2 * pair - 1 - shift) / scale, 0.0
         stages = dict(_STAGES.values())[self.network]
         for layer, (pool, convolutions) in enumerate(stages):
@@ -79,7 +82,7 @@ class LPIPS:
                 x = F.relu(F.conv2d(x, weight, bias, stride, padding))
             unit = x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10)
             difference = (unit[0] - unit[1]).square()
-            total = total + (difference * self._state[f"lin{layer}.model.1.weight"][0]).sum(0).double().mean()
+            total = total + (difference * self._state[f"lin{layer}.model.1.weight"][0]).sum(0).to(finest).mean()
         return total
 
     def compute(self) -> dict[str, Figure]:

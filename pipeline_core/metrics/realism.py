@@ -25,7 +25,7 @@ class FeatureStatistics:
 
     def update(self, features: Tensor) -> None:
         """features: (N, D), finite."""
-        features = features.detach().double().cpu()
+        features = features.detach().cpu().double()
         if features.dim() != 2 or not bool(features.isfinite().all()):
             raise UserError(f"Features of shape {tuple(features.shape)} came: give finite vectors (N, D).")
         n = len(features)
@@ -82,7 +82,7 @@ class Realism:
         output = check_frames(output, "output", self._frames)
         with torch.no_grad():
             logits, features = self._critic(output)
-        logits = logits.double().flatten().cpu()
+        logits = logits.cpu().double().flatten()
         if len(logits) == len(output):
             self.series["critic"] += logits.sigmoid().tolist()
         self._probability += float(logits.sigmoid().sum())

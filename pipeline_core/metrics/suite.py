@@ -60,7 +60,8 @@ class Extras:
     for the same without buffers (else the segmentation model's connected parts are taken); seams: frame numbers at
     which windows begin; video_encoder: what `windows.load_video_encoder` gives, for FVD; text_image: a CLIP for
     CLIP-IQA; pick: PickScore's network, with prompt; quality: hooks {name: window -> score}, such as DOVER's; judge:
-    see `judge`, asked to choose between output and reference, or source.
+    see `judge`, asked to choose between output and reference, or source; device: where LPIPS runs, None is the best
+    there is.
     """
 
     only: tuple[str, ...] = ()
@@ -78,6 +79,7 @@ class Extras:
     prompt: str = ""
     quality: Mapping[str, Callable[[Tensor], float]] = field(default_factory=dict)
     judge: Ask | None = None
+    device: str | torch.device | None = None
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.only if name not in GROUPS]
@@ -172,7 +174,7 @@ class Suite:
             for metric in (PSNR(), SSIM(), LowFrequencyError(), SpatialFrequency()):
                 add(metric)
             if self.extras.lpips is not None:
-                add(LPIPS(self.extras.lpips))
+                add(LPIPS(self.extras.lpips, self.extras.device))
         if self.extras.lpips is None:
             absent = _Absent({"lpips": Figure(None, "", "lower", "not measured: give LPIPS weights")})
             for section in (SOURCE, REFERENCE):

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..devices import chosen_device
 from ..errors import UserError
 from ..perception.encoders import model_type, preprocessing
 from ..perception.estimators import load_network
@@ -114,21 +115,22 @@ class VideoQuality:
         return {self.name: mean_figure(known, "", "higher", absent, f"{len(values)} windows")}
 
 
-def load_video_encoder(folder: str | Path, device: str | torch.device = "cpu") -> tuple[VideoEncode, int, tuple]:
+def load_video_encoder(folder: str | Path, device: str | torch.device | None = None) -> tuple[VideoEncode, int, tuple]:
     """A VideoMAE or TimeSformer folder (transformers, safetensors) as (encode, frames a window has, (height, width)).
 
-    Features: the mean over the tokens of the last layer. UserError for a folder of another kind.
+    Features: the mean over the tokens of the last layer. device: None is the best there is. UserError for a folder of
+    another kind.
     """
-    folder = Path(folder)
+    folder, device = Path(folder), chosen_device(device)
     if model_type(folder) not in _KINDS:
         raise UserError(f"{folder} is a {model_type(folder)} model: give one of {', '.join(_KINDS)}.")
     model = load_network(folder, _KINDS[model_type(folder)], device)
     mean, std, size = preprocessing(folder, _IMAGENET, model.config)
+    mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (mean, std))
 
     @torch.no_grad()
     def encode(windows: Tensor) -> Tensor:
-        mean_, std_ = (torch.tensor(values, device=device)[:, None, None] for values in (mean, std))
         planes = windows.to(device, torch.float32).movedim(-1, 2)
-        return model(pixel_values=(planes - mean_) / std_).last_hidden_state.mean(1).float().cpu()
+        return model(pixel_values=(planes - mean) / std).last_hidden_state.mean(1).float().cpu()
 
     return encode, int(model.config.num_frames), (size, size)

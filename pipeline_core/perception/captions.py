@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..devices import chosen_device
 from ..errors import UserError
 from ..models.folders.preset import Preset
 from .estimators import load_network
@@ -110,7 +111,11 @@ def compose(prompt_set: str, caption: str = "") -> Prompts:
 
 
 def file_prompts(
-    clip: str | Path, prompt_set: str, folder: str | Path | None = None, description: str = "", device: str = "cpu"
+    clip: str | Path,
+    prompt_set: str,
+    folder: str | Path | None = None,
+    description: str = "",
+    device: str | torch.device | None = None,
 ) -> Prompts:
     """`compose` for a video file: the model of `folder` looks at frames of it; without one, the description counts."""
     from ..video import media
@@ -129,7 +134,7 @@ Captioner = Callable[[Tensor], str]
 
 def load_captioner(
     folder: str | Path,
-    device: str = "cpu",
+    device: str | torch.device | None = None,
     instruction: str = INSTRUCTION,
     pictures: int = PICTURES,
     side: int = 448,
@@ -140,17 +145,17 @@ def load_captioner(
 
     pictures: how many frames the model sees, evenly spread over the clip, 1 to 64; side: their longer side in pixels at
     most; tokens: the longest answer, 1 to 2048. The answer is the likeliest at each word, so it repeats. each_token is
-    called before each word and may raise, to cancel. UserError for numbers out of range, and for a folder without a
-    model that takes pictures and words.
+    called before each word and may raise, to cancel. device: None is the best there is. UserError for numbers out of
+    range, and for a folder without a model that takes pictures and words.
     """
-    folder = Path(folder)
+    folder, device = Path(folder), chosen_device(device)
     for name, value, most in (("pictures", pictures, 64), ("side", side, 4096), ("tokens", tokens, 2048)):
         if not 1 <= value <= most:
             raise UserError(f"{name} is {value} but must be from 1 to {most}: change {name}.")
     if not instruction.strip():
         raise UserError("The instruction is empty: write what the model should describe.")
     model = load_network(folder, "AutoModelForImageTextToText", device)
-    if model.dtype == torch.float16 and str(device) == "cpu":
+    if model.dtype == torch.float16 and device.type == "cpu":
         model = model.float()  # half precision is a hundred times slower there
     processor = _processor(folder, getattr(model.config, "model_type", None))
 
@@ -174,7 +179,7 @@ def load_captioner(
     return caption
 
 
-def _moved(value, device: str, dtype: torch.dtype):
+def _moved(value, device: torch.device, dtype: torch.dtype):
     if not isinstance(value, Tensor):
         return value
     return value.to(device, dtype) if value.is_floating_point() else value.to(device)

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..devices import chosen_device
 from ..errors import UserError
 
 _SHARE = 0.005  # of the pixels that lie beyond each end of a depth scale, as for the depth control
@@ -80,14 +81,17 @@ def _known(name: str) -> Detector:
     return DETECTORS[name]
 
 
-def load_detector(name: str, folder: str | Path | None, device: str = "cpu") -> Callable[[Tensor], Tensor]:
+def load_detector(
+    name: str, folder: str | Path | None, device: str | torch.device | None = None
+) -> Callable[[Tensor], Tensor]:
     """Callable frames (T, H, W, 3) in [0, 1] -> their picture, float32 of the same size.
 
     Pictures (T, H, W, 3) in [0, 1]; of a depth detector (see DETECTORS) plain scores (T, H, W), larger is nearer, for
     `clip_scale` to map. The second argument of the callable is the length of the short side to work at, 0 for the
-    clip's own. UserError where controlnet-aux is missing or the weights cannot be read.
+    clip's own. device: where it runs, None is the best there is. UserError where controlnet-aux is missing or the
+    weights cannot be read.
     """
-    told = _known(name)
+    told, device = _known(name), chosen_device(device)
     kind = _import(told.name)
     try:
         with warnings.catch_warnings():
@@ -124,7 +128,7 @@ def _import(name: str):
     return getattr(controlnet_aux, name)
 
 
-def _build(name: str, told: Detector, kind, folder, device: str) -> Callable[[np.ndarray, int], Tensor]:
+def _build(name: str, told: Detector, kind, folder, device: torch.device) -> Callable[[np.ndarray, int], Tensor]:
     """Callable (picture (H, W, 3) uint8, short side) -> (h, w, 3) in [0, 1], or scores (h, w) of a depth detector."""
     if name == "leres":
         return _leres(Path(folder), device)
@@ -149,7 +153,7 @@ def _build(name: str, told: Detector, kind, folder, device: str) -> Callable[[np
     return detect
 
 
-def _leres(folder: Path, device: str) -> Callable[[np.ndarray, int], Tensor]:
+def _leres(folder: Path, device: torch.device) -> Callable[[np.ndarray, int], Tensor]:
     """LeReS without its detector, which reads the program's command line and loads a second network."""
     from controlnet_aux.leres import RelDepthModel, estimateleres, strip_prefix_if_present
 
@@ -172,7 +176,7 @@ def _size(picture: np.ndarray, side: int) -> tuple[int, int]:
     return tuple(max(1, round(value * side / min(sides) / _LEAST)) * _LEAST for value in sides)
 
 
-def _planes(picture: np.ndarray, side: int, device: str) -> Tensor:
+def _planes(picture: np.ndarray, side: int, device: torch.device) -> Tensor:
     """(1, 3, h, w) in [0, 1] at that size."""
     planes = torch.from_numpy(picture).to(device).movedim(-1, 0)[None].float() / 255
     return F.interpolate(planes, size=_size(picture, side), mode="bicubic", antialias=True).clamp(0, 1)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..devices import chosen_device
 from ..errors import UserError
 from .estimators import load_network
 
@@ -27,13 +28,13 @@ _KINDS = {
 }
 
 
-def load_encoder(folder: str | Path, device: str | torch.device = "cpu") -> Encode:
+def load_encoder(folder: str | Path, device: str | torch.device | None = None) -> Encode:
     """Callable frames (N, H, W, 3) in [0, 1] -> features (N, D) float32 on the CPU.
 
     folder: a local transformers folder of DINOv2 (the class token after the last norm) or of CLIP (the projected
-    image embedding), safetensors only. UserError for others.
+    image embedding), safetensors only. device: where it runs, None is the best there is. UserError for others.
     """
-    folder = Path(folder)
+    folder, device = Path(folder), chosen_device(device)
     return image_encoder(folder, load_encoder_network(folder, device), device)
 
 

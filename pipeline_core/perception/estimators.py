@@ -17,6 +17,7 @@ from torch import Tensor
 from ..conditions.depth import FAR_PLANE, QUANTILES, DisparityLimits, depth_limits
 from ..conditions.estimated import Estimate, Estimators, chunks
 from ..conditions.segmentation import TAG
+from ..devices import chosen_device
 from ..errors import UserError
 from .flow import load_raft
 
@@ -41,11 +42,12 @@ _MASK_MODELS = ("mask2former", "maskformer")
 def load_estimators(
     depth: str | Path | None = None,
     segmentation: str | Path | None = None,
-    device: str = "cpu",
+    device: str | torch.device | None = None,
     flow: str | Path | None = None,
 ) -> Estimators:
     """Estimators of two local transformers folders, such as Depth Anything V2 and a Cityscapes SegFormer, and of a
-    file of RAFT's weights."""
+    file of RAFT's weights. device: where they run, None is the best there is."""
+    device = chosen_device(device)
     distance, metric = (None, False) if depth is None else _depth_estimate(Path(depth), device)
     return Estimators(
         depth=distance,
@@ -61,7 +63,7 @@ def estimated_limits(estimate: Estimate, frames: Iterable[Tensor], scale: str = 
     return depth_limits((estimate(chunk) for chunk in chunks(frames)), scale)
 
 
-def _depth_estimate(folder: Path, device: str) -> tuple[Estimate, bool]:
+def _depth_estimate(folder: Path, device: torch.device) -> tuple[Estimate, bool]:
     """The estimate, and whether it is in metres."""
     model, prepare = _load(folder, "AutoModelForDepthEstimation", device)
     kind = getattr(model.config, "model_type", "")
@@ -70,19 +72,19 @@ def _depth_estimate(folder: Path, device: str) -> tuple[Estimate, bool]:
     @torch.no_grad()
     def estimate(frames: Tensor) -> Tensor:
         predicted = model(pixel_values=prepare(frames)).predicted_depth.float()
-        predicted = F.interpolate(predicted[:, None], size=frames.shape[1:3], mode="bilinear")[:, 0].to(frames.device)
+        predicted = F.interpolate(predicted[:, None], size=frames.shape[1:3], mode="bilinear")[:, 0]
         # A relative model predicts disparity: its inverse is a distance up to scale.
         distance = predicted if metric else 1 / predicted.clamp(min=1 / FAR_PLANE)
-        return distance.clamp(min=1e-3)
+        return distance.clamp(min=1e-3).to(frames.device)
 
     return estimate, metric
 
 
-def _segmentation_estimate(folder: Path, device: str) -> Estimate:
+def _segmentation_estimate(folder: Path, device: torch.device) -> Estimate:
     queries = model_type(folder) in _MASK_MODELS
     kind = "AutoModelForUniversalSegmentation" if queries else "AutoModelForSemanticSegmentation"
     model, prepare = _load(folder, kind, device)
-    tags = tags_of_labels(model.config.id2label, folder)
+    tags = tags_of_labels(model.config.id2label, folder).to(device)
 
     @torch.no_grad()
     def estimate(frames: Tensor) -> Tensor:
@@ -93,7 +95,7 @@ def _segmentation_estimate(folder: Path, device: str) -> Estimate:
         else:
             logits = answer.logits.float()
         labels = F.interpolate(logits, size=frames.shape[1:3], mode="bilinear").argmax(1)
-        return tags.to(frames.device)[labels.to(frames.device)]
+        return tags[labels].to(frames.device)
 
     return estimate
 
@@ -141,10 +143,11 @@ def load_network(folder: Path, kind: str, device: str | torch.device):
     return model.to(device).eval().requires_grad_(False)
 
 
-def _load(folder: Path, kind: str, device: str):
+def _load(folder: Path, kind: str, device: torch.device):
     """A model in evaluation and the function that turns frames into its input."""
     model = load_network(folder, kind, device)
     mean, std, size = _preprocessing(folder)
+    mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (mean, std))
     multiple = _patch(model.config)
 
     def prepare(frames: Tensor) -> Tensor:
@@ -153,8 +156,7 @@ def _load(folder: Path, kind: str, device: str):
         scale = size / min(height, width)
         fit = [max(multiple, round(side * scale / multiple) * multiple) for side in (height, width)]
         planes = F.interpolate(frames.permute(0, 3, 1, 2).float(), size=fit, mode="bicubic", antialias=True)
-        mean_, std_ = (torch.tensor(values, device=planes.device)[:, None, None] for values in (mean, std))
-        return ((planes - mean_) / std_).to(device)
+        return (planes.to(device) - mean) / std
 
     return model, prepare
 

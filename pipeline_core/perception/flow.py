@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..devices import chosen_device
 from ..errors import UserError
 
 Flow = Callable[[Tensor], Tensor]
@@ -44,7 +45,7 @@ def estimated_flow(frames: Tensor) -> Tensor:
         light = F.interpolate(light, size=size, mode="bilinear", antialias=True)
     grey = light[:, 0].numpy()
     pairs = [torch.from_numpy(optical_flow_tvl1(a, b, **_TVL1)) for a, b in zip(grey, grey[1:])]
-    return _finished(torch.stack([*pairs, torch.zeros(2, *size)]).flip(1), (height, width))
+    return _finished(torch.stack([*pairs, torch.zeros(2, *size)]).flip(1), (height, width)).to(frames.device)
 
 
 def require_flow() -> None:
@@ -56,13 +57,14 @@ def require_flow() -> None:
         )
 
 
-def load_raft(path: str | Path, device: str | torch.device = "cpu") -> Flow:
-    """Forward flow, as `estimated_flow` gives it, by torchvision's RAFT with the weights of a safetensors file.
+def load_raft(path: str | Path, device: str | torch.device | None = None) -> Flow:
+    """Forward flow, as `estimated_flow` gives it, by torchvision's RAFT with the weights of a safetensors file, on
+    `device` (None is the best there is).
 
     The file is torchvision's raft_large or raft_small, its state dict saved as safetensors. Raises UserError where
     torchvision is missing and for any other file.
     """
-    path = Path(path)
+    path, device = Path(path), chosen_device(device)
     if find_spec("torchvision") is None:
         raise UserError(f"{path} is for RAFT, which torchvision has and which is not installed: leave the file out.")
     if path.suffix != ".safetensors" or not path.is_file():
@@ -88,7 +90,7 @@ def load_raft(path: str | Path, device: str | torch.device = "cpu") -> Flow:
         planes = F.interpolate(frames.movedim(-1, 1).float(), size=size, mode="bilinear", antialias=True).to(device)
         planes = 2 * planes - 1
         pairs = [model(a[None], b[None])[-1][0].cpu() for a, b in zip(planes, planes[1:])]
-        return _finished(torch.stack([*pairs, torch.zeros(2, *size)]), (height, width))
+        return _finished(torch.stack([*pairs, torch.zeros(2, *size)]), (height, width)).to(frames.device)
 
     return estimate
 

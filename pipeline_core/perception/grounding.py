@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..devices import chosen_device
 from ..errors import UserError
 from .estimators import load_network
 from .preprocessing import fit, normalised, preprocessing
@@ -31,27 +32,28 @@ class Box:
     score: float
 
 
-def load_detector(folder: str | Path, device: str = "cpu") -> Callable[[Tensor, str], list[Box]]:
+def load_detector(folder: str | Path, device: str | torch.device | None = None) -> Callable[[Tensor, str], list[Box]]:
     """Callable (frame (H, W, 3) in [0, 1], words) -> boxes, largest first, from a folder of Grounding DINO.
 
     words: what to look for, such as "car. traffic light. person."; commas, semicolons and line breaks separate too.
-    With THRESHOLDS' first pair, and with the second where that finds nothing; at most MOST_OBJECTS.
+    With THRESHOLDS' first pair, and with the second where that finds nothing; at most MOST_OBJECTS. device: where it
+    runs, None is the best there is.
     """
     from transformers import AutoTokenizer
 
-    folder = Path(folder)
+    folder, device = Path(folder), chosen_device(device)
     model = load_network(folder, "AutoModelForZeroShotObjectDetection", device)
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (ValueError, OSError) as error:
         raise UserError(f"{folder} holds no tokenizer: give a whole Grounding DINO folder.") from error
-    mean, std, sides = preprocessing(folder, _SIDES)
+    mean, std, sides = preprocessing(folder, _SIDES, device)
 
     @torch.no_grad()
     def detect(frame: Tensor, words: str) -> list[Box]:
         text = detector_text(words)
         tokens = tokenizer(text, return_tensors="pt").to(device)
-        planes = normalised(frame[None], fit(frame.shape[:2], sides), mean, std, device)
+        planes = normalised(frame[None], fit(frame.shape[:2], sides), mean, std)
         answer = model(pixel_values=planes, **tokens)
         scores = answer.logits[0].float().sigmoid().cpu()[:, : tokens["input_ids"].shape[1]]
         return boxes_of_scores(

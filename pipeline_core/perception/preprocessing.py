@@ -12,8 +12,8 @@ from torch import Tensor
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
-def preprocessing(folder: Path, sides: tuple[int, int]) -> tuple[Tensor, Tensor, tuple[int, int]]:
-    """Mean, std (3, 1, 1) and the sides from preprocessor_config.json where it is there."""
+def preprocessing(folder: Path, sides: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor, tuple[int, int]]:
+    """Mean, std (3, 1, 1) on the network's device and the sides, from preprocessor_config.json where it is there."""
     for name in ("preprocessor_config.json", "processor_config.json"):
         path = folder / name
         told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -23,8 +23,9 @@ def preprocessing(folder: Path, sides: tuple[int, int]) -> tuple[Tensor, Tensor,
     size = told.get("size") if isinstance(told.get("size"), dict) else {}
     if "shortest_edge" in size:
         sides = (size["shortest_edge"], size.get("longest_edge") or sides[1])
-    mean, std = (torch.tensor(told.get(f"image_{name}", default)) for name, default in zip(("mean", "std"), _IMAGENET))
-    return mean[:, None, None], std[:, None, None], sides
+    values = (told.get(f"image_{name}", default) for name, default in zip(("mean", "std"), _IMAGENET))
+    mean, std = (torch.tensor(value, device=device)[:, None, None] for value in values)
+    return mean, std, sides
 
 
 def fit(size: tuple[int, int], sides: tuple[int, int]) -> tuple[int, int]:
@@ -33,8 +34,8 @@ def fit(size: tuple[int, int], sides: tuple[int, int]) -> tuple[int, int]:
     return tuple(max(1, round(value * scale)) for value in size)
 
 
-def normalised(frames: Tensor, size: tuple[int, int], mean: Tensor, std: Tensor, device: str) -> Tensor:
-    """Frames (T, H, W, 3), uint8 or in [0, 1], as planes (T, 3, h, w) minus mean over std."""
+def normalised(frames: Tensor, size: tuple[int, int], mean: Tensor, std: Tensor) -> Tensor:
+    """Frames (T, H, W, 3), uint8 or in [0, 1], as planes (T, 3, h, w) minus mean over std, where those two are."""
     frames = frames.float() / 255 if frames.dtype == torch.uint8 else frames.float()
     planes = F.interpolate(frames.movedim(-1, 1), size=size, mode="bilinear", antialias=True)
-    return ((planes - mean.to(planes.device)) / std.to(planes.device)).to(device)
+    return (planes.to(mean.device) - mean) / std

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..devices import chosen_device
 from ..errors import UserError
 from .encoders import Encode, image_encoder, load_encoder_network, model_type
 
@@ -24,12 +25,13 @@ class TextImage:
     name: str = ""
 
 
-def load_text_image(folder: str | Path, device: str | torch.device = "cpu") -> TextImage:
-    """A CLIP folder (model, tokenizer, safetensors), such as openai/clip-vit-large-patch14 or PickScore_v1.
+def load_text_image(folder: str | Path, device: str | torch.device | None = None) -> TextImage:
+    """A CLIP folder (model, tokenizer, safetensors), such as openai/clip-vit-large-patch14 or PickScore_v1,
+    on `device` (None is the best there is).
 
     UserError for a folder of another kind or without its tokenizer.
     """
-    folder = Path(folder)
+    folder, device = Path(folder), chosen_device(device)
     if model_type(folder) != "clip":
         raise UserError(f"{folder} is a {model_type(folder)} model: give a CLIP folder with its text half.")
     model = load_encoder_network(folder, device)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..devices import chosen_device
 from .estimators import load_network
 from .grounding import MOST_OBJECTS, Box
 from .preprocessing import normalised, preprocessing
@@ -24,19 +25,20 @@ Look = Callable[[int, Tensor, Tensor], Sequence[Box]]
 
 
 def load_tracker(
-    folder: str | Path, device: str = "cpu"
+    folder: str | Path, device: str | torch.device | None = None
 ) -> Callable[[Iterable[Tensor], Sequence[Box], Look | None], Iterator[Tensor]]:
     """Callable (frames (H, W, 3) in [0, 1] one after the other, boxes in the first, look) -> ids (H, W) int32.
 
-    folder: SAM 2 in transformers' format. Ids are 1, 2, ... in the order of the boxes, 0 where there is no object;
-    where two masks overlap the surer one counts. `look(number, frame, ids of the frame before)` is asked before every
-    later frame for boxes of objects that are new in it (see `look_again`); they get the next ids. Frames are taken
-    one at a time, and memory grows with the objects, not with the frames.
+    folder: SAM 2 in transformers' format. device: where it runs, None is the best there is. Ids are 1, 2, ... in the
+    order of the boxes, 0 where there is no object; where two masks overlap the surer one counts. `look(number, frame,
+    ids of the frame before)` is asked before every later frame for boxes of objects that are new in it (see
+    `look_again`); they get the next ids. Frames are taken one at a time, and memory grows with the objects, not with
+    the frames.
     """
-    folder = Path(folder)
+    folder, device = Path(folder), chosen_device(device)
     model = load_network(folder, "Sam2VideoModel", device)
     side = model.config.image_size if isinstance(model.config.image_size, int) else model.config.image_size[0]
-    mean, std, _ = preprocessing(folder, (side, side))
+    mean, std, _ = preprocessing(folder, (side, side), device)
 
     @torch.no_grad()
     def track(frames: Iterable[Tensor], boxes: Sequence[Box], look: Look | None = None) -> Iterator[Tensor]:
@@ -51,7 +53,7 @@ def load_tracker(
             if session is None:
                 ids = torch.zeros(size, dtype=torch.int32)
             else:
-                planes = normalised(frame[None], (side, side), mean, std, device)
+                planes = normalised(frame[None], (side, side), mean, std)
                 answer = model(inference_session=session, frame=planes[0].to(session.dtype), frame_idx=number)
                 _forget(session, number)
                 ids = instances_of_masks(answer.pred_masks, answer.object_ids, size)
@@ -98,7 +100,7 @@ def _followed(box: Box, ids: Tensor, known: Sequence[Box]) -> bool:
     return False
 
 
-def _session(model, size: tuple[int, int], device: str):
+def _session(model, size: tuple[int, int], device: torch.device):
     from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoInferenceSession
 
     return Sam2VideoInferenceSession(

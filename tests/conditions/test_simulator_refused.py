@@ -6,8 +6,10 @@ never another encoding than theirs.
 
 import numpy as np
 import pytest
+import simulator_files as files
 import torch
 from PIL import Image
+from simulator_street import make_street
 
 from pipeline_core.__main__ import main
 from pipeline_core.conditions.layouts import find_recording
@@ -17,8 +19,6 @@ from pipeline_core.conditions.recordings import import_recording, read_classes
 from pipeline_core.conditions.segmentation import TAG, segmentation_map
 from pipeline_core.errors import UserError
 from pipeline_core.video.media import write_clip
-from tests.conditions import simulator_files as files
-from tests.conditions.test_simulator_folders import make_street
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,7 @@ def test_maps_that_do_not_fit_are_refused_by_name(model, name, values):
 @pytest.fixture(scope="module")
 def short(model):
     frames = torch.rand(5, 32, 48, 3, generator=torch.Generator().manual_seed(1))
-    base = EnhanceSettings(steps=6, prompt="day", inversion_prompt="a render", negative_prompt="night")
+    base = EnhanceSettings(steps=6, prompt="day", inversion_prompt="a render", negative_prompt="night", detail=0.0)
     return lambda **changes: enhance(frames, model, replace(base, **changes))[0]
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tiny_metrics import save_judge
 
 from pipeline_core.errors import UserError
 from pipeline_core.metrics.compare import compare_frames
@@ -46,42 +47,7 @@ def test_in_the_report_the_reference_goes_before_the_source():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import (
-        CLIPVisionConfig,
-        LlamaConfig,
-        LlavaConfig,
-        LlavaForConditionalGeneration,
-        LlavaProcessor,
-        PreTrainedTokenizerFast,
-    )
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-
-    torch.manual_seed(0)
-    words = "[PAD] <image> A B picture USER".split()
-    half = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = LlavaConfig(
-        vision_config=CLIPVisionConfig(**half, image_size=28, patch_size=14),
-        text_config=LlamaConfig(**half, vocab_size=len(words)), image_token_index=1, vision_feature_layer=-1,
-    )  # fmt: skip
-    known = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[PAD]"))
-    known.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=known, pad_token="[PAD]", additional_special_tokens=["<image>"]
-    )
-    pictures = CLIPImageProcessorPil(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28})
-    template = (
-        "{% for part in messages[0].content %}{% if part.type == 'image' %} <image> {% else %}{{ part.text }}"
-        "{% endif %}{% endfor %} USER"
-    )
-    processor = LlavaProcessor(
-        pictures, tokenizer, patch_size=14, vision_feature_select_strategy="default", chat_template=template,
-        num_additional_image_tokens=1,
-    )  # fmt: skip
-    made = tmp_path_factory.mktemp("llava")
-    LlavaForConditionalGeneration(config).save_pretrained(made)
-    processor.save_pretrained(made)
-    return made
+    return save_judge(tmp_path_factory.mktemp("llava"))
 
 
 def test_a_local_model_answers_with_a_probability(folder):

@@ -4,38 +4,16 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from tiny_metrics import ALEX, VGG, lpips_weights
 
 from pipeline_core.errors import UserError
 from pipeline_core.metrics.lpips import LPIPS
-
-# (name, kernel, stride, padding, pooling before it), in order; "*" marks the last of a tapped stage.
-ALEX = [("1.0*", 11, 4, 2, None), ("2.3*", 5, 1, 2, (3, 2)), ("3.6*", 3, 1, 1, (3, 2)), ("4.8*", 3, 1, 1, None),
-        ("5.10*", 3, 1, 1, None)]  # fmt: skip
-VGG = [("1.0", 3, 1, 1, None), ("1.2*", 3, 1, 1, None), ("2.5", 3, 1, 1, (2, 2)), ("2.7*", 3, 1, 1, None),
-       ("3.10", 3, 1, 1, (2, 2)), ("3.12", 3, 1, 1, None), ("3.14*", 3, 1, 1, None), ("4.17", 3, 1, 1, (2, 2)),
-       ("4.19", 3, 1, 1, None), ("4.21*", 3, 1, 1, None), ("5.24", 3, 1, 1, (2, 2)), ("5.26", 3, 1, 1, None),
-       ("5.28*", 3, 1, 1, None)]  # fmt: skip
-
-
-def weights(layers, seed=0):
-    g = torch.Generator().manual_seed(seed)
-    state, channels, tapped = {"scaling_layer.shift": torch.zeros(1, 3, 1, 1)}, 3, 0
-    for i, (name, kernel, *_) in enumerate(layers):
-        key, width = f"net.slice{name.rstrip('*')}", 4 + i % 3
-        weight = torch.randn(width, channels, kernel, kernel, generator=g)
-        state[f"{key}.weight"] = weight * (2 / channels) ** 0.5 / kernel
-        state[f"{key}.bias"] = 0.1 * torch.randn(width, generator=g)
-        channels = width
-        if name.endswith("*"):
-            state[f"lin{tapped}.model.1.weight"] = torch.rand(1, width, 1, 1, generator=g)
-            tapped += 1
-    return state
 
 
 @pytest.fixture
 def saved(tmp_path):
     def save(layers):
-        save_file(weights(layers), str(tmp_path / "w.safetensors"))
+        save_file(lpips_weights(layers), str(tmp_path / "w.safetensors"))
         return tmp_path / "w.safetensors"
 
     return save
@@ -71,7 +49,7 @@ def test_the_distance_is_the_paper_s(saved, name, layers):
     metric = LPIPS(saved(layers))
     metric.update(a[:1], b[:1])
     metric.update(a[1:], b[1:])
-    expected = [by_numpy(layers, weights(layers), *frames) for frames in zip(a, b)]
+    expected = [by_numpy(layers, lpips_weights(layers), *frames) for frames in zip(a, b)]
     assert metric.series["lpips"] == pytest.approx(expected, rel=1e-4) and min(expected) > 1e-2
     figure = metric.compute()["lpips"]
     assert figure.value == pytest.approx(np.mean(expected), rel=1e-4) and name in figure.note
@@ -92,7 +70,7 @@ def test_equal_frames_are_at_zero_and_the_range_is_held(saved):
 
 @pytest.mark.parametrize("damage", ["missing", "text", "lacking", "other", "negative", "nan"])
 def test_weights_that_cannot_be_right_are_refused(tmp_path, damage):
-    path, state = tmp_path / "w.safetensors", weights(ALEX)
+    path, state = tmp_path / "w.safetensors", lpips_weights(ALEX)
     if damage == "lacking":
         del state["lin3.model.1.weight"]
     elif damage == "other":

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from tiny_metrics import save_clip
 
 from pipeline_core.errors import UserError
 from pipeline_core.metrics.compare import compare_frames
@@ -11,30 +12,10 @@ from pipeline_core.metrics.prompts import PAIRS, ClipQuality, PickScore
 from pipeline_core.metrics.suite import Extras
 from pipeline_core.perception.text_image import TextImage, load_text_image
 
-WORDS = "[PAD] <s> </s> good bad natural synthetic photo . a street at night".split()
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
-    from tokenizers.processors import TemplateProcessing
-    from transformers import CLIPConfig, CLIPModel, PreTrainedTokenizerFast
-
-    torch.manual_seed(0)
-    half = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    ids = {"vocab_size": 40, "max_position_embeddings": 12, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-    config = CLIPConfig(
-        text_config={**half, **ids}, vision_config={**half, "image_size": 28, "patch_size": 14}, projection_dim=8
-    )
-    words = Tokenizer(models.WordLevel({word: i for i, word in enumerate(WORDS)}, unk_token="[PAD]"))
-    words.normalizer, words.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Whitespace()
-    words.post_processor = TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)])
-    made = tmp_path_factory.mktemp("clip")
-    CLIPModel(config).save_pretrained(made)
-    PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token="[PAD]", bos_token="<s>", eos_token="</s>"
-    ).save_pretrained(made)
-    return made
+    return save_clip(tmp_path_factory.mktemp("clip"))
 
 
 def frames(count=5, size=(28, 28)):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from PIL import Image
+from tiny_metrics import save_video_encoder
 
 from pipeline_core.errors import UserError
 from pipeline_core.metrics.compare import compare_frames
@@ -66,17 +67,7 @@ def test_a_hook_scores_every_window_or_the_whole_short_clip():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    from transformers import VideoMAEConfig, VideoMAEModel
-
-    torch.manual_seed(0)
-    config = VideoMAEConfig(
-        image_size=16, patch_size=8, num_frames=4, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=16, decoder_hidden_size=8, decoder_num_hidden_layers=1, decoder_num_attention_heads=2,
-        decoder_intermediate_size=8,
-    )  # fmt: skip
-    made = tmp_path_factory.mktemp("videomae")
-    VideoMAEModel(config).save_pretrained(made)
-    return made
+    return save_video_encoder(tmp_path_factory.mktemp("videomae"))
 
 
 def test_features_are_the_network_s_own(folder):

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...devices import has_float64
 from ..interpolants import Interpolant
 from ..run import Run, rms
 from ..solvers import towards
@@ -42,7 +43,7 @@ def invert_fixed_point(
     One call at the start, then at most `max_iterations` per step: the last D of a step is the first of the
     next.
     """
-    reports = []
+    costs, numbers = [], []
     variance = float((x / interpolant.a(grid[0])).square().mean())
     x0 = run.denoise(x, grid[0])
     for sigma, sigma_next in zip(grid, grid[1:]):
@@ -50,10 +51,17 @@ def invert_fixed_point(
         a = interpolant.a(sigma_next)
         slope = a * variance / (a * a * variance + sigma_next**2)
         guess = towards(x, x0, sigma, sigma_next)
-        x, x0, report = _solve(run, x, guess, (sigma, sigma_next), 1 / (q + (1 - q) * slope), tolerance, max_iterations)
-        reports.append(report)
+        p = 1 / (q + (1 - q) * slope)
+        x, x0, cost, found = _solve(run, x, guess, (sigma, sigma_next), p, tolerance, max_iterations)
+        costs.append(cost)
+        numbers += found
         run.step_done(x0)
-    return x, reports
+    numbers = run.read(*numbers)  # of all steps at once
+    residuals, eulers, fell_back = numbers[::3], numbers[1::3], numbers[2::3]
+    return x, [
+        StepReport(residual, euler, calls, converged, bool(fell))
+        for residual, euler, (calls, converged), fell in zip(residuals, eulers, costs, fell_back)
+    ]
 
 
 def _solve(
@@ -64,8 +72,12 @@ def _solve(
     p: float,
     tolerance: float,
     max_iterations: int,
-) -> tuple[Tensor, Tensor, StepReport]:
-    """Find y with S(y) = x from `guess`: returns (y, D(y), report), the best iterate of every sample."""
+) -> tuple[Tensor, Tensor, tuple[int, bool], list[Tensor]]:
+    """Find y with S(y) = x from `guess`: returns (y, D(y), cost, numbers), the best iterate of every sample.
+
+    cost: calls and whether it converged. numbers: residual, Euler's residual and whether Euler's guess stayed, on the
+    device. Every iteration reads once, because it has to know whether there is another.
+    """
     sigma, sigma_next = sigmas
     scale = rms(x).clamp_min(torch.finfo(x.dtype).tiny)
     calls, stalled, base = 0, 0, None
@@ -80,28 +92,23 @@ def _solve(
         now = (y, f, x0, residual)
         if base is None:
             euler, best = residual, now
-            worse = torch.zeros_like(residual, dtype=torch.bool)
+            better, worse = torch.ones_like(residual, dtype=torch.bool), torch.zeros_like(residual, dtype=torch.bool)
         else:
             moves = [*moves, (y - base[0], p * (f - base[1]))][-MEMORY:]
-            stalled = 0 if bool((residual < 0.9 * best[3]).any()) else stalled + 1
-            worse = residual > best[3]
+            better, worse = residual < 0.9 * best[3], residual > best[3]
             best = tuple(_select(worse, old, new) for old, new in zip(best, now))
         done = best[3] <= tolerance
-        if bool(done.all()) or calls >= max_iterations or stalled >= STALL:
+        converged, improved = run.read(done.all(), better.any())
+        stalled = 0 if improved else stalled + 1
+        if converged or calls >= max_iterations or stalled >= STALL:
             break
         # A sample that got worse starts again from its best iterate, more carefully and without its history.
         damping = torch.where(worse, damping / 2, damping)
         moves = [(_select(worse, torch.zeros_like(s), s), _select(worse, torch.zeros_like(t), t)) for s, t in moves]
         base = best
         y = _select(done, best[0], _anderson(best[0], p * best[1], moves, damping))
-    report = StepReport(
-        residual=float(best[3].max()),
-        euler_residual=float(euler.max()),
-        calls=calls,
-        converged=bool(done.all()),
-        fell_back=bool((best[3] >= euler)[~done].any()),
-    )
-    return best[0], best[2], report
+    fell_back = ((best[3] >= euler) & ~done).any()
+    return best[0], best[2], (calls, bool(converged)), [best[3].max(), euler.max(), fell_back]
 
 
 def _anderson(y: Tensor, f: Tensor, moves: list[tuple[Tensor, Tensor]], damping: Tensor) -> Tensor:
@@ -111,14 +118,15 @@ def _anderson(y: Tensor, f: Tensor, moves: list[tuple[Tensor, Tensor]], damping:
         return y + b * f
     d_y = torch.stack([s.flatten(1) for s, _ in moves], dim=2)
     d_f = torch.stack([t.flatten(1) for _, t in moves], dim=2)
-    gram = (d_f.mT @ d_f).double()
-    right = (d_f.mT @ f.flatten(1).unsqueeze(2)).double()
-    # Zeroed histories leave empty rows: a relative ridge plus a floor keeps the small system solvable.
+    # The small system needs double precision: without it on the device, it is solved on the CPU.
+    there = y.device if has_float64(y.device) else torch.device("cpu")
+    gram = (d_f.mT @ d_f).to(there).double()
+    right = (d_f.mT @ f.flatten(1).unsqueeze(2)).to(there).double()
+    # Zeroed histories leave empty rows: a relative ridge plus a floor keeps it solvable, so its check is not asked for.
     ridge = 1e-12 * gram.diagonal(dim1=1, dim2=2).sum(1) + torch.finfo(torch.float64).tiny
-    g = torch.linalg.solve(
-        gram + ridge[:, None, None] * torch.eye(len(moves), dtype=gram.dtype, device=y.device), right
-    )
-    step = ((d_y + damping[:, None, None] * d_f) @ g.to(y.dtype)).squeeze(2)
+    system = gram + ridge[:, None, None] * torch.eye(len(moves), dtype=gram.dtype, device=there)
+    g = torch.linalg.solve_ex(system, right).result.to(y)
+    step = ((d_y + damping[:, None, None] * d_f) @ g).squeeze(2)
     return y + b * f - step.reshape(y.shape)
 
 

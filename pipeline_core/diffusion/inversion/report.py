@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor
 
+from ...devices import finest_dtype
+
 
 @dataclass(frozen=True)
 class InversionReport:
@@ -66,17 +68,26 @@ def noise_statistics(noise: Tensor) -> dict:
                 products.setdefault(name, []).append(pairs.mean() / variance)
     mean, variance = torch.stack(means), torch.stack(variances)
     spread = variance.mean() + (mean - mean.mean()).square().mean()  # within the channels and between them
+    correlations = [torch.stack(values).mean() for values in products.values()]
+    numbers = torch.cat([mean, variance.sqrt(), torch.stack(kurtosis), torch.stack([*correlations, spread.sqrt()])])
+    numbers, count = numbers.tolist(), len(mean)  # all of them read at once
     return {
-        "mean": mean.tolist(),
-        "std": variance.sqrt().tolist(),
-        "excess_kurtosis": torch.stack(kurtosis).tolist(),
-        "correlation": {name: float(torch.stack(values).mean()) for name, values in products.items()},
-        "std_all": float(spread.sqrt()),
+        "mean": numbers[:count],
+        "std": numbers[count : 2 * count],
+        "excess_kurtosis": numbers[2 * count : 3 * count],
+        "correlation": dict(zip(products, numbers[3 * count :])),
+        "std_all": numbers[-1],
     }
 
 
+def spread_of(x: Tensor) -> float:
+    """Standard deviation over everything, in the finest precision of the device."""
+    return float(x.to(finest_dtype(x.device)).std(correction=0))
+
+
 def relative_error(x: Tensor, reference: Tensor) -> float:
-    """|x - reference| / |reference|, L2 over everything, in float64."""
-    reference = reference.double()
-    scale = reference.norm().clamp_min(torch.finfo(torch.float64).tiny)
-    return float((x.double() - reference).norm() / scale)
+    """|x - reference| / |reference|, L2 over everything, in the finest precision of the device."""
+    dtype = finest_dtype(reference.device)
+    reference = reference.to(dtype)
+    scale = reference.norm().clamp_min(torch.finfo(dtype).tiny)
+    return float((x.to(dtype) - reference).norm() / scale)

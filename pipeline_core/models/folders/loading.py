@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from ...devices import chosen_device
 from ...errors import UserError
 from ..networks.text import language_part
 from ..networks.video_model import VideoModel
@@ -24,14 +25,14 @@ TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp8": torch.bfloat16}  
 
 def load_video_model(
     folder: str | Path | None = None,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = None,
     precision: str = "auto",
     weights: str = "auto",
     tell: Callable[[str], None] | None = None,
 ) -> VideoModel:
     """VideoModel of a diffusers folder; nothing but safetensors is read and nothing is downloaded.
 
-    folder: None is the embedded model in models/embedded.
+    folder: None is the embedded model in models/embedded. device: None is the best there is.
     precision: "auto" runs the networks under bfloat16 autocast where the hardware has it (CPUs with AVX-512
     BF16, GPUs from Ampere on) and in the weights' dtype elsewhere; "bf16" and "fp32" force one. Pictures differ
     in the last digits between the two, so give it where runs on different machines are compared.
@@ -42,7 +43,7 @@ def load_video_model(
     hold NaN, naming the first one, and a GPU too small for one window.
     """
     folder = Path(folder) if folder is not None else EMBEDDED
-    device = torch.device(device)
+    device = chosen_device(device)
     bf16 = runs_bf16(precision, device)
     names, preset = branch_parts(folder), read_preset(folder)
     unknown = sorted(set(preset.control_weights) - set(names))

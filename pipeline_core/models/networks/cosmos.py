@@ -66,7 +66,7 @@ def cosmos_forward(
         h = block(h, context, embedded, temb, rotary, position, None, residual)
         if index == 0 and cache is not None:
             first = h
-            rest = cache.rest_of(h - before, float(timestep.max()))
+            rest = cache.rest_of(h - before, timestep.max())
             if rest is not None:
                 h = first + rest
                 break

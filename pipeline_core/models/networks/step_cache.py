@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ...diffusion.run import read_values
 from ...errors import UserError
 
 
@@ -22,18 +23,21 @@ class FirstBlockCache:
         if not 0 <= threshold <= 1:
             raise UserError(f"cache is {threshold} but must be from 0 (off) to 1: change cache.")
         self.threshold, self.skipped, self.steps = threshold, 0, 0
-        self._time: float | None = None
+        self._time: Tensor | None = None
         self._first: Tensor | None = None
         self._rest: Tensor | None = None
 
-    def rest_of(self, first: Tensor, time: float) -> Tensor | None:
-        """h_L - h_1 to take over for this step's first residual, or None: compute the blocks, then call `keep`."""
-        known, rising = self._rest, self._time is not None and time >= self._time
-        self._time = time
+    def rest_of(self, first: Tensor, time: Tensor) -> Tensor | None:
+        """h_L - h_1 to take over for this step's first residual, or None: compute the blocks, then call `keep`.
+
+        time: of the step, one value; with the change it is read from the device at once, see diffusion/run.py.
+        """
+        known, before, self._time = self._rest, self._time, time
         self.steps += 1
-        if known is not None and not rising and known.shape == first.shape:
+        if known is not None and known.shape == first.shape:
             change = (first - self._first).abs().mean() / self._first.abs().mean()
-            if float(change) <= self.threshold:
+            change, falling = read_values(change, time < before)
+            if falling and change <= self.threshold:
                 self.skipped += 1
                 return known
         self._first, self._rest = first, None

@@ -117,7 +117,9 @@ class VideoModel:
             missing = [name for name in branches if name not in conditions]
             if missing:
                 raise UserError(f"No prompt was given for the branch {missing[0]!r}; add it to the conditions.")
-            flow, t = flow_state(x, torch.tensor([sigma], dtype=torch.float32, device=x.device), interpolant == VE)
+            # Filled there: a tensor of a number made here would be copied, and the copy waited for.
+            level = torch.full((1,), sigma, dtype=torch.float32, device=x.device)
+            flow, t = flow_state(x, level, interpolant == VE)
             shown = network_input(flow, t, self.preset.prediction).to(self.device, torch.float32)
             answers: list[Tensor] = []
             size = self.together or max(1, len(branches))

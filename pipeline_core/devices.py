@@ -1,0 +1,42 @@
+"""Where networks run: the best device there is or the one that was named, and what it lacks."""
+
+from __future__ import annotations
+
+import torch
+
+from .errors import UserError
+
+
+def best_device() -> torch.device:
+    """CUDA (ROCm goes by the same name), or else Apple's MPS, or else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def chosen_device(device: str | torch.device | None = None) -> torch.device:
+    """The device that was named, or for None the best one. Raises UserError for one that is not there."""
+    if device is None:
+        return best_device()
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        line = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+        raise UserError(
+            f"The device {device} cannot be used here ({line}): give cpu, or leave it out for the best there is."
+        ) from error
+    return torch.device(device)
+
+
+def has_float64(device: torch.device) -> bool:
+    """Whether tensors of double precision can be there: MPS has none."""
+    try:
+        torch.empty(0, dtype=torch.float64, device=device)
+    except (TypeError, RuntimeError):
+        return False
+    return True
+
+
+def finest_dtype(device: torch.device) -> torch.dtype:
+    """float64, which keeps an exact inversion exact, wherever the device has it; else float32."""
+    return torch.float64 if has_float64(device) else torch.float32
