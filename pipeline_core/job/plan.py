@@ -84,7 +84,7 @@ def prepare(
     if buffers is not None:
         description = description or buffers.scene.get("description", "")
     settings = resolve(settings, preset, description)
-    notes = []
+    notes = list(model.notes)
     no_flow = settings.handover == "motion" and (buffers is None or "flow" not in buffers.channels)
     if no_flow:
         notes.append("No optical flow came with the clip: the hand-over's motion was estimated from its frames.")

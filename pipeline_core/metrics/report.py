@@ -52,6 +52,8 @@ def environment() -> dict[str, str]:
         "torch": torch.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),  # what torch uses of it, and how many at once: sums are
+        "threads": str(torch.get_num_threads()),  # taken in another order where either differs
     }
 
 
