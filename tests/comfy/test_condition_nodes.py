@@ -24,6 +24,7 @@ from pipeline_core.perception.grounding import load_detector
 from pipeline_core.perception.tracking import load_tracker, look_again
 from pipeline_core.video.media import write_clip
 from pipeline_core.world import make_scene, render
+from tests.rounding import share_of_others
 from tests.tiny_perception import save_captioner, save_detector, save_tracker
 
 T, SIZE = 6, (32, 48)
@@ -237,7 +238,7 @@ def test_structure_maps_have_presets_smoothing_and_blur(server, depth_folder, dr
     outputs = server.run(graph)
     depth = list(smooth_depth([load_estimators(depth_folder).depth(drive.rgb)], 2))
     wanted = torch.cat([disparity_map(values, disparity_limits(depth)) for values in depth])
-    assert torch.equal(images(outputs, files[0])[..., 0], edge_map(drive.rgb, *CANNY_PRESETS["very_low"]))
+    assert share_of_others(images(outputs, files[0])[..., 0], edge_map(drive.rgb, *CANNY_PRESETS["very_low"])) < 1e-3
     assert float(((images(outputs, files[1])[..., 0] - wanted).abs() > 2e-3).float().mean()) < 0.01
     assert float((images(outputs, files[2]) - blur_map(drive.rgb, "very_low")).abs().max()) < 2e-2
     assert "steadied over 5 frames" in outputs[node]["text"][0] and "blur: very_low" in outputs[node]["text"][0]

@@ -22,6 +22,7 @@ from pipeline_core.models.folders.loading import load_video_model
 from pipeline_core.perception.estimators import Estimators, estimated_limits, load_estimators
 from pipeline_core.video.sheet import GAP, LABEL_HEIGHT
 from pipeline_core.world import RenderedBuffers, drive_scene, render
+from tests.rounding import share_of_others
 
 SEED, FPS = 910_003, 24.0
 CONTROLS = ("edge", "depth", "segmentation")
@@ -101,7 +102,7 @@ def test_structure_maps_find_the_cores_edges_and_leave_the_rest_empty(server, lo
     file = graph.file(node[0])
     outputs = server.run(graph)
     (edge,) = images(outputs, file)
-    assert torch.equal(edge, edge_map(noise(9), low / 255, high / 255)[..., None].expand(-1, -1, -1, 3))
+    assert share_of_others(edge, edge_map(noise(9), low / 255, high / 255)[..., None].expand(-1, -1, -1, 3)) < 1e-3
     assert "no depth: depth_model is none" in outputs[node]["text"][0]
 
 

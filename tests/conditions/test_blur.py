@@ -8,6 +8,7 @@ from skimage.restoration import denoise_bilateral
 
 from pipeline_core.conditions.blur import BLUR_PRESETS, blur_map
 from pipeline_core.errors import UserError
+from tests.rounding import roundings
 
 
 def noise(height=64, width=96, frames=1, seed=0):
@@ -53,7 +54,7 @@ def test_stronger_presets_leave_less():
 
 def test_frames_are_independent_and_bad_input_is_said():
     frames = noise(frames=2, height=32, width=32)
-    assert torch.equal(blur_map(frames, "low")[1:], blur_map(frames[1:], "low"))
+    assert roundings(blur_map(frames, "low")[1:], blur_map(frames[1:], "low")) < 16
     with pytest.raises(UserError, match="too small"):
         blur_map(noise(16, 16), "medium")
     with pytest.raises(UserError, match="unknown"):

@@ -14,6 +14,7 @@ from pipeline_core.models.folders.loading import load_video_model
 from pipeline_core.perception.estimators import Estimators
 from pipeline_core.video.frames import working_size
 from pipeline_core.world import RenderedBuffers, make_scene, render
+from tests.rounding import roundings
 
 
 def test_ve_and_flow_samplers_give_the_same_clip(model_folder):
@@ -52,10 +53,11 @@ def test_ready_made_maps_give_what_the_buffers_give(model, frames):
     told = clip.scene["description"]
     from_maps, same = enhance(clip.rgb, model, settings, maps=clip_maps(clip), description=told)
     assert len(report.windows) == (1 if frames == 4 else 3)
-    assert torch.equal(from_maps, from_buffers) and same.to_dict() == report.to_dict()
+    # The maps of the whole clip and of its windows come from batches of other shapes.
+    assert roundings(from_maps, from_buffers) < 256 and same.to_dict() == report.to_dict()
     painted = {name: values if values.dim() == 4 else values[..., None].repeat(1, 1, 1, 3)
                for name, values in clip_maps(clip).items()}  # fmt: skip
-    assert torch.equal(enhance(clip.rgb, model, settings, maps=painted, description=told)[0], from_buffers)
+    assert torch.equal(enhance(clip.rgb, model, settings, maps=painted, description=told)[0], from_maps)
     for name in CONTROLS:
         other = {**clip_maps(clip), name: torch.zeros(frames, 32, 48)}
         assert not torch.equal(enhance(clip.rgb, model, settings, maps=other, description=told)[0], from_buffers), name
