@@ -70,7 +70,7 @@ class LoadVideoModel(io.ComfyNode):
             f"{preset.name}: clips of {preset.window} frames, about {preset.size[1]}x{preset.size[0]} pixels\n"
             f"controls: {', '.join(branch_names(folder)) or 'none'}\n"
             f"on {device} in {'bfloat16' if half else '32-bit floats'}\n"
-            f"try: euler, karras, {preset.steps} steps, cfg {preset.cfg:g}\n" + "\n".join([note] * bool(note) + memory)
+            f"try: euler, karras, {preset.steps} steps, cfg {preset.cfg:g}\n" + "\n".join(filter(None, [note, *memory]))
         )
         outputs = load_model(folder, precision, plan.weights), load_clip(folder, precision, plan.weights)
         outputs = *outputs, VideoVAE(vae, runs_bf16(precision, vae.load_device))

@@ -114,7 +114,7 @@ def test_a_precision_that_cannot_be_had_is_given_up_aloud_or_refused(clip, model
     monkeypatch.setattr(precision, "bf16_failure", lambda device: "it has no kernel")
     assert main([str(a) for a in ("enhance", clip, "-o", out, *short)]) == 0
     told = json.loads(report.read_text())
-    said = "The networks ran in 32-bit floats: torch does not carry out bfloat16 on cpu (it has no kernel)."
+    said = "The networks run in 32-bit floats: torch does not carry out bfloat16 on cpu (it has no kernel)."
     assert told["precision"] == "fp32" and said in told["notes"] and f"note: {said}" in capsys.readouterr().out
     assert "it has no kernel" in run_bad(capsys, "enhance", clip, "-o", out, *short, "--precision", "bf16")
 

@@ -44,7 +44,7 @@ def test_where_torch_cannot_do_it_auto_falls_back_and_says_so(broken, model_fold
     model = load_video_model(model_folder)
     assert not model.bf16
     assert model.notes == (
-        f"The networks ran in 32-bit floats: torch does not carry out bfloat16 on cpu ({REASON}).",
+        f"The networks run in 32-bit floats: torch does not carry out bfloat16 on cpu ({REASON}).",
     )
     assert load_video_model(model_folder, precision="fp32").notes == ()
 

@@ -25,7 +25,7 @@ def choose_precision(precision: str, device: torch.device) -> tuple[bool, str]:
     if failure and precision == "bf16":
         raise UserError(f"precision is bf16, which torch does not carry out on {device} ({failure}): choose fp32.")
     if failure:
-        return False, f"The networks ran in 32-bit floats: torch does not carry out bfloat16 on {device} ({failure})."
+        return False, f"The networks run in 32-bit floats: torch does not carry out bfloat16 on {device} ({failure})."
     return True, ""
 
 
@@ -62,7 +62,7 @@ def bf16_failure(device: torch.device) -> str:
     for name, (operation, operands) in trials.items():
         try:
             answer = operation(*(operand.to(device, torch.bfloat16) for operand in operands)).float().cpu()
-        except RuntimeError as error:
+        except (RuntimeError, TypeError) as error:
             return str(error).strip().split("\n")[0] or type(error).__name__
         expected = operation(*operands)
         # Each operand and the answer are rounded; a right answer stays far below ten of those, a wrong one does not.
