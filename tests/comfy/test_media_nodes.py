@@ -348,7 +348,7 @@ import importlib.util, nodes
 assert asyncio.run(nodes.load_custom_node(sys.stdin.readline().strip()))
 found = importlib.util.find_spec
 drive = nodes.NODE_CLASS_MAPPINGS["VideoRealismDemoDrive"]
-packages = sys.modules[drive.__module__.rpartition(".")[0] + ".packages"]
+packages = sys.modules[drive.__module__.rsplit(".", 2)[0] + ".shared.packages"]
 packages.find_spec = lambda name: None if name == "kornia" else found(name)
 try:
     drive.execute(1, 1, 32, 32, "synthetic", 24.0)
