@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 STAMP := .venv/.setup-done
 
-.PHONY: setup demo test lint bench train
+.PHONY: setup demo test test-plain lint bench train
 
 setup: $(STAMP)
 
@@ -17,8 +17,20 @@ demo: setup
 lint: setup
 	$(PY) -m ruff check .
 
+# One process a core and one thread each: the networks of the tests are too small to share out. Files stay whole, because
+# their fixtures (models, a ComfyUI server for each process) cost more than their tests.
+JOBS ?= 2
+PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadfile
+
 test: lint
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PYTEST)
+
+# Other instructions and threads take sums in another order: the core's tests whose numbers could tell.
+NUMBERS = $(addprefix tests/,conditions diffusion job/test_enhance.py longvideo metrics models perception video world)
+
+test-plain: setup
+	@echo "the core's tests on plain instructions and two threads:"
+	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE $(PYTEST) $(NUMBERS)
 
 bench: setup
 	@mkdir -p benchmarks/out

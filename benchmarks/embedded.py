@@ -15,11 +15,16 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from pipeline_core.cli.waiting import wait_passively  # noqa: E402
+
+if __name__ == "__main__":
+    wait_passively()  # before torch is imported
+
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
 
 from benchmarks import common  # noqa: E402
 from pipeline_core.conditions.segmentation import TAG, VEHICLE_TAGS  # noqa: E402

@@ -25,11 +25,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from pipeline_core.cli.waiting import wait_passively  # noqa: E402
+
+if __name__ == "__main__":
+    wait_passively()  # before torch is imported
+
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
 
 from benchmarks import common  # noqa: E402
 from pipeline_core.job.inputs import window_inputs, window_predictor  # noqa: E402

@@ -19,6 +19,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from pipeline_core.cli.waiting import wait_passively  # noqa: E402
+
+if __name__ == "__main__":
+    wait_passively()  # before torch is imported
+
 from benchmarks import common  # noqa: E402
 from pipeline_core.video import media  # noqa: E402
 from pipeline_core.world import drive_scene, render  # noqa: E402

@@ -18,10 +18,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from pipeline_core.cli.waiting import wait_passively  # noqa: E402
+
+if __name__ == "__main__":
+    wait_passively()  # before torch is imported
+
+import torch  # noqa: E402
 
 from benchmarks import common  # noqa: E402
 from pipeline_core.video import media  # noqa: E402

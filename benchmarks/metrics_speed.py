@@ -23,6 +23,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from pipeline_core.cli.waiting import wait_passively  # noqa: E402
+
+if __name__ == "__main__":
+    wait_passively()  # before torch is imported
+
 import torch  # noqa: E402
 from common import Promise, finish, parser  # noqa: E402
 from torch import Tensor  # noqa: E402

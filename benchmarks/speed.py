@@ -21,11 +21,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
+
+from pipeline_core.cli.waiting import wait_passively  # noqa: E402
+
+if __name__ == "__main__":
+    wait_passively()  # before torch is imported
+
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
 
 from benchmarks import common  # noqa: E402
 from benchmarks.guided import Bench, figures_of, open_bench, summary  # noqa: E402

@@ -6,6 +6,11 @@ Exit codes: 0 done, 2 bad input, 130 cancelled.
 import argparse
 import sys
 
+from .cli.waiting import wait_passively
+
+if __name__ == "__main__":
+    wait_passively()  # before the commands import torch
+
 from .cli import buffers, convert, demo, enhance, metrics, render, runs
 from .errors import UserError
 

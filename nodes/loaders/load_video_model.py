@@ -2,7 +2,8 @@
 
 from comfy_api.latest import io, ui
 
-from ...pipeline_core.models.folders.loading import PRECISIONS, branch_names, runs_bf16
+from ...pipeline_core.models.folders.loading import branch_names
+from ...pipeline_core.models.folders.precision import PRECISIONS, check_bf16_weights, choose_precision, runs_bf16
 from ...pipeline_core.models.folders.preset_file import read_preset
 from ..host.folder.casts import folder_plan, log_plan
 from ..host.folder.folders import EMBEDDED_NAME, model_folder, model_folders, stamp
@@ -35,8 +36,8 @@ class LoadVideoModel(io.ComfyNode):
                     "precision",
                     options=list(PRECISIONS),
                     default="auto",
-                    tooltip="auto: bfloat16 where the hardware has it. fp32: equal numbers on every machine, slower. "
-                    "bf16: always bfloat16.",
+                    tooltip="auto: bfloat16 where hardware and torch have it. fp32: slower, the same picture but for "
+                    "rounding on every machine. bf16: always bfloat16.",
                 ),
                 weights_input(),
             ],
@@ -60,16 +61,17 @@ class LoadVideoModel(io.ComfyNode):
         plan = folder_plan(folder, weights)
         log_plan(plan)
         vae = vae_patcher(folder)
-        bf16 = runs_bf16(precision, vae.load_device)
         preset, device = read_preset(folder), compute_device()
-        half = plan.weights != "fp32" or runs_bf16(precision, device)
+        check_bf16_weights(plan.weights, device)
+        half, note = choose_precision(precision, device)
+        half = half or plan.weights != "fp32"
+        memory = plan.lines() if plan.weights != "fp32" else [plan.sentence()]
         text = (
             f"{preset.name}: clips of {preset.window} frames, about {preset.size[1]}x{preset.size[0]} pixels\n"
             f"controls: {', '.join(branch_names(folder)) or 'none'}\n"
             f"on {device} in {'bfloat16' if half else '32-bit floats'}\n"
-            f"try: euler, karras, {preset.steps} steps, cfg {preset.cfg:g}\n"
-            + "\n".join(plan.lines() if plan.weights != "fp32" else [plan.sentence()])
+            f"try: euler, karras, {preset.steps} steps, cfg {preset.cfg:g}\n" + "\n".join(filter(None, [note, *memory]))
         )
         outputs = load_model(folder, precision, plan.weights), load_clip(folder, precision, plan.weights)
-        outputs = *outputs, VideoVAE(vae, bf16)
+        outputs = *outputs, VideoVAE(vae, runs_bf16(precision, vae.load_device))
         return io.NodeOutput(*outputs, ui=ui.PreviewText(text))

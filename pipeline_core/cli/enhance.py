@@ -19,6 +19,7 @@ from ..metrics.seams import plan_seams
 from ..metrics.suite import Extras
 from ..models.folders.loading import load_video_model
 from ..models.folders.memory import WEIGHTS
+from ..models.folders.precision import PRECISIONS
 from ..perception.captions import PROMPT_SETS, file_prompts
 from ..perception.estimators import load_estimators
 from ..video import media
@@ -40,6 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", type=Path, help="model folder in diffusers format; default: the embedded model")
     add_device(parser)
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="what the networks compute in; auto: bf16 where hardware and torch have it. Name one where results of "
+        "several machines are compared",
+    )
     parser.add_argument(
         "--weights",
         choices=WEIGHTS,
@@ -98,7 +106,7 @@ def run(options: argparse.Namespace) -> None:
     estimators = load_estimators(options.depth_model, options.segmentation_model, options.device, options.flow_model)
     worded = worded_prompts(options, buffers)  # before the video model needs the memory
     tell = print if options.model is not None else None
-    model = load_video_model(options.model, options.device, weights=options.weights, tell=tell)
+    model = load_video_model(options.model, options.device, options.precision, options.weights, tell)
     settings = job_settings(model.preset, worded | given_settings(options), options.realism, options.faithfulness)
     keep = options.keep_windows
     report = enhance_file(options.input, options.output, info, model, settings, buffers, estimators, keep)
@@ -195,5 +203,6 @@ def enhance_file(
         "fps": str(info.fps),
         "size": [info.height, info.width],
         "environment": environment(),
+        "precision": "bf16" if model.bf16 else "fp32",
         **job.report.to_dict(),
     }

@@ -104,7 +104,7 @@ def prepare(
     if buffers is not None:
         description = description or buffers.scene.get("description", "")
     settings = resolve(settings, preset, description)
-    notes: list[str] = []
+    notes = list(model.notes)
     estimators = _with_flow(estimators, settings, buffers, notes)
     weights = _control_weights(settings, maps, buffers, estimators, notes)
     work_size = working_size(size, preset.size, preset.spatial_ratio * 2)

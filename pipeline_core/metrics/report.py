@@ -40,7 +40,10 @@ def collect(sections: Mapping[str, Mapping[str, Figure]], **about) -> dict:
 
 
 def environment() -> dict[str, str]:
-    """The versions and the machine that figures were made with."""
+    """The versions and the machine that figures were made with: where one differs, they agree to rounding only.
+
+    cpu: the instruction set torch uses. threads: how many it computes on.
+    """
     import torch
 
     from .. import __version__
@@ -50,6 +53,8 @@ def environment() -> dict[str, str]:
         "torch": torch.__version__,
         "python": platform.python_version(),
         "machine": platform.machine(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "threads": str(torch.get_num_threads()),
     }
 
 

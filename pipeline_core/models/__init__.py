@@ -1,6 +1,7 @@
 """Video models in diffusers' folder format: loading, multi-branch control, presets."""
 
-from .folders.loading import has_bf16, load_video_model
+from .folders.loading import load_video_model
+from .folders.precision import has_bf16
 from .folders.preset import Preset
 from .folders.preset_file import read_preset, write_preset
 from .networks.cosmos import cosmos_forward

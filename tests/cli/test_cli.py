@@ -9,6 +9,7 @@ import torch
 
 from pipeline_core.__main__ import main
 from pipeline_core.job.dials import dials
+from pipeline_core.models.folders import precision
 from pipeline_core.models.folders.preset_file import read_preset
 from pipeline_core.video import media
 
@@ -104,6 +105,18 @@ def test_enhance_keeps_count_rate_and_size_and_says_what_it_changed(clip, model_
     assert told["seams"]["mamse"]["value"] > 0 and "seams" in told["seams"]["mamse"]["note"]
     assert told["settings"]["start"] == start and len(told["windows"]) == len(told["plan"]["windows"]) >= 2
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out.mp4", "report.json"]
+
+
+def test_a_precision_that_cannot_be_had_is_given_up_aloud_or_refused(clip, model_folder, tmp_path, monkeypatch, capsys):
+    out, report = tmp_path / "out.mp4", tmp_path / "report.json"
+    short = ("--model", model_folder, "--start", "noise", "--steps", "2", "--report", report)
+    monkeypatch.setattr(precision, "has_bf16", lambda device: True)
+    monkeypatch.setattr(precision, "bf16_failure", lambda device: "it has no kernel")
+    assert main([str(a) for a in ("enhance", clip, "-o", out, *short)]) == 0
+    told = json.loads(report.read_text())
+    said = "The networks run in 32-bit floats: torch does not carry out bfloat16 on cpu (it has no kernel)."
+    assert told["precision"] == "fp32" and said in told["notes"] and f"note: {said}" in capsys.readouterr().out
+    assert "it has no kernel" in run_bad(capsys, "enhance", clip, "-o", out, *short, "--precision", "bf16")
 
 
 def test_a_seed_repeats_the_result(clip, model_folder, tmp_path):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from comfy_server import ROOT, Graph, RunError, environment
+from rounding import share_of_others
 
 from pipeline_core.conditions.edges import edge_map
 from pipeline_core.conditions.estimated import Estimators
@@ -102,7 +103,7 @@ def test_structure_maps_find_the_cores_edges_and_leave_the_rest_empty(server, lo
     file = graph.file(node[0])
     outputs = server.run(graph)
     (edge,) = images(outputs, file)
-    assert torch.equal(edge, edge_map(noise(9), low / 255, high / 255)[..., None].expand(-1, -1, -1, 3))
+    assert share_of_others(edge, edge_map(noise(9), low / 255, high / 255)[..., None].expand(-1, -1, -1, 3)) < 1e-3
     assert "no depth: depth_model is none" in outputs[node]["text"][0]
 
 
@@ -349,7 +350,7 @@ import importlib.util, nodes
 assert asyncio.run(nodes.load_custom_node(sys.stdin.readline().strip()))
 found = importlib.util.find_spec
 drive = nodes.NODE_CLASS_MAPPINGS["VideoRealismDemoDrive"]
-packages = sys.modules[drive.__module__.rpartition(".")[0] + ".packages"]
+packages = sys.modules[drive.__module__.rsplit(".", 2)[0] + ".shared.packages"]
 packages.find_spec = lambda name: None if name == "kornia" else found(name)
 try:
     drive.execute(1, 1, 32, 32, "synthetic", 24.0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from comfy_server import Graph, RunError
+from rounding import share_of_others
 from tiny_perception import save_captioner, save_detector, save_tracker
 
 from pipeline_core.conditions.blur import blur_map
@@ -244,7 +245,7 @@ def test_structure_maps_have_presets_smoothing_and_blur(server, depth_folder, dr
         row = CONVENTIONS[name]
         wanted = torch.cat([disparity_map(values, depth_limits(depth, row.depth)) for values in depth])
         found = edge_map(drive.rgb, *CANNY_PRESETS["very_low"], operator=row.edges)
-        assert torch.equal(images(outputs, edge)[..., 0], found)
+        assert share_of_others(images(outputs, edge)[..., 0], found) < 1e-3
         assert float(((images(outputs, depths)[..., 0] - wanted).abs() > 2e-3).float().mean()) < 0.01
         assert float((images(outputs, blur) - blur_map(drive.rgb, "very_low")).abs().max()) < 2e-2
         said = outputs[node]["text"][0]

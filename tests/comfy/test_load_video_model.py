@@ -1,4 +1,7 @@
-"""Load Video Model and Load Control Branch: native nodes compute what the core computes, to the last bit."""
+"""Load Video Model and Load Control Branch: native nodes compute what the core computes.
+
+To the bit where the server has this interpreter's torch; else, on the embedded model, within ROUNDINGS of the type it
+computes in. Threads and instruction sets moved it by up to 20."""
 
 import json
 import shutil
@@ -8,18 +11,38 @@ import pytest
 import torch
 from comfy_server import RunError
 from embedded_scene import CELLS, FRAMES, MAPS, MODALITIES, PROMPTS, SIGMAS, SIZE, Scene, clip, draw, values
+from rounding import roundings
 
 from pipeline_core.diffusion import VE, sample
 from pipeline_core.models import load_video_model
 from pipeline_core.models.folders.loading import EMBEDDED
+from pipeline_core.models.folders.precision import bf16_failure
 from pipeline_core.models.networks.grid import token_grid_weights
+
+ROUNDINGS = 64
+TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+no_bf16 = pytest.mark.skipif(bf16_failure(torch.device("cpu")) != "", reason="torch does not carry out bfloat16 here")
+PRECISIONS = ["fp32", pytest.param("bf16", marks=no_bf16)]
 
 
 @pytest.fixture(scope="module")
 def core():
-    """The command line's model, in the precision asked for."""
-    models = {}
-    return lambda precision: models.setdefault(precision, load_video_model(precision=precision))
+    """The command line's model, in the precision asked for; on one thread, as the server runs."""
+    models, threads = {}, torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield lambda precision: models.setdefault(precision, load_video_model(precision=precision))
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def check(server):
+    """check(found, wanted, precision): the server's tensor is the core's."""
+    same_torch = server.get("/system_stats")["system"]["pytorch_version"] == torch.__version__
+
+    def check(found, wanted, precision):
+        assert torch.equal(found, wanted) if same_torch else roundings(found, wanted, TYPES[precision]) < ROUNDINGS
+
+    return check
 
 
 def guided(predict, x0, noise, sigma, cfg=3.0):
@@ -27,8 +50,8 @@ def guided(predict, x0, noise, sigma, cfg=3.0):
     return negative + cfg * (positive - negative)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_vae_and_text_are_the_cores(server, core, precision):
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_vae_and_text_are_the_cores(server, core, check, precision):
     scene, model, frames = Scene(server, precision), core(precision), clip(7)
     encoded = scene.add("VAEEncode", vae=scene.vae, pixels=scene.tensor(frames))
     decoded = scene.add("VAEDecode", vae=scene.vae, samples=encoded)
@@ -36,13 +59,13 @@ def test_vae_and_text_are_the_cores(server, core, precision):
     pixels = scene.add("VRTestImageFile", image=decoded)
     outputs = server.run(scene)
     wanted = model.encode(frames)
-    assert torch.equal(values(outputs, latent), wanted)
-    assert torch.equal(values(outputs, pixels), model.decode(wanted))
-    assert torch.equal(values(outputs, text), model.encode_text(PROMPTS[:1]))
+    check(values(outputs, latent), wanted, precision)
+    check(values(outputs, pixels), model.decode(wanted), precision)
+    check(values(outputs, text), model.encode_text(PROMPTS[:1]), precision)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_predictions_with_three_controls_are_the_cores_in_one_forward_each(server, core, precision):
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_predictions_with_three_controls_are_the_cores_in_one_forward_each(server, core, check, precision):
     model, x0, noise = core(precision), draw(1, 1, 48, *CELLS), draw(2, 1, 48, *CELLS)
     mask = torch.rand(FRAMES, *SIZE, generator=torch.Generator().manual_seed(4))
     scene = Scene(server, precision)
@@ -55,7 +78,7 @@ def test_predictions_with_three_controls_are_the_cores_in_one_forward_each(serve
     hints = {name: model.encode_hint(MAPS[name]) for name in MODALITIES}
     predict = model.predictor(texts, hints, {"edge": 0.5, "depth": mask, "segmentation": 1.5}, VE)
     for sigma, answer in zip(SIGMAS, found):
-        assert torch.equal(answer, guided(predict, x0, noise, sigma))
+        check(answer, guided(predict, x0, noise, sigma), precision)
 
 
 def test_a_whole_sampling_run_gives_the_cores_frames(server, core):

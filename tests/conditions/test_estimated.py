@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from rounding import share_of_others
 
 from pipeline_core.__main__ import main
 from pipeline_core.conditions.buffers import open_buffers
@@ -57,7 +58,7 @@ def test_the_command_writes_what_the_models_see(tmp_path, frames, depth_folder, 
     made, seen = open_buffers(tmp_path / "clip_buffers", clip), read_clip(clip)
     assert set(made.channels) == {"depth", "semantic"} and made.frames == T
     estimators = load_estimators(depth_folder, segmentation_folder)
-    assert torch.equal(made.classes(), estimators.segmentation(seen))
+    assert share_of_others(made.classes(), estimators.segmentation(seen)) < 1e-3
     depth = torch.stack(list(estimated_depth(iter(seen), estimators, 2)))
     limits = (0.0, float(1 / depth.min()))
     assert torch.allclose(disparity_map(made.depth(), limits), disparity_map(depth, limits), atol=2e-3)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from rounding import roundings
 
 from pipeline_core.conditions.estimated import Estimators
 from pipeline_core.conditions.maps import clip_disparity_limits, window_maps
@@ -54,10 +55,11 @@ def test_ready_made_maps_give_what_the_buffers_give(model, frames):
     told = clip.scene["description"]
     from_maps, same = enhance(clip.rgb, model, settings, maps=clip_maps(clip), description=told)
     assert len(report.windows) == (1 if frames == 4 else 3)
-    assert torch.equal(from_maps, from_buffers) and same.to_dict() == report.to_dict()
+    # The maps of the whole clip and of its windows come from batches of other shapes.
+    assert roundings(from_maps, from_buffers) < 256 and same.to_dict() == report.to_dict()
     painted = {name: values if values.dim() == 4 else values[..., None].repeat(1, 1, 1, 3)
                for name, values in clip_maps(clip).items()}  # fmt: skip
-    assert torch.equal(enhance(clip.rgb, model, settings, maps=painted, description=told)[0], from_buffers)
+    assert torch.equal(enhance(clip.rgb, model, settings, maps=painted, description=told)[0], from_maps)
     for name in CONTROLS:
         other = {**clip_maps(clip), name: torch.zeros(frames, 32, 48)}
         assert not torch.equal(enhance(clip.rgb, model, settings, maps=other, description=told)[0], from_buffers), name

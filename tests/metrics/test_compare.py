@@ -77,7 +77,12 @@ def test_frames_in_memory_give_the_figures_of_the_files(street):
     from_files = compare(paths[0], paths[1], None, paths[2], critic)
     seen = []
     in_memory = compare_frames(*map(read_clip, paths), critic, lambda done, total: seen.append((done, total)))
-    assert in_memory["figures"] == from_files["figures"] and seen == [(16, T), (T, T)]
+    assert seen == [(16, T), (T, T)] and in_memory["figures"].keys() == from_files["figures"].keys()
+    # Files are measured on one thread less, which is for decoding: sums in another order.
+    near = {"rel": 64 * torch.finfo(torch.float32).eps, "abs": 1e-9}
+    for section in in_memory["figures"]:
+        found, wanted = (values(report, section) for report in (in_memory, from_files))
+        assert found == {n: v if v is None else pytest.approx(v, **near) for n, v in wanted.items()}
 
 
 def test_frames_in_memory_that_do_not_fit_are_refused(street):

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from rounding import roundings
 
 from training import vae as vae_training
 from training.optimizer import MixedOptimizer, orthogonalise
@@ -46,7 +47,7 @@ def test_latents_do_not_see_later_frames(started):
     changed = videos.clone()
     changed[:, :, 5:] = 0.3
     before, after = (started.encode(v).latent_dist.mode() for v in (videos, changed))
-    torch.testing.assert_close(before[:, :, :2], after[:, :, :2], rtol=0, atol=0)
+    assert roundings(after[:, :, :2], before[:, :, :2]) < 16
     assert (before[:, :, 2] - after[:, :, 2]).abs().max() > 1e-3
 
 
@@ -79,7 +80,7 @@ def test_a_grown_decoder_answers_as_before_and_can_learn(started):
         grown.config.decoder_layers_per_block == [2, 2, 2] or tuple(grown.config.decoder_layers_per_block) == (2,) * 3
     )
     with torch.no_grad():
-        torch.testing.assert_close(grown.decode(latents).sample, started.decode(latents).sample, rtol=0, atol=0)
+        assert roundings(grown.decode(latents).sample, started.decode(latents).sample) < 16
     new = {name for name, _ in grown.named_parameters()} - {name for name, _ in started.named_parameters()}
     grown.decode(latents).sample.square().mean().backward()
     moved = {name for name, p in grown.named_parameters() if p.grad is not None and p.grad.abs().max() > 0}

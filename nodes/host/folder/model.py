@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ....pipeline_core.errors import UserError
 from ....pipeline_core.models.folders.layout import read_index
-from ....pipeline_core.models.folders.loading import runs_bf16
+from ....pipeline_core.models.folders.precision import runs_bf16
 from ....pipeline_core.models.folders.preset import Preset
 from ....pipeline_core.models.folders.preset_file import read_latent_rgb, read_preset
 from ....pipeline_core.models.networks.cosmos import cosmos_forward

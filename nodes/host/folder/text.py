@@ -9,7 +9,8 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
 
-from ....pipeline_core.models.folders.loading import load_tokenizer, runs_bf16
+from ....pipeline_core.models.folders.loading import load_tokenizer
+from ....pipeline_core.models.folders.precision import runs_bf16
 from ....pipeline_core.models.folders.preset_file import read_preset
 from ....pipeline_core.models.networks.text import embed_tokens, is_chat, tokenise
 from .casts import load_castable

@@ -16,10 +16,10 @@ from ..networks.video_model import VideoModel
 from .layout import CLASSES, branch_parts, check_kind, is_branch, part_folder, read_headers, read_index
 from .memory import Plan, plan_memory
 from .placement import Turns, in_one_byte, streamed
+from .precision import check_bf16_weights, choose_precision
 from .preset_file import read_preset
 
 EMBEDDED = Path(__file__).resolve().parents[3] / "models" / "embedded"
-PRECISIONS = ("auto", "bf16", "fp32")
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp8": torch.bfloat16}  # what weights are computed from
 
 
@@ -34,17 +34,17 @@ def load_video_model(
 
     folder: None is the embedded model in models/embedded. device: None is the best there is.
     precision: "auto" runs the networks under bfloat16 autocast where the hardware has it (CPUs with AVX-512
-    BF16, GPUs from Ampere on) and in the weights' dtype elsewhere; "bf16" and "fp32" force one. Pictures differ
-    in the last digits between the two, so give it where runs on different machines are compared.
+    BF16, GPUs from Ampere on) and torch carries it out, and in the weights' dtype elsewhere; "bf16" and "fp32" force
+    one. Pictures differ visibly in places between the two, so give it where runs on different machines are compared.
     weights: in memory, "fp32", "bf16", "fp8" (matrices in one byte, computed in bf16) or "auto": fp32 for a small
     model, else bf16; the VAE's always fp32. tell: gets the memory plan, line by line, before anything is loaded.
     On a GPU the networks stay there, take turns or are brought layer by layer, as that plan says.
     Raises UserError for a missing folder or part, a part of another kind, weights that are missing, do not belong or
-    hold NaN, naming the first one, and a GPU too small for one window.
+    hold NaN, naming the first one, a GPU too small for one window, and bfloat16 asked for where it cannot be had.
     """
     folder = Path(folder) if folder is not None else EMBEDDED
     device = chosen_device(device)
-    bf16 = runs_bf16(precision, device)
+    bf16, note = choose_precision(precision, device)
     names, preset = branch_parts(folder), read_preset(folder)
     unknown = sorted(set(preset.control_weights) - set(names))
     if unknown:
@@ -55,6 +55,7 @@ def load_video_model(
             tell(line)
     if plan.placement == "none":
         raise UserError(plan.sentence())
+    check_bf16_weights(plan.weights, device)
     transformer, text_encoder, *branches = (
         _placed(load_part(folder, part, TYPES[plan.weights]), plan, device)
         for part in ("transformer", "text_encoder", *names.values())
@@ -74,6 +75,7 @@ def load_video_model(
         bf16=bf16,
         together=plan.together,
         turns=None if plan.placement == "whole" else Turns(groups, device),
+        notes=(note,) if note else (),
     )
 
 
@@ -89,23 +91,6 @@ def _placed(network: torch.nn.Module, plan: Plan, device: torch.device) -> torch
 def free_memory(device: torch.device) -> int | None:
     """Bytes a GPU has free; None for main memory."""
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
-
-
-def runs_bf16(precision: str, device: torch.device) -> bool:
-    """Whether "auto", "bf16" or "fp32" means bfloat16 autocast on `device`. UserError for another word."""
-    if precision not in PRECISIONS:
-        raise UserError(f"precision is {precision!r}; give auto, bf16 or fp32.")
-    return precision == "bf16" or (precision == "auto" and has_bf16(device))
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether `device` multiplies bfloat16 in hardware; False when that cannot be told."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    if device.type != "cpu":
-        return False
-    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(probe()) if probe is not None else False
 
 
 def branch_names(folder: str | Path) -> list[str]:

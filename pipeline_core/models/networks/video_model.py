@@ -30,7 +30,8 @@ class VideoModel:
     bf16: whether the networks run under bfloat16 autocast; results differ slightly from float32, so two runs
     are comparable only with the same value. preset: the model's own defaults. together: the most conditions that go
     through the network in one batch, 0 is all; fewer need less memory and the same work. turns: moves the networks
-    to the device where they do not fit there together; None leaves them where they are.
+    to the device where they do not fit there together; None leaves them where they are. notes: what is otherwise than
+    it was asked for, a sentence each, for the report.
     """
 
     transformer: torch.nn.Module
@@ -43,6 +44,7 @@ class VideoModel:
     bf16: bool
     together: int = 0
     turns: Turns | None = None
+    notes: tuple[str, ...] = ()
 
     def encode(self, frames: Tensor) -> Tensor:
         """Latent (1, C, t, h, w), float32, normalised, of frames (T, H, W, 3) in [0, 1]; t = 1 + (T - 1) / ratio.

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from pipeline_core.errors import UserError
-from pipeline_core.models import has_bf16, load_video_model
+from pipeline_core.models import load_video_model
 from pipeline_core.models.folders.layout import is_model_folder
 from pipeline_core.models.folders.loading import branch_names, load_part
 from pipeline_core.models.folders.preset_file import read_latent_rgb
@@ -34,12 +34,6 @@ def test_round_trip_is_bit_equal(model_folder, tiny_networks):
         assert all(torch.equal(got[name], expected[name]) for name in expected)
         assert not loaded.training
     assert model.preset.size == (32, 48)
-
-
-def test_precision_is_what_was_asked(model_folder):
-    assert load_video_model(model_folder, precision="bf16").bf16
-    assert not load_video_model(model_folder, precision="fp32").bf16
-    assert load_video_model(model_folder).bf16 == has_bf16(torch.device("cpu"))
 
 
 def test_nan_weight_is_named(copy):

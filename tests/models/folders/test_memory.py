@@ -16,6 +16,7 @@ from pipeline_core.models import load_video_model, read_preset
 from pipeline_core.models.folders.loading import load_part
 from pipeline_core.models.folders.memory import GIB, plan_memory, step_bytes
 from pipeline_core.models.folders.placement import Turns, in_one_byte, streamed
+from pipeline_core.models.folders.precision import bf16_failure
 from pipeline_core.models.networks.cosmos import cosmos_forward
 
 
@@ -175,6 +176,7 @@ def answer(model):
     return torch.cat(model.predictor(texts, hints, {"edge": 1.0}, VE)(x, 3.0, list(texts)))
 
 
+@pytest.mark.skipif(bf16_failure(torch.device("cpu")) != "", reason="torch does not carry out bfloat16 here")
 def test_one_byte_is_the_network_with_rounded_matrices(folder):
     found = answer(load_video_model(folder, precision="fp32", weights="fp8"))
     rounded = load_video_model(folder, precision="fp32", weights="bf16")

@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 import tiny_transfer25
 import torch
+from rounding import roundings
 from tiny_transfer25 import CHANNELS, FRAMES, SIZE
 
 from pipeline_core.__main__ import main
@@ -19,6 +20,7 @@ from pipeline_core.job.latent import job_sigmas
 from pipeline_core.job.settings import EnhanceSettings, resolve
 from pipeline_core.models import load_video_model, read_preset
 from pipeline_core.models.folders.layout import branch_parts
+from pipeline_core.models.folders.precision import bf16_failure
 from pipeline_core.models.folders.preset_file import write_preset
 from pipeline_core.models.networks.text import CHAT
 from pipeline_core.video.media import VideoWriter
@@ -91,7 +93,7 @@ def euler_walk(denoise, noise, times, interpolant):
 def test_prompts_are_embedded_as_the_pipeline_does(tiny, model):
     pipe = tiny_transfer25.pipeline(tiny[0])
     wanted = pipe._get_prompt_embeds(["", *PROMPTS])
-    assert torch.equal(model.encode_text(["", *PROMPTS]), wanted)
+    assert roundings(model.encode_text(["", *PROMPTS]), wanted) < 64
     told = [{"role": "system", "content": [{"text": CHAT.split("\n")[1].removesuffix("<|im_end|>")}]}]
     told.append({"role": "user", "content": [{"text": "a street"}]})
     assert tiny[0]["tokenizer"].apply_chat_template(told, tokenize=False) == CHAT.format("a street")
@@ -193,6 +195,7 @@ def test_long_clips_go_through_in_the_releases_windows(folder, tmp_path):
     assert result.isfinite().all() and float((result - frames).abs().mean()) > 0.01
 
 
+@pytest.mark.skipif(bf16_failure(torch.device("cpu")) != "", reason="torch does not carry out bfloat16 here")
 def test_the_command_line_tells_the_plan_first_and_takes_the_settings(folder, tmp_path, capsys):
     copy, clip, report = small(folder, tmp_path / "small"), tmp_path / "clip.mp4", tmp_path / "report.json"
     with VideoWriter(clip, Fraction(24), SIZE) as out:
