@@ -28,7 +28,7 @@ from pipeline_core.world import drive_scene, render  # noqa: E402
 
 SEED, SIZE, FRAMES, STEPS = 900_003, (32, 48), 13, (3, 4)
 COLUMNS = ("row", "calls", "reads", "uploads", "map reads", "per call", "per step more", "uploads per step")
-MAPS = ("conditions/", "longvideo/motion.py")
+MAPS = ("conditions/", "longvideo/motion.py", "job/delivery.py")
 EXTRA = {"inversion, mean, cfg 3": {"cfg": 3.0}, "inversion, mean, cache .1": {"cache": 0.1}}
 
 

@@ -63,7 +63,7 @@ def classes_of_colours(
     if palette not in SOURCE_COLOURS:
         raise UserError(f"The palette {palette!r} is unknown: choose one of {', '.join(SOURCE_COLOURS)}.")
     codes = (frames.float() * 255).round().long()
-    packed = codes @ torch.tensor([65536, 256, 1], device=frames.device)
+    packed = (codes[..., 0] << 16) + (codes[..., 1] << 8) + codes[..., 2]
     unique, index = packed.unique(return_inverse=True)
     colours = torch.stack([unique >> 16, unique >> 8 & 255, unique & 255], -1)
     tags, levels = nearest_colours(colours, palette)

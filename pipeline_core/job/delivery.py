@@ -37,4 +37,6 @@ class Delivery:
         for result in results:
             if self._waiting:
                 frame, small = self._waiting.popleft()
-            yield with_detail(frame, small, result, self._job.settings.detail)
+            # Full size is the model's device's work; finished frames rest on the CPU, where a long clip fits.
+            small, result = (picture.to(self._job.model.device) for picture in (small, result))
+            yield with_detail(frame, small, result, self._job.settings.detail).cpu()

@@ -57,5 +57,5 @@ def test_the_embedded_model_keeps_the_maps_it_was_trained_on(tmp_path):
     (tmp_path / "preset.json").write_text(json.dumps(old))  # of before there was a choice
     assert read_preset(tmp_path).maps == "embedded"
     (tmp_path / "preset.json").write_text(json.dumps({"maps": "own"}))
-    with pytest.raises(UserError, match="says maps 'own'; write one of cosmos_transfer1, "):
+    with pytest.raises(UserError, match="says maps 'own'; write cosmos_transfer1 or "):
         read_preset(tmp_path)

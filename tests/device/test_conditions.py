@@ -12,7 +12,8 @@ from pipeline_core.conditions.edges import edge_map
 from pipeline_core.conditions.estimated import Estimators
 from pipeline_core.conditions.instances import instance_map
 from pipeline_core.conditions.maps import given_maps, window_maps
-from pipeline_core.conditions.segmentation import TAG, classes_of_colours, current_tags, segmentation_map
+from pipeline_core.conditions.painted import classes_of_colours
+from pipeline_core.conditions.segmentation import TAG, current_tags, segmentation_map
 from pipeline_core.conditions.stack import masked_weights, normalise_weights
 from pipeline_core.conditions.weights import class_mask, class_weights
 

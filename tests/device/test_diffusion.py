@@ -30,7 +30,7 @@ from pipeline_core.diffusion.invert import METHODS
 from pipeline_core.diffusion.solvers import SOLVERS
 from pipeline_core.errors import UserError
 from pipeline_core.longvideo.fused import fused_predict
-from pipeline_core.longvideo.handover import HandOver, handed_solver, share_noise, with_handover
+from pipeline_core.longvideo.handover import HandOver, handed_start, with_handover
 
 GRIDS = {VE: karras_sigmas, FLOW: flow_sigmas}
 GENERATOR = torch.Generator().manual_seed(0)
@@ -157,13 +157,13 @@ def test_handing_over(device, flow):
     found = []
     for place in ("cpu", NAME):
         x0, noise, other = (value.to(place) for value in (X0, NOISE, OTHER))
-        given = HandOver(other[:, :, 3:], other[:, :, 3:] / 2, 1)
         motion = None if shift is None else shift.to(place)
+        given = HandOver(other[:, :, 3:], other[:, :, 3:] / 2, 1, motion, 0.5)
         inversion = invert(network, x0, karras_sigmas(6))
-        solver = handed_solver(inversion.solver, given, motion, 0.5)
-        denoise = with_handover(network, given, 0.1, motion, 0.5)
+        start, solver = handed_start(inversion.noise, inversion.solver, given)
+        denoise = with_handover(network, given, 0.1)
         device.clear()
-        found.append(sample(denoise, share_noise(inversion.noise, given), karras_sigmas(6), solver=solver))
+        found.append(sample(denoise, start, karras_sigmas(6), solver=solver))
     assert_same(found[1], found[0], 1e-6)
     assert len(device.reads) <= 7, device.table(device.reads)  # one a step, one for the input
 
@@ -216,8 +216,8 @@ def test_the_rest_without_double_precision(coarse):
     calibrated = calibrate_noise(network, x0, noise, 5.0)
     assert_same(calibrated.noise, calibrate_noise(network, X0, NOISE, 5.0).noise, 1e-5)
     assert_same(restore_high_frequencies(noise / 10, fresh), restore_high_frequencies(NOISE / 10, OTHER), 1e-5)
-    given = HandOver(fresh[:, :, 3:], fresh[:, :, 3:], 1)
-    sample(with_handover(network, given, 0.1, anchor=0.5), noise, karras_sigmas(4))
+    given = HandOver(fresh[:, :, 3:], fresh[:, :, 3:], 1, anchor=0.5)
+    sample(with_handover(network, given, 0.1), noise, karras_sigmas(4))
     sample(guided(fused_predict([predict, predict], [range(0, 3), range(1, 5)], 1), CFG(2.0)), noise, karras_sigmas(4))
     with pytest.raises(UserError, match="pretend:0 has no float64; set state_dtype to float32"):
         sample(network, noise, karras_sigmas(4), state_dtype=torch.float64)

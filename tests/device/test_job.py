@@ -52,11 +52,10 @@ def run(clip, model, **settings):
 
 
 def of_the_passes(reads):
-    """Without what a window's inputs read before its first step: hysteresis follows edges wherever they lead, and
-    tracks end at as many pixels as they do."""
-    return [
-        read for read in reads if "conditions/edges.py" not in read.where and "longvideo/motion.py" not in read.where
-    ]
+    """Without what comes once a window or frame, not once a call: hysteresis follows edges wherever they lead, tracks
+    end at as many pixels as they do, and every finished frame goes to the host."""
+    others = "conditions/", "longvideo/motion.py", "job/delivery.py"
+    return [read for read in reads if not any(place in read.where for place in others)]
 
 
 def calls_of(settings):
