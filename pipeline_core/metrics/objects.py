@@ -111,9 +111,9 @@ class LampColours:
 def share_kept(decisions: list[Decision], what: str) -> Figure:
     if not decisions:
         return Figure(None, "", "higher", f"no frame shows {what}")
-    kept = sum(d.kept for d in decisions)
+    count = sum(d.kept for d in decisions)
     objects = len({d.instance for d in decisions})
-    return Figure(kept / len(decisions), "", "higher", f"{kept} of {len(decisions)} views of {objects} objects")
+    return Figure(count / len(decisions), "", "higher", f"{count} of {len(decisions)} views of {objects} objects")
 
 
 def lab(colour: Tensor) -> Tensor:
@@ -214,11 +214,11 @@ class ObjectColours:
         self._frames += len(output)
 
     def compute(self) -> dict[str, Figure]:
-        kept = share_kept(self.decisions, f"{self.what} of at least {self.min_pixels} pixels")
+        share = share_kept(self.decisions, f"{self.what} of at least {self.min_pixels} pixels")
         error = self._error / len(self.decisions) if self.decisions else None
         return {
-            f"{self.what}_kept": kept,
-            f"{self.what}_colour_error": Figure(error, "", "lower", kept.note),
+            f"{self.what}_kept": share,
+            f"{self.what}_colour_error": Figure(error, "", "lower", share.note),
         }
 
 
