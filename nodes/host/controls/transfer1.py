@@ -97,11 +97,11 @@ class Transfer1Branch(GeneralDIT):
         """
         seen = self.forward_before_blocks(x=x, timesteps=timesteps, crossattn_emb=context, fps=fps)
         positions = seen["extra_pos_emb_B_T_H_W_D_or_T_H_W_B_D"].to(x.dtype)
-        told = seen["affline_emb_B_D"], seen["crossattn_emb"], None
+        conditions = seen["affline_emb_B_D"], seen["crossattn_emb"], None
         codes = {"rope_emb_L_1_1_D": seen["rope_emb_L_1_1_D"], "adaln_lora_B_3D": seen["adaln_lora_B_3D"]}
         state = seen.pop("x")
         for number, (name, block) in enumerate(self.blocks.items()):
-            state = block(state + positions, *told, **codes, transformer_options=options)
+            state = block(state + positions, *conditions, **codes, transformer_options=options)
             if number == 0:
                 state = state + self.encode_hint(hint)
             yield self.zero_blocks[name](state)
