@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from comfy.controlnet import ControlBase
 from comfy.utils import common_upscale
+from einops import rearrange
 from torch import Tensor
 
 from ....pipeline_core.conditions.stack import masked_weights, normalise_weights
@@ -169,7 +170,7 @@ class StackedControl(ControlBase):
                     )
             else:
                 share = share.repeat(batched_number if len(share) > 1 else 1, 1, 1, 1)
-                share = share if output.ndim == 4 else share.flatten(2).movedim(1, 2)
+                share = share if output.ndim == 4 else rearrange(share, "b c h w -> b (h w) c")
             self._fitted[key] = share.to(output.dtype)
         return self._fitted[key]
 

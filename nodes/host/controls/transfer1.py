@@ -12,6 +12,7 @@ import comfy.utils
 import torch
 from comfy.ldm.cosmos.blocks import PatchEmbed
 from comfy.ldm.cosmos.model import GeneralDIT
+from einops import rearrange
 from torch import Tensor
 
 from ....pipeline_core.errors import UserError
@@ -86,7 +87,7 @@ class Transfer1Branch(GeneralDIT):
         """(1, C, t, h, w) latent of the map -> (t, h / 2, w / 2, 1, D); channels the release leaves empty are 0."""
         missing = self.size.hint + 1 - hint.shape[1]
         padded = torch.nn.functional.pad(hint, (0, 0, 0, 0, 0, 0, 0, missing))
-        return self.input_hint_block(self.x_embedder2(padded).movedim(0, 3))
+        return self.input_hint_block(rearrange(self.x_embedder2(padded), "b t h w d -> t h w b d"))
 
     def hints(
         self, x: Tensor, timesteps: Tensor, context: Tensor, hint: Tensor, fps, options: dict
