@@ -47,8 +47,8 @@ def load_comfyui(folder: Path) -> dict:
 
 def call(classes: dict, node: str, **inputs):
     """Run one node of either generation; its outputs as a tuple."""
-    found = classes[node]
-    result = found.execute(**inputs) if hasattr(found, "execute") else getattr(found(), found.FUNCTION)(**inputs)
+    kind = classes[node]
+    result = kind.execute(**inputs) if hasattr(kind, "execute") else getattr(kind(), kind.FUNCTION)(**inputs)
     return result if isinstance(result, tuple) else result.args
 
 

@@ -34,9 +34,9 @@ class Promise:
 
 
 def parser(description: str) -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(description=description)
-    made.add_argument("--json", type=Path, help="write table, promises, versions, seeds and machine as JSON")
-    return made
+    argument_parser = argparse.ArgumentParser(description=description)
+    argument_parser.add_argument("--json", type=Path, help="write table, promises, versions, seeds and machine as JSON")
+    return argument_parser
 
 
 def print_table(rows: Sequence[dict], columns: Sequence[str]) -> None:

@@ -69,8 +69,8 @@ def enhanced(model, seed: int, factor: int, look: str):
 def figures(delivered: Tensor, source, twin) -> dict:
     steady = FlowError()
     steady.update(delivered, source.flow, source.instances)
-    told = {name: figure.value for name, figure in steady.compute().items()}
-    return {"psnr": psnr(delivered, twin.rgb), "sharpness": sharpness(delivered), **told}
+    steadiness = {name: figure.value for name, figure in steady.compute().items()}
+    return {"psnr": psnr(delivered, twin.rgb), "sharpness": sharpness(delivered), **steadiness}
 
 
 def rows_of(model, seeds, looks, factors, shares) -> list[dict]:
@@ -102,15 +102,15 @@ def seconds_a_frame() -> float:
 
 def promises(rows: list[dict], seconds: float) -> list[common.Promise]:
     day = {(row["factor"], row["detail"]): row for row in rows if row["look"] == "day"}
-    made = []
+    promised = []
     for factor in FACTORS:
         plain, ours = day[factor, 0.0], day[factor, DEFAULT]
-        made += [
+        promised += [
             common.Promise(f"x{factor}: dB nearer than enlargement", ours["psnr"] - plain["psnr"], 0.6),
             common.Promise(f"x{factor}: sharpness over enlargement", ours["sharpness"] / plain["sharpness"], 2.0),
             common.Promise(f"x{factor}: flicker over enlargement", ours["flicker"] / plain["flicker"], 1.0, False),
         ]
-    return [*made, common.Promise("processor seconds a 1080p frame", seconds, 0.3, False)]
+    return [*promised, common.Promise("processor seconds a 1080p frame", seconds, 0.3, False)]
 
 
 def main() -> None:

@@ -101,11 +101,11 @@ def scenes(seeds: range, frames: int) -> list[tuple]:
     """(source, twin) renders of every seed."""
     from tqdm import tqdm
 
-    made = []
+    pairs = []
     for seed in tqdm(seeds, desc="render"):
         clips = render_styles(make_scene(seed), frames, SIZE, ("synthetic", "photoreal.day"))
-        made.append((clips["synthetic"], clips["photoreal.day"]))
-    return made
+        pairs.append((clips["synthetic"], clips["photoreal.day"]))
+    return pairs
 
 
 def colour_transfer(source: Tensor, twin: Tensor) -> Tensor:
@@ -176,12 +176,12 @@ def tune(frames: int) -> None:
     """Sweep SDEdit over strength x CFG on the tuning scenes; keep the setting nearest to the twin."""
     model, critic, pairs = load_video_model(), load_critic(), scenes(TUNING, frames)
     wide = scenes(PROTOTYPES, 5)
-    found = {
+    tuned = {
         "seeds": list(TUNING),
         "prototype_seeds": [PROTOTYPES.start, PROTOTYPES.stop],
         "prototypes": colour_prototypes(wide),
     }
-    write_json(TUNED, found)
+    write_json(TUNED, tuned)
     rows = []
     for strength in SWEEP["strength"]:
         for cfg in SWEEP["cfg"]:
@@ -192,7 +192,7 @@ def tune(frames: int) -> None:
             )
     best = max(rows, key=lambda row: row["psnr"])
     common.print_table(rows, COLUMNS)
-    write_json(TUNED, found | {name: best[name] for name in ("strength", "cfg", "psnr")})
+    write_json(TUNED, tuned | {name: best[name] for name in ("strength", "cfg", "psnr")})
 
 
 def steering(model, pairs: list[tuple]) -> dict[str, dict]:

@@ -39,7 +39,7 @@ def still(frames):
 
 def measure(device: PretendDevice, model, clip, **settings) -> dict:
     """One row: enhance with the first and the second of STEPS."""
-    found = []
+    counts = []
     for steps in STEPS:
         calls = 0
 
@@ -52,8 +52,8 @@ def measure(device: PretendDevice, model, clip, **settings) -> dict:
         enhance(clip, model, EnhanceSettings(steps=steps, **settings), estimators=Estimators(flow=still))
         handle.remove()
         maps = sum(any(place in read.where for place in MAPS) for read in device.reads)
-        found.append((calls, len(device.reads) - maps, maps, len(device.uploads)))
-    (calls, reads, maps, uploads), (more_calls, more_reads, _, more_uploads) = found
+        counts.append((calls, len(device.reads) - maps, maps, len(device.uploads)))
+    (calls, reads, maps, uploads), (more_calls, more_reads, _, more_uploads) = counts
     return {
         "calls": calls,
         "reads": reads,

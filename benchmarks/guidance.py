@@ -44,9 +44,9 @@ COLUMNS = ("table", "row", "psnr", "edge_f1", "lamps", "vehicles", "signs", "cri
 def tune(scenes: int) -> None:
     """Measure the candidates on the tuning scenes and write down the best; the report reads them from there."""
     bench = open_bench(TUNING[:scenes])
-    rows, found = tuning_rows(bench)
+    rows, tuned = tuning_rows(bench)
     common.print_table(rows, COLUMNS)
-    write_json(TUNED, {"seeds": list(TUNING[:scenes]), **found})
+    write_json(TUNED, {"seeds": list(TUNING[:scenes]), **tuned})
 
 
 def main() -> None:

@@ -10,10 +10,10 @@ from benchmarks.guidance_tables import style_free_margin
 
 def find(rows: list[dict], **where) -> dict:
     """The one row with these values."""
-    found = [row for row in rows if all(row.get(name) == value for name, value in where.items())]
-    if len(found) != 1:
-        raise LookupError(f"{len(found)} rows have {where}; one is needed.")
-    return found[0]
+    matches = [row for row in rows if all(row.get(name) == value for name, value in where.items())]
+    if len(matches) != 1:
+        raise LookupError(f"{len(matches)} rows have {where}; one is needed.")
+    return matches[0]
 
 
 def promises(rows: list[dict], tuned: dict) -> list[Promise]:

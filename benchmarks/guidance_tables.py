@@ -75,8 +75,8 @@ def matched_rows(bench: Bench) -> list[dict]:
 def mismatched_rows(bench: Bench) -> list[dict]:
     """Ten prompts that contradict their clips, against the twins of the look they ask for."""
     pairs = bench.take([i % len(bench.clips) for i in range(PROMPTS)])
-    told = [contradiction(i, clip) for i, clip in enumerate(pairs.clips)]
-    looks, prompts = [look for look, _ in told], [prompt for _, prompt in told]
+    contradictions = [contradiction(i, clip) for i, clip in enumerate(pairs.clips)]
+    looks, prompts = [look for look, _ in contradictions], [prompt for _, prompt in contradictions]
     synthetic = [synthetic_look(clip) for clip in pairs.clips]
     rows = []
     for cfg in (1.0, 3.0, 7.0):
@@ -96,9 +96,9 @@ def calibrated(bench: Bench, guidance: Guidance, sigmas: Tensor, under: str = "p
 
     "positive" is the published form, under the guidance of the sampling."""
     judge = guidance if under == "positive" else Only(under)
-    told = {"rounds": 1, "nu": 0.5, "check": False} | options
+    settings = {"rounds": 1, "nu": 0.5, "check": False} | options
     start = guided(bench.predict(), judge)
-    return calibrate_noise(start, bench.latent, bench.fresh(), float(sigmas[0]), VE, **told).noise
+    return calibrate_noise(start, bench.latent, bench.fresh(), float(sigmas[0]), VE, **settings).noise
 
 
 def calibration_rows(bench: Bench, tuned: dict) -> list[dict]:
@@ -205,12 +205,12 @@ def tuning_rows(bench: Bench) -> tuple[list[dict], dict]:
     margins = {r["form"]: style_free_margin(r, sdedit, published) for r in candidates}
     good = [r for r in candidates if margins[r["form"]] >= 0]
     best = max(good, key=lambda r: r["edge_f1"]) if good else max(candidates, key=lambda r: margins[r["form"]])
-    found = {
+    tuned = {
         "reach": max(safe, default=min(REACHES)),
         "simdrop": max(gains, key=lambda r: r["critic"])["weight"] if gains else None,
         "style_free": best["form"],
     }
-    return [plain, *reached, *dropped, *forms], found
+    return [plain, *reached, *dropped, *forms], tuned
 
 
 def style_free_margin(row: dict, sdedit: dict, published: dict) -> float:

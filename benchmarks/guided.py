@@ -90,12 +90,12 @@ class Bench:
         cache: threshold of the first-block cache.
         """
         preset = self.model.preset
-        told = {
+        all_prompts = {
             "positive": [f"{preset.prompt}, {clip.description}" for clip in self.clips],
             "negative": [preset.negative_prompt] * len(self.clips),
             "inversion": [f"{preset.inversion_prompt}, {clip.description}" for clip in self.clips],
         } | prompts
-        texts = {name: self.model.encode_text(words) for name, words in told.items()}
+        texts = {name: self.model.encode_text(words) for name, words in all_prompts.items()}
         weights = normalise_weights(preset.control_weights if controls is None else controls)
         batched = self.model.predictor(texts, self.hints, weights, VE, cache)
 
@@ -184,16 +184,16 @@ def figures_of(bench: Bench, clip: Clip, latent: Tensor, look: str) -> dict:
     edges, lamps = EdgeF1(), LampColours(source.lights)
     edges.update(output[::EDGE_STRIDE], source.rgb[::EDGE_STRIDE])
     lamps.update(output)
-    kept = {"lamps": [decision.kept for decision in lamps.decisions]}
+    decisions = {"lamps": [decision.kept for decision in lamps.decisions]}
     for what, objects in colour_metrics(source).items():
         objects.update(output, twin.rgb, source.classes, source.instances)
-        kept[what] = [decision.kept for decision in objects.decisions]
+        decisions[what] = [decision.kept for decision in objects.decisions]
     logits, features = bench.critic(output)
     planes = (output - source.rgb).movedim(-1, 0)[None]
     return {
         "psnr": float(-10 * torch.log10((output - twin.rgb).square().mean())),
         "edge_f1": edges.compute()["edge_f1"].value,
-        "kept": kept,
+        "kept": decisions,
         "logits": logits,
         "features": features,
         "twin": clip.features[look],
@@ -208,16 +208,16 @@ def summary(figures: list[dict]) -> dict:
     for each in figures:
         ours.update(each["features"])
         theirs.update(each["twin"])
-    kept = {what: sum((each["kept"][what] for each in figures), []) for what in ("lamps", "vehicles", "signs")}
+    decisions = {what: sum((each["kept"][what] for each in figures), []) for what in ("lamps", "vehicles", "signs")}
     return {
         "psnr": mean([each["psnr"] for each in figures]),
         "edge_f1": mean([each["edge_f1"] for each in figures if each["edge_f1"] is not None]),
-        **{what: mean(views) for what, views in kept.items()},
-        "colours": mean(kept["lamps"] + kept["vehicles"]),
+        **{what: mean(views) for what, views in decisions.items()},
+        "colours": mean(decisions["lamps"] + decisions["vehicles"]),
         "critic": float(torch.sigmoid(torch.cat([each["logits"] for each in figures])).mean()),
         "frechet": frechet_distance(ours.mean, ours.covariance, theirs.mean, theirs.covariance),
         "lf_input": mean([each["lf_input"] for each in figures]),
         "saturation": mean([each["saturation"] for each in figures]),
         "psnr_by_scene": [each["psnr"] for each in figures],
-        "views": {what: len(views) for what, views in kept.items()},
+        "views": {what: len(views) for what, views in decisions.items()},
     }

@@ -224,12 +224,12 @@ def main() -> None:
     rows += measure("in bfloat16: embedded model", denoise, latent, 20, 1.0, grid, METHODS, fine=False)
 
     def worst(denoiser: str, method: str, key: str = "round_trip", **where) -> float:
-        found = [
+        values = [
             r[key]
             for r in rows
             if r["denoiser"].startswith(denoiser) and r["method"] == method and all(r[k] == v for k, v in where.items())
         ]
-        return max(found)
+        return max(values)
 
     euler = {
         (r["steps"], r["cfg"]): r["round_trip"]

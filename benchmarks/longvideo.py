@@ -113,14 +113,14 @@ def autoregressive(job: Job, frames: Tensor) -> list[Tensor]:
     settings, interpolant, clips = job.settings, job_interpolant(job.model.preset), []
     sigmas = job_sigmas(settings, job.model.preset, interpolant)
     for index, clip in enumerate(window_clips(frames, job.windows)):
-        made = window_inputs(job, index, clip)
-        predict, x0 = window_predictor(job, made), job.model.encode(made["source"])
+        inputs = window_inputs(job, index, clip)
+        predict, x0 = window_predictor(job, inputs), job.model.encode(inputs["source"])
         if clips:
             shared = job.windows[index].start - job.windows[index - 1].start
             handed = job.model.encode(clips[-1][shared : shared + 1])
             nowhere = torch.full((x0.shape[2], 1, *x0.shape[3:], 2), torch.nan)
-            given = HandOver(handed, handed, 0, flow=nowhere)
-            predict = each_branch(predict, lambda d, g=given: with_handover(d, g, 0.0))
+            handover = HandOver(handed, handed, 0, flow=nowhere)
+            predict = each_branch(predict, lambda d, g=handover: with_handover(d, g, 0.0))
         finished = enhance_handed(predict, x0, sigmas, settings, interpolant, settings.seed + index, lambda *_: None)
         clips.append(job.model.decode(finished.latent).clamp(0, 1))
     return clips
@@ -206,7 +206,7 @@ def measured(clips: list[Tensor], windows: list[Window], method: Method, source,
     psnr.update(output, twin.rgb)
     drift.update(output, source.rgb)
     distance = (output - twin.rgb).square().flatten(1).mean(1)
-    found = drift.compute()
+    drifts = drift.compute()
     steepness, error = window_slope(distance.tolist(), [w.keep for w in windows])
     return {
         "at_seams": 1000 * mean(steps[t] for t in borders[1:] if t in steps),
@@ -217,8 +217,8 @@ def measured(clips: list[Tensor], windows: list[Window], method: Method, source,
         "psnr": next(iter(psnr.compute().values())).value,
         "twin_slope": 100_000 * steepness,
         "twin_slope_error": 100_000 * error,
-        "drift_brightness": found["drift_brightness"].value,
-        "drift_chroma": found["drift_chroma"].value,
+        "drift_brightness": drifts["drift_brightness"].value,
+        "drift_chroma": drifts["drift_chroma"].value,
         "series": {"change": list(steps.values()), "distance": distance.tolist()},
     }
 
@@ -235,11 +235,11 @@ def mean(values: Iterable[float]) -> float:
     return math.fsum(values) / len(values) if values else math.nan
 
 
-def window_slope(values: list[float], kept: list[range]) -> tuple[float, float]:
+def window_slope(values: list[float], spans: list[range]) -> tuple[float, float]:
     """Least-squares slope per frame of the windows' means, and its standard error: windows, not frames, are
     independent."""
-    times = [mean(keep) for keep in kept]
-    means = [mean(values[t] for t in keep) for keep in kept]
+    times = [mean(keep) for keep in spans]
+    means = [mean(values[t] for t in keep) for keep in spans]
     middle, level = mean(times), mean(means)
     spread = math.fsum((t - middle) ** 2 for t in times)
     steep = math.fsum((t - middle) * (v - level) for t, v in zip(times, means)) / spread
@@ -266,14 +266,14 @@ class Scene:
         return self._clips["synthetic"], self._clips["photoreal.day"]
 
 
-def kept(told: list, make: Callable[[], dict]) -> dict:
+def remembered(circumstances: list, make: Callable[[], dict]) -> dict:
     """What was measured under the same circumstances, or else what `make` measures, kept for the next time."""
-    path = PARTS / f"{hash_of(json.dumps(told, sort_keys=True))[:20]}.json"
+    path = PARTS / f"{hash_of(json.dumps(circumstances, sort_keys=True))[:20]}.json"
     if path.is_file():
         return json.loads(path.read_text(encoding="utf-8"))["figures"]
     figures = make()
     PARTS.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps({"told": told, "figures": figures}))
+    write_text(path, json.dumps({"told": circumstances, "figures": figures}))
     return figures
 
 
@@ -287,12 +287,12 @@ def figures_of(name: str, method: Method, model, settings: EnhanceSettings, scen
         source, twin = scene()
         job = prepare(scene.frames, SIZE, replace(model, preset=preset), settings, RenderedBuffers(source))
         cached = weights, scene.seed, scene.frames, method.make.__name__
-        if _last.get("told") != cached:
-            _last.update(told=cached, clips=method.make(job, source.rgb))
-        found = measured(_last["clips"], job.windows, method, source, twin, preset.temporal_ratio)
-        return {**found, "calls": calls_of(job, scene.frames)}
+        if _last.get("made_from") != cached:
+            _last.update(made_from=cached, clips=method.make(job, source.rgb))
+        figures = measured(_last["clips"], job.windows, method, source, twin, preset.temporal_ratio)
+        return {**figures, "calls": calls_of(job, scene.frames)}
 
-    return kept([weights, scene.seed, scene.frames, method.made_from(), method.cuts, method.first], make)
+    return remembered([weights, scene.seed, scene.frames, method.made_from(), method.cuts, method.first], make)
 
 
 _last: dict = {}
@@ -330,7 +330,7 @@ def main(arguments: list[str] | None = None) -> None:
         for name in tqdm(names, desc=f"scene {scene.seed}"):
             row = figures_of(name, METHODS[name], model, settings, scene, options.overlap)
             rows[name].scenes.append(row)
-        truth.scenes.append(kept(["twin", scene.seed, frames, options.overlap], lambda s=scene: true_figures(s)))
+        truth.scenes.append(remembered(["twin", scene.seed, frames, options.overlap], lambda s=scene: true_figures(s)))
         scene._clips = None
     table = [row.figures() for row in rows.values()] + [truth.figures()]
     about = {"seeds": [s.seed for s in scenes], "frames": frames, "overlap": options.overlap, "fps": FPS}
@@ -339,22 +339,26 @@ def main(arguments: list[str] | None = None) -> None:
 
 def promises(table: list[dict]) -> list[common.Promise]:
     """The default's, against the rows that were asked for."""
-    found = {row["row"]: row for row in table[:-1]}
-    ours = found.pop(OURS, None)
+    by_name = {row["row"]: row for row in table[:-1]}
+    ours = by_name.pop(OURS, None)
     if ours is None:
         return []
-    made = [common.Promise("seam to interior, over the whole overlap", ours["ratio"], SEAM_TARGET, at_least=False)]
+    promised = [common.Promise("seam to interior, over the whole overlap", ours["ratio"], SEAM_TARGET, at_least=False)]
     for name in (PLAIN, INVERTED):
-        if name in found:
-            drop = 1 - ours["at_seams"] / found[name]["at_seams"]
-            made.append(common.Promise(f"drop at seams against {name}", drop, DROP_TARGET))
-    if found:
-        best = min(found.values(), key=lambda row: row["at_seams"])
+        if name in by_name:
+            drop = 1 - ours["at_seams"] / by_name[name]["at_seams"]
+            promised.append(common.Promise(f"drop at seams against {name}", drop, DROP_TARGET))
+    if by_name:
+        best = min(by_name.values(), key=lambda row: row["at_seams"])
         least = ours["at_seams"] / best["at_seams"]
-        made.append(common.Promise(f"at seams against the best other row ({best['row']})", least, 1.0, at_least=False))
+        promised.append(
+            common.Promise(f"at seams against the best other row ({best['row']})", least, 1.0, at_least=False)
+        )
     steep = abs(ours["twin_slope"]) / max(ours["twin_slope_error"], 1e-12)
-    made.append(common.Promise("slope of the distance to the twin, in its standard errors", steep, 2.0, at_least=False))
-    return made
+    promised.append(
+        common.Promise("slope of the distance to the twin, in its standard errors", steep, 2.0, at_least=False)
+    )
+    return promised
 
 
 if __name__ == "__main__":

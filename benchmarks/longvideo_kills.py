@@ -71,14 +71,14 @@ def main(arguments: list[str] | None = None) -> None:
             if finished(process) == 0:
                 target.unlink()
                 continue  # it was done before its moment came
-            kept = len(list(target.with_name(target.name + ".windows").glob("[0-9]*.safetensors")))
+            windows = len(list(target.with_name(target.name + ".windows").glob("[0-9]*.safetensors")))
             there = target.exists()
             assert not there or bool((media.read_clip(target) == truth).all()), "an output that is there is whole"
             began = time.monotonic()
             finished(start([*command, str(target)]))
             clip = media.read_clip(target)
             same = clip.shape == truth.shape and bool((clip == truth).all())
-            row = {"kill": kill, "after_s": moment, "windows_kept": kept, "output_there": there}
+            row = {"kill": kill, "after_s": moment, "windows_kept": windows, "output_there": there}
             rows.append({**row, "resumed_s": time.monotonic() - began, "same_frames": same})
             print(rows[-1], flush=True)
             left = [

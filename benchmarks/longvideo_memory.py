@@ -59,8 +59,8 @@ def child(source: str, target: str, handover: str, steps: str) -> None:
     media.VideoWriter.write = write
     from pipeline_core.__main__ import main as command
 
-    told = ["enhance", source, "-o", target, "--steps", steps, "--start", "sdedit", "--handover", handover]
-    assert enhance and command(told) == 0
+    command_line = ["enhance", source, "-o", target, "--steps", steps, "--start", "sdedit", "--handover", handover]
+    assert enhance and command(command_line) == 0
     assert media.probe(target).frames == frames
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     # Frames come out a window's step at a time: compared are moments at the same place in that.
@@ -78,8 +78,8 @@ def measured(frames: int, handover: str, steps: int, size: tuple[int, int], fold
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=dict(os.environ))
     if done.returncode:
         raise SystemExit(f"{frames} frames failed: {done.stderr.strip()[-500:]}")
-    told = next(line for line in done.stdout.splitlines() if line.startswith("FIGURES")).split()[1:]
-    figures = dict(zip(("peak_mb", "first_half", "second_half", "seconds_per_frame"), map(float, told)))
+    values = next(line for line in done.stdout.splitlines() if line.startswith("FIGURES")).split()[1:]
+    figures = dict(zip(("peak_mb", "first_half", "second_half", "seconds_per_frame"), map(float, values)))
     return {"frames": frames, "handover": handover, **figures}
 
 
@@ -98,9 +98,9 @@ def main(arguments: list[str] | None = None) -> None:
     promises, rows = [], []
     with tempfile.TemporaryDirectory() as folder:
         for handover in options.handover:
-            found = [measured(n, handover, options.steps, size, Path(folder)) for n in options.frames]
-            rows += found
-            short, long = found[0], found[-1]
+            measurements = [measured(n, handover, options.steps, size, Path(folder)) for n in options.frames]
+            rows += measurements
+            short, long = measurements[0], measurements[-1]
             name = f"{long['frames']} frames against {short['frames']} (handover {handover})"
             for column, target in (("peak_mb", GROWTH_TARGET), ("seconds_per_frame", SLOWER_TARGET)):
                 growth = long[column] / short[column]

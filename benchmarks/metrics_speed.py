@@ -48,10 +48,10 @@ def main() -> None:
     options.add_argument("--long", type=float, nargs="*", default=[], help="lengths to measure fidelity alone at")
     options.add_argument("--threads", type=int, default=torch.get_num_threads(), help="PyTorch's threads")
     options.add_argument("--worker", nargs=3, help="(used by itself) what to do with which two clips")
-    given = options.parse_args()
-    torch.set_num_threads(given.threads)
-    if given.worker:
-        print(json.dumps(work(*given.worker)))
+    arguments = options.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if arguments.worker:
+        print(json.dumps(work(*arguments.worker)))
         return
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -60,12 +60,12 @@ def main() -> None:
             with media.VideoWriter(path, FPS, SIZE) as out:
                 for frame in moving(style, grain):
                     out.write(frame)
-        for seconds in [*given.seconds, *given.long]:
+        for seconds in [*arguments.seconds, *arguments.long]:
             pair = [repeated(path, round(seconds), path.with_name(f"{path.stem}_{seconds:g}.mp4")) for path in second]
-            tasks = ("fidelity",) if seconds in given.long else tuple(WORK)
-            rows += [{"work": task, "seconds": seconds, **in_process(task, pair, given.threads)} for task in tasks]
+            tasks = ("fidelity",) if seconds in arguments.long else tuple(WORK)
+            rows += [{"work": task, "seconds": seconds, **in_process(task, pair, arguments.threads)} for task in tasks]
     compare_to_decoding(rows)
-    finish(given.json, rows, COLUMNS, promises(rows), size=SIZE, fps=FPS, seed=SEED, threads=given.threads)
+    finish(arguments.json, rows, COLUMNS, promises(rows), size=SIZE, fps=FPS, seed=SEED, threads=arguments.threads)
 
 
 def promises(rows: list[dict]) -> list[Promise]:

@@ -153,18 +153,18 @@ def tune(scenes: list[Scene]) -> tuple[list[dict], dict]:
     counts = shares(shortened(scenes, INVERSION_STEPS), base)
     limits = shares(intervals(scenes, BELOW), strong)
 
-    def kept(row: dict) -> bool:
+    def holds(row: dict) -> bool:
         return all(row[what] >= base[what] - loss for what, loss in LOSS.items())
 
     held = [row for row in limits if row["lamps"] >= base["lamps"] - LOSS["lamps"]] or limits
-    found = {
-        "threshold": max((row["value"] for row in caches if kept(row)), default=0.0),
+    tuned = {
+        "threshold": max((row["value"] for row in caches if holds(row)), default=0.0),
         "inversion_steps": min(
-            (row["value"] for row in counts if kept(row)), default=scenes[0].bench.model.preset.steps
+            (row["value"] for row in counts if holds(row)), default=scenes[0].bench.model.preset.steps
         ),
         "below": max(held, key=lambda row: row["critic"])["value"],
     }
-    return [*shares([base, strong], base), *caches, *counts, *limits], found
+    return [*shares([base, strong], base), *caches, *counts, *limits], tuned
 
 
 def report(scenes: list[Scene], tuned: dict) -> list[dict]:
@@ -202,9 +202,9 @@ def main() -> None:
     scenes = [Scene(bench.take([i]), work) for i in range(len(seeds))]
     scenes[0].bench.predict()(scenes[0].bench.latent, 1.0, ["positive"])  # the first call pays for what is made once
     if options.tune:
-        rows, found = tune(scenes)
+        rows, best = tune(scenes)
         common.print_table(rows, COLUMNS)
-        return write_json(TUNED, {"seeds": list(seeds), **found, "rows": rows})
+        return write_json(TUNED, {"seeds": list(seeds), **best, "rows": rows})
     tuned = {name: value for name, value in json.loads(TUNED.read_text()).items() if name != "rows"}
     rows = report(scenes, tuned)
     promises = [

@@ -35,8 +35,8 @@ class Runner:
 
     def inputs(self, name: str) -> dict:
         """The inputs of a node, with everything they depend on run."""
-        given = self.graph[name]["inputs"].items()
-        return {key: self.run(value[0])[value[1]] if isinstance(value, list) else value for key, value in given}
+        entries = self.graph[name]["inputs"].items()
+        return {key: self.run(value[0])[value[1]] if isinstance(value, list) else value for key, value in entries}
 
     def run(self, name: str) -> tuple:
         if name not in self.done:
@@ -50,7 +50,7 @@ def sampled(classes: dict, seed: int, thresholds) -> list[dict]:
     for node in graph.values():
         if node["class_type"] == "VideoRealismDemoDrive":
             node["inputs"]["scene_seed"] = seed
-    runner, found = Runner(classes, graph), []
+    runner, rows = Runner(classes, graph), []
     loader, sampler, guider = (
         runner.node(kind)
         for kind in ("VideoRealismLoadVideoModel", "SamplerCustomAdvanced", "VideoRealismDualPromptGuider")
@@ -68,13 +68,13 @@ def sampled(classes: dict, seed: int, thresholds) -> list[dict]:
             options = {"reuse_threshold": threshold, "start_percent": 0.15, "end_percent": 0.95, "verbose": False}
             model = call(classes, "EasyCache", model=plain, **options)[0]
         runner.done[guider] = call(classes, graph[guider]["class_type"], **{**runner.inputs(guider), "model": model})
-        given = runner.inputs(sampler)
+        sampler_inputs = runner.inputs(sampler)
         before, start = blocks[0], time.process_time()
-        runner.done[sampler] = call(classes, "SamplerCustomAdvanced", **given)
+        runner.done[sampler] = call(classes, "SamplerCustomAdvanced", **sampler_inputs)
         seconds, ran = time.process_time() - start, blocks[0] - before
         figures = runner.run(after[-1])
-        found.append({name: figures[place] for name, place in FIGURES.items()} | {"seconds": seconds, "blocks": ran})
-    return found
+        rows.append({name: figures[place] for name, place in FIGURES.items()} | {"seconds": seconds, "blocks": ran})
+    return rows
 
 
 def main() -> None:

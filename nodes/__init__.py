@@ -14,10 +14,10 @@ def all_nodes() -> list[type]:
 
     Imported folder by folder: what a newer ComfyUI renamed costs the nodes that need it, and the log says why.
     """
-    found = []
+    classes = []
     for folder in FOLDERS:
         try:
-            found += import_module(f".{folder}", __package__).NODES
+            classes += import_module(f".{folder}", __package__).NODES
         except (ImportError, AttributeError) as cause:
             logging.getLogger(__name__).error(
                 "Video Realism: the nodes of the folder %s are missing, because %s: %s.",
@@ -25,4 +25,4 @@ def all_nodes() -> list[type]:
                 type(cause).__name__,
                 cause,
             )
-    return found
+    return classes

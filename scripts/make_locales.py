@@ -42,8 +42,8 @@ def english_node(info: dict) -> dict:
 
 def without_nothing(entry: dict) -> dict:
     """The entry without texts that the schema does not have."""
-    kept = {key: without_nothing(value) if isinstance(value, dict) else value for key, value in entry.items()}
-    return {key: value for key, value in kept.items() if value not in (None, "", {})}
+    cleaned = {key: without_nothing(value) if isinstance(value, dict) else value for key, value in entry.items()}
+    return {key: value for key, value in cleaned.items() if value not in (None, "", {})}
 
 
 def english(object_info: dict) -> dict[str, dict]:
@@ -58,11 +58,11 @@ def english(object_info: dict) -> dict[str, dict]:
 
 def texts(tree: dict, path: str = "") -> dict[str, str]:
     """{"Node.inputs.model.tooltip": text} of everything in a locale file."""
-    found = {}
+    flat = {}
     for key, value in tree.items():
         here = f"{path}.{key}" if path else key
-        found.update(texts(value, here) if isinstance(value, dict) else {here: value})
-    return found
+        flat.update(texts(value, here) if isinstance(value, dict) else {here: value})
+    return flat
 
 
 def read(language: str, name: str) -> dict:
@@ -85,13 +85,13 @@ def wanted(language: str, name: str, now: dict) -> dict:
 
 def still_right(translated: dict, before: dict, now: dict) -> dict:
     """The translation without texts whose English one is gone or says something else now."""
-    kept = {}
+    right = {}
     for key, value in translated.items():
         if isinstance(value, dict):
-            kept[key] = still_right(value, before.get(key, {}), now.get(key, {}))
+            right[key] = still_right(value, before.get(key, {}), now.get(key, {}))
         elif key in now and before.get(key, now[key]) == now[key]:
-            kept[key] = value
-    return {key: value for key, value in kept.items() if value != {}}
+            right[key] = value
+    return {key: value for key, value in right.items() if value != {}}
 
 
 def differences(language: str, name: str, now: dict) -> list[str]:

@@ -153,6 +153,6 @@ def _control_weights(count: int, uniform) -> list[float]:
         keep[int(uniform() * count)] = True
     # Half the time all branches weigh 1, which is what a job uses by default.
     equal = uniform() < 0.5
-    raw = [(1.0 if equal else 0.2 + 0.8 * uniform()) if kept else 0.0 for kept in keep]
+    raw = [(1.0 if equal else 0.2 + 0.8 * uniform()) if used else 0.0 for used in keep]
     total = max(1.0, sum(raw))
     return [value / total for value in raw]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 from pipeline_core.models.networks.vae import encode_clips
@@ -34,8 +35,8 @@ def cell_pairs(vae: torch.nn.Module, seeds: range) -> tuple[Tensor, Tensor]:
             ratio = (FRAMES - 1) // (count - 1)
             pixels = F.interpolate(renders[style].rgb.permute(0, 3, 1, 2) * 2 - 1, (height, width), mode="area")
             later = pixels[1:].unflatten(0, (count - 1, ratio)).mean(1)
-            cells.append(latent.permute(1, 2, 3, 0).flatten(0, 2))
-            colours.append(torch.cat([pixels[:1], later]).permute(0, 2, 3, 1).flatten(0, 2))
+            cells.append(rearrange(latent, "c t h w -> (t h w) c"))
+            colours.append(rearrange(torch.cat([pixels[:1], later]), "t c h w -> (t h w) c"))
     return torch.cat(cells), torch.cat(colours)
 
 

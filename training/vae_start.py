@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from einops import rearrange
 
 PATCH = 2
 PIXELS = 3 * PATCH**2
@@ -48,17 +49,13 @@ def build(latent_channels: int = 48) -> torch.nn.Module:
 
 def patches(video: torch.Tensor) -> torch.Tensor:
     """(N, 3, T, H, W) -> (N, 12, T, H/2, W/2) in the class's own order: colour, column, row."""
-    n, c, t, h, w = video.shape
-    split = video.reshape(n, c, t, h // PATCH, PATCH, w // PATCH, PATCH)
-    return split.permute(0, 1, 6, 4, 2, 3, 5).reshape(n, c * PATCH**2, t, h // PATCH, w // PATCH)
+    return rearrange(video, "n c t (h row) (w column) -> n (c column row) t h w", row=PATCH, column=PATCH)
 
 
 def blocks(x: torch.Tensor) -> torch.Tensor:
     """(N, C, 1 + 2k, H, W) -> (N, 1 + k, H/2, W/2, 8 C): 2x2x2 blocks, the first frame doubled."""
     x = torch.cat([x[:, :, :1], x], 2)
-    n, c, t, h, w = x.shape
-    split = x.reshape(n, c, t // 2, 2, h // 2, 2, w // 2, 2)
-    return split.permute(0, 2, 4, 6, 3, 5, 7, 1).reshape(n, t // 2, h // 2, w // 2, 8 * c)
+    return rearrange(x, "n c (t dt) (h dh) (w dw) -> n t h w (dt dh dw c)", dt=2, dh=2, dw=2)
 
 
 def principal(rows: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

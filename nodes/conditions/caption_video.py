@@ -102,12 +102,12 @@ class CaptionVideo(io.ComfyNode):
                 chosen_folder(MODELS, model, "model"), str(compute_device()), instruction, pictures, tokens=tokens,
                 each_token=each_token,
             )(frames)  # fmt: skip
-        made, look = compose(prompt_set, caption), " ".join(look.split())
-        between = " " if made.positive.endswith(".") else ", "
-        positive = made.positive + between + look if look else made.positive
+        prompts, look = compose(prompt_set, caption), " ".join(look.split())
+        between = " " if prompts.positive.endswith(".") else ", "
+        positive = prompts.positive + between + look if look else prompts.positive
         shown = "\n".join(
-            [f"inversion: {made.inversion}", f"positive: {positive}", f"negative: {made.negative or '-'}"]
+            [f"inversion: {prompts.inversion}", f"positive: {positive}", f"negative: {prompts.negative or '-'}"]
         )
         return io.NodeOutput(
-            made.inversion, positive, made.negative, " ".join(caption.split()), ui=ui.PreviewText(shown)
+            prompts.inversion, positive, prompts.negative, " ".join(caption.split()), ui=ui.PreviewText(shown)
         )

@@ -53,14 +53,14 @@ class ControlDetector(io.ComfyNode):
         progress, done = progress_bar(), 0
         progress(0, len(frames))
         make_room()
-        detect, made = load_detector(detector, folder, str(compute_device())), []
+        detect, maps = load_detector(detector, folder, str(compute_device())), []
         for chunk in frames.split(CHUNK):
-            made.append(detect(chunk, resolution))
+            maps.append(detect(chunk, resolution))
             done += len(chunk)
             progress(done, len(frames))
         said = f"{detector} of {len(frames)} frames"
         if DETECTORS[detector].depth:
-            limits = clip_scale(made)
-            made = [grey(values) for values in scaled(made, limits)]
+            limits = clip_scale(maps)
+            maps = [grey(values) for values in scaled(maps, limits)]
             said += f", scores {limits[0]:.3g} (black) to {limits[1]:.3g} (white)"
-        return io.NodeOutput(torch.cat(made), ui=ui.PreviewText(said))
+        return io.NodeOutput(torch.cat(maps), ui=ui.PreviewText(said))

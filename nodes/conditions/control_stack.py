@@ -147,7 +147,7 @@ def _mask(weight_mask: Tensor | None, frames: Tensor) -> Tensor | None:
 
 def _reports(chains: list) -> tuple[str, str]:
     """(lines for the node, JSON) of [(stacked controls, names of the conditionings that carry them)]."""
-    lines, found = [], []
+    lines, stacks = [], []
     for controls, names in chains:
         names = list(dict.fromkeys(names))
         count = f"{len(controls) or 'no'} control{'' if len(controls) == 1 else 's'}"
@@ -164,7 +164,7 @@ def _reports(chains: list) -> tuple[str, str]:
             )
             weights = {"weight": control.weight, "effective": control.peak, "effective_mean": control.mean}
             entries.append({**weights, "start_percent": start, "end_percent": end, "map": [frames, height, width]})
-        found.append({"conditionings": names, "controls": entries})
+        stacks.append({"conditionings": names, "controls": entries})
     if len(chains) > 1:
         lines.append("The prompts carry different controls, so each step takes more than one forward.")
-    return "\n".join(lines), json.dumps({"stacks": found})
+    return "\n".join(lines), json.dumps({"stacks": stacks})

@@ -203,7 +203,7 @@ class SimulatorBuffers(io.ComfyNode):
         frames = None if frames is None else clip_input(frames, "frames")
         pictures = {"depth": depth_pictures, "tag": tag_pictures, "instance": instance_pictures}
         pictures = {name: images for name, images in pictures.items() if images is not None}
-        told = {"folder": folder}
+        origin = {"folder": folder}
         if folder != NONE and pictures:
             raise UserError(
                 f"Both a folder and {next(iter(pictures))}_pictures came: set folder to none, or unplug it."
@@ -215,17 +215,17 @@ class SimulatorBuffers(io.ComfyNode):
             if path is None:
                 raise UserError(f"The folder {folder} is not in ComfyUI's input folder: choose another one.")
             check_clip(path, video)
-            found = find_recording(path, camera, depth_format, semantic_format, depth_scale)
+            recording = find_recording(path, camera, depth_format, semantic_format, depth_scale)
             count = length if frames is None else len(frames)
-            streams = recording_streams(found, depth_scale, start, count, depth_range == WHOLE)
-            told |= {"depth_format": found.depth_format, "semantic_format": found.semantic_format}
-            told["recognised"] = described(found, path)
+            streams = recording_streams(recording, depth_scale, start, count, depth_range == WHOLE)
+            origin |= {"depth_format": recording.depth_format, "semantic_format": recording.semantic_format}
+            origin["recognised"] = described(recording, path)
         weights = parse_class_weights(class_weights)
         wanted = {"mask_of": mask_classes.strip(), "weights": weights}
         if streams.classes is None:
             wanted = {}
         low, high = CANNY_PRESETS[edge_preset]
-        made = simulator_maps(
+        maps = simulator_maps(
             streams,
             frames,
             palette,
@@ -235,11 +235,11 @@ class SimulatorBuffers(io.ComfyNode):
             convention=made_for,
             **wanted,
         )
-        lines, report = _said(streams, made, told, mask_classes if wanted else "", weights if wanted else {})
-        images = (None if values is None else grey(values) for values in (made.edge, made.depth))
+        lines, report = _said(streams, maps, origin, mask_classes if wanted else "", weights if wanted else {})
+        images = (None if values is None else grey(values) for values in (maps.edge, maps.depth))
         text = ui.PreviewText("\n".join(lines))
         return io.NodeOutput(
-            *images, made.segmentation, made.mask, made.weights, scene_description(recordings().get(folder)),
+            *images, maps.segmentation, maps.mask, maps.weights, scene_description(recordings().get(folder)),
             json.dumps(report), ui=text,
         )  # fmt: skip
 
@@ -267,26 +267,26 @@ def loaded_streams(pictures: dict[str, torch.Tensor], depth_format: str, semanti
     return tensor_streams(**planes)
 
 
-def _said(streams: Streams, made: SimulatorMaps, told: dict, mask_of: str, weights: dict) -> tuple[list[str], dict]:
+def _said(streams: Streams, maps: SimulatorMaps, origin: dict, mask_of: str, weights: dict) -> tuple[list[str], dict]:
     """Lines for the node, and the same as data."""
     channels = [name for name in ("depth", "classes", "instances") if getattr(streams, name) is not None]
-    any_map = next(values for values in (made.depth, made.segmentation, made.edge) if values is not None)
+    any_map = next(values for values in (maps.depth, maps.segmentation, maps.edge) if values is not None)
     height, width = any_map.shape[1:3]
     lines = [f"{', '.join(channels)} of {streams.frames} frames, maps {width}x{height}"]
-    report = {**told, "channels": channels, "frames": streams.frames, "size": [height, width]}
-    lines += told.get("recognised", [])
-    if made.mask is not None:
-        covered = float(made.mask.mean())
-        empty = int((made.mask.flatten(1).sum(1) == 0).sum())
+    report = {**origin, "channels": channels, "frames": streams.frames, "size": [height, width]}
+    lines += origin.get("recognised", [])
+    if maps.mask is not None:
+        covered = float(maps.mask.mean())
+        empty = int((maps.mask.flatten(1).sum(1) == 0).sum())
         report |= {"mask_of": mask_of, "mask_share": covered, "frames_without_mask": empty}
         without = f", in {empty} frames none" if empty else ""
         lines.append(f"mask: {mask_of} on {covered:.2%} of the pixels{without}")
         if covered == 0:
             lines[-1] = f"The mask is empty: none of {mask_of} is in these frames."
-    if made.weights is not None:
-        report |= {"class_weights": weights, "weights_mean": float(made.weights.mean())}
-        lines.append(f"weights: {float(made.weights.mean()):.2f} on average")
-    lines += [f"no {name}: the buffers have none" for name in ("depth", "segmentation") if getattr(made, name) is None]
-    if made.edge is None:
+    if maps.weights is not None:
+        report |= {"class_weights": weights, "weights_mean": float(maps.weights.mean())}
+        lines.append(f"weights: {float(maps.weights.mean()):.2f} on average")
+    lines += [f"no {name}: the buffers have none" for name in ("depth", "segmentation") if getattr(maps, name) is None]
+    if maps.edge is None:
         lines.append("no edge: frames is not connected")
     return lines, report

@@ -76,9 +76,9 @@ class TrackObjects(io.ComfyNode):
         detect, track = load_detector(folders[0], device), load_tracker(folders[1], device)
         first = detect(frames[0], words)
         boxes, ids, since = list(first), [], [0] * len(first)
-        for found in track(iter(frames), first, look_again(detect, words, look_every, boxes) if look_every else None):
+        for tracked in track(iter(frames), first, look_again(detect, words, look_every, boxes) if look_every else None):
             since += [len(ids)] * (len(boxes) - len(since))
-            ids.append(found)
+            ids.append(tracked)
             progress(len(ids), len(frames))
         instances = torch.stack(ids)
         seen = [int((instances == number).flatten(1).any(1).sum()) for number in range(1, len(boxes) + 1)]

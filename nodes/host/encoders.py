@@ -15,9 +15,9 @@ def vision_encoder(clip_vision) -> Encode:
 
     def encode(frames: Tensor) -> Tensor:
         parts = [clip_vision.encode_image(part, crop=False) for part in frames.split(BATCH)]
-        found = [getattr(part, "image_embeds", None) for part in parts]
-        if found[0] is None or found[0].dim() != 2:
+        embeddings = [getattr(part, "image_embeds", None) for part in parts]
+        if embeddings[0] is None or embeddings[0].dim() != 2:
             raise UserError("clip_vision gives no image embedding: connect a CLIP or DINOv2 vision model to it.")
-        return torch.cat(found).float().cpu()
+        return torch.cat(embeddings).float().cpu()
 
     return encode

@@ -93,18 +93,18 @@ def run_options(model) -> dict:
 
 def added(before: dict, now: dict) -> dict:
     """What `now` has and `before` has not, at any depth of dicts; in lists by identity."""
-    found = {}
+    difference = {}
     for key, value in now.items():
         old = before.get(key)
         if isinstance(value, dict) and isinstance(old, dict):
             if inner := added(old, value):
-                found[key] = inner
+                difference[key] = inner
         elif isinstance(value, list) and isinstance(old, list):
             if inner := [item for item in value if not any(item is known for known in old)]:
-                found[key] = inner
+                difference[key] = inner
         elif value is not old and not isinstance(value, Experts):
-            found[key] = value
-    return found
+            difference[key] = value
+    return difference
 
 
 def joined(high, low, boundary: float):
@@ -112,16 +112,16 @@ def joined(high, low, boundary: float):
     kinds = [type(model.model) for model in (high, low)]
     widths = [model.model.model_config.unet_config.get("in_dim") for model in (high, low)]
     if kinds[0] is not kinds[1] or widths[0] != widths[1]:
-        told = " and ".join(f"{kind.__name__} with {width} input channels" for kind, width in zip(kinds, widths))
+        each_kind = " and ".join(f"{kind.__name__} with {width} input channels" for kind, width in zip(kinds, widths))
         raise UserError(
-            f"The two models are of different kinds ({told}): load the high and low noise files of one model."
+            f"The two models are of different kinds ({each_kind}): load the high and low noise files of one model."
         )
     if is_joined(high) or is_joined(low):
         raise UserError("One of the two models holds two experts already: connect a loader's MODEL to each input.")
-    experts, made = Experts(high, low, boundary), low.clone()
-    made.set_model_sampler_calc_cond_batch_function(experts)
-    made.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.OUTER_SAMPLE, KEY, experts.around)
-    return made
+    experts, joint = Experts(high, low, boundary), low.clone()
+    joint.set_model_sampler_calc_cond_batch_function(experts)
+    joint.add_wrapper_with_key(comfy.patcher_extension.WrappersMP.OUTER_SAMPLE, KEY, experts.around)
+    return joint
 
 
 def is_joined(model) -> bool:

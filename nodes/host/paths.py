@@ -24,11 +24,11 @@ def model_roots(kind: str) -> list[Path]:
 
 def transformers_folders(kind: str) -> dict[str, Path]:
     """Name -> path of every folder with a config.json among the models of a kind."""
-    found = {}
+    folders = {}
     for root in model_roots(kind):
         for config in sorted(root.glob("*/config.json")):
-            found.setdefault(config.parent.name, config.parent)
-    return found
+            folders.setdefault(config.parent.name, config.parent)
+    return folders
 
 
 def chosen_folder(kind: str, name: str, input_name: str) -> Path:
@@ -74,12 +74,12 @@ def input_clip(name: str) -> Path:
 def recordings() -> dict[str, Path]:
     """Name -> path of the folders in ComfyUI's input folder, a few levels deep, but not those inside a recording."""
     root = Path(folder_paths.get_input_directory())
-    found = {}
+    paths = {}
     for path, folders, files in os.walk(root):
         inside = {"buffers.json", "manifest.json"} & set(files) or len(Path(path).relative_to(root).parts) >= DEEPEST
         folders[:] = [] if inside else sorted(name for name in folders if not name.startswith("."))
-        found |= {(Path(path) / name).relative_to(root).as_posix(): Path(path) / name for name in folders}
-    return dict(sorted(found.items()))
+        paths |= {(Path(path) / name).relative_to(root).as_posix(): Path(path) / name for name in folders}
+    return dict(sorted(paths.items()))
 
 
 def output_place(prefix: str) -> tuple[Path, str, int, str]:
@@ -91,9 +91,9 @@ def output_place(prefix: str) -> tuple[Path, str, int, str]:
 def new_output_folder(prefix: str) -> tuple[Path, str]:
     """A new folder PREFIX_00001 in ComfyUI's output folder, and its name below that; never outside."""
     folder, name, counter, subfolder = output_place(prefix)
-    made = folder / f"{name}_{counter:05}_"
-    while made.exists():
+    target = folder / f"{name}_{counter:05}_"
+    while target.exists():
         counter += 1
-        made = folder / f"{name}_{counter:05}_"
-    made.mkdir(parents=True)
-    return made, str(Path(subfolder) / made.name)
+        target = folder / f"{name}_{counter:05}_"
+    target.mkdir(parents=True)
+    return target, str(Path(subfolder) / target.name)

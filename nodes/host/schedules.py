@@ -13,9 +13,9 @@ from ...pipeline_core.errors import UserError
 def interpolant_of(model_sampling) -> Interpolant:
     """VE or FLOW, asked of the model's own noise_scaling: a(sigma) = 1 or 1 - sigma. UserError for anything else."""
     one = torch.ones(1, 1, 1, 1)
-    found = [float(_mix(model_sampling, sigma, 0 * one, one)) for sigma in (0.25, 0.5)]
+    measured = [float(_mix(model_sampling, sigma, 0 * one, one)) for sigma in (0.25, 0.5)]
     for interpolant in (VE, FLOW):
-        if all(abs(a - interpolant.a(sigma)) < 1e-4 for a, sigma in zip(found, (0.25, 0.5))):
+        if all(abs(a - interpolant.a(sigma)) < 1e-4 for a, sigma in zip(measured, (0.25, 0.5))):
             return interpolant
     raise UserError(
         f"This model's noise schedule ({type(model_sampling).__name__}) is neither x0 + sigma n nor "

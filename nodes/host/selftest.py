@@ -56,16 +56,16 @@ def check_core() -> list[str]:
     """One phrase per thing of ComfyUI that is gone or changed; empty when all is well. Takes a few milliseconds."""
     problems = []
     for name, positional, named in CALLED:
-        found = _find(name)
-        if found is None:
+        target = _find(name)
+        if target is None:
             problems.append(f"{name} is gone")
-        elif not _takes(found, positional, named):
+        elif not _takes(target, positional, named):
             problems.append(f"{name} takes other arguments")
     for name, known in OVERRIDDEN:
-        found = _find(name)
-        if found is None:
+        target = _find(name)
+        if target is None:
             problems.append(f"{name} is gone")
-        elif not set(inspect.signature(found).parameters) <= known:
+        elif not set(inspect.signature(target).parameters) <= known:
             problems.append(f"{name} takes other arguments")
     return problems or _check_sigmas()
 
@@ -89,12 +89,12 @@ def _find(name: str):
     parts = name.split(".")
     for count in range(len(parts) - 1, 0, -1):
         try:
-            found = importlib.import_module(".".join(parts[:count]))
+            target = importlib.import_module(".".join(parts[:count]))
         except ImportError:
             continue
         for part in parts[count:]:
-            found = getattr(found, part, None)
-        return found
+            target = getattr(target, part, None)
+        return target
     return None
 
 

@@ -71,8 +71,10 @@ class DemoDrive(io.ComfyNode):
         buffers = RenderedBuffers(clip)
         maps = window_maps(CONTROLS, clip.rgb, 0, buffers, Estimators(), clip_disparity_limits(buffers))
         edge, depth = (maps[name][..., None].repeat(1, 1, 1, 3) for name in ("edge", "depth"))
-        told = clip.scene["description"]
-        return io.NodeOutput(clip.rgb, edge, depth, maps["segmentation"], told, fps, ui=ui.PreviewText(told))
+        description = clip.scene["description"]
+        return io.NodeOutput(
+            clip.rgb, edge, depth, maps["segmentation"], description, fps, ui=ui.PreviewText(description)
+        )
 
 
 def render_drive(seed: int, frames: int, size: tuple[int, int], style: str, fps: float) -> Render:

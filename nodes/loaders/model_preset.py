@@ -68,8 +68,8 @@ class ModelPreset(io.ComfyNode):
             )
         family = replace(family, steps=steps or family.steps, shift=shift or family.shift)
         grid = noise_levels(family, strength)
-        told = {**asdict(family), "cfg": family.cfg, "multiple": family.multiple}
-        outputs = grid.float(), family.cfg, family.window, family.overlap, family.temporal_ratio, json.dumps(told)
+        settings = {**asdict(family), "cfg": family.cfg, "multiple": family.multiple}
+        outputs = grid.float(), family.cfg, family.window, family.overlap, family.temporal_ratio, json.dumps(settings)
         return io.NodeOutput(*outputs, ui=ui.PreviewText(family_text(family, grid)))
 
 

@@ -36,8 +36,8 @@ class Compare(io.ComfyNode):
 
     @classmethod
     def execute(cls, clip_1, label_1, label_2, label_3, columns, clip_2=None, clip_3=None) -> io.NodeOutput:
-        given = {"clip_1": clip_1, "clip_2": clip_2, "clip_3": clip_3}
-        clips = {name: clip_input(clip, name) for name, clip in given.items() if clip is not None}
+        inputs = {"clip_1": clip_1, "clip_2": clip_2, "clip_3": clip_3}
+        clips = {name: clip_input(clip, name) for name, clip in inputs.items() if clip is not None}
         same_length(clips)
         frames, height, width, _ = clips["clip_1"].shape
         notes = [f"{len(clips)} clips of {frames} frames, {width}x{height}"]

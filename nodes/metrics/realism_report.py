@@ -97,8 +97,8 @@ class RealismReport(io.ComfyNode):
                     tooltip="Estimate the source's motion (scikit-image) for flicker, warped error and seams: slow.",
                 ),
                 *(
-                    io.Combo.Input(name, options=[NONE, *transformers_folders(kind)], default=NONE, tooltip=told)
-                    for name, (kind, told) in FOLDERS.items()
+                    io.Combo.Input(name, options=[NONE, *transformers_folders(kind)], default=NONE, tooltip=tooltip)
+                    for name, (kind, tooltip) in FOLDERS.items()
                 ),
                 io.Combo.Input(
                     "lpips",
@@ -149,12 +149,12 @@ class RealismReport(io.ComfyNode):
             mask_buffers({group: more.get(group) for group in GROUPS}, clips[0]), Extras(**extras), about,
         )  # fmt: skip
         name = unused(name.strip() or "run", earlier)
-        folder, told = new_output_folder(filename_prefix)
-        made = write_report(folder, report, *clips, seams=extras["seams"], name=name, earlier=earlier)
+        folder, subfolder = new_output_folder(filename_prefix)
+        files = write_report(folder, report, *clips, seams=extras["seams"], name=name, earlier=earlier)
         runs = {**earlier, name: report}
-        worst = [path for path in made if path.name.startswith("worst_")]
-        pictures = {path.name: path for path in made}
-        shown = [{"filename": n, "subfolder": told, "type": "output"} for n in ("side_by_side.png", "plots.png")]
+        worst = [path for path in files if path.name.startswith("worst_")]
+        pictures = {path.name: path for path in files}
+        shown = [{"filename": n, "subfolder": subfolder, "type": "output"} for n in ("side_by_side.png", "plots.png")]
         text = format_runs(runs) if earlier else object_text(report)
         return io.NodeOutput(
             picture(pictures.get("plots.png")),
@@ -163,7 +163,7 @@ class RealismReport(io.ComfyNode):
             format_runs(runs) if earlier else format_table(report),
             json.dumps(report),
             json.dumps(runs),
-            ui={**ui.PreviewText(f"{text}\nwritten to output/{told}").as_dict(), "images": shown},
+            ui={**ui.PreviewText(f"{text}\nwritten to output/{subfolder}").as_dict(), "images": shown},
         )
 
 
@@ -186,8 +186,8 @@ def told_extras(chosen: dict, estimate_flow: bool, lpips, seams: tuple[int, ...]
         "pick": ("pickscore", load_text_image),
         "judge": ("judge", load_judge),
     }
-    found = {key: loader(chosen[name], device) for key, (name, loader) in load.items() if chosen[name]}
-    return {"estimators": models, "lpips": lpips, "seams": seams, "prompt": prompt, "device": device, **found}
+    loaded = {key: loader(chosen[name], device) for key, (name, loader) in load.items() if chosen[name]}
+    return {"estimators": models, "lpips": lpips, "seams": seams, "prompt": prompt, "device": device, **loaded}
 
 
 def read_runs(text: str | None) -> dict[str, dict]:

@@ -63,8 +63,8 @@ class EnhanceRealism(io.ComfyNode):
     ) -> io.NodeOutput:  # fmt: skip
         require_packages("kornia", "diffusers", "transformers")
         frames = clip_input(frames, "frames")
-        given = {"edge": edge, "depth": depth, "segmentation": segmentation}
-        maps = {name: clip_input(values, name) for name, values in given.items() if values is not None}
+        inputs = {"edge": edge, "depth": depth, "segmentation": segmentation}
+        maps = {name: clip_input(values, name) for name, values in inputs.items() if values is not None}
         make_room()
         folder, bar = model_folder(model), progress_bar()
         network = WatchedModel(load_video_model(folder, compute_device(), tell=logging.info), folder)

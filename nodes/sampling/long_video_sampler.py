@@ -109,14 +109,14 @@ class LongVideoSampler(io.ComfyNode):
 
 def check_start(inversion, noise, sampler) -> None:
     """Either an inversion prompt, or noise and a sampler; UserError for both and for neither."""
-    given = [name for name, value in (("noise", noise), ("sampler", sampler)) if value is not None]
-    if inversion is not None and given:
+    connected = [name for name, value in (("noise", noise), ("sampler", sampler)) if value is not None]
+    if inversion is not None and connected:
         raise UserError(
-            f"With inversion every window makes its own noise and retraces it: disconnect {' and '.join(given)}, or "
-            "inversion."
+            f"With inversion every window makes its own noise and retraces it: disconnect {' and '.join(connected)}, "
+            "or inversion."
         )
-    if inversion is None and len(given) < 2:
-        missing = [name for name in ("noise", "sampler") if name not in given]
+    if inversion is None and len(connected) < 2:
+        missing = [name for name in ("noise", "sampler") if name not in connected]
         raise UserError(f"Nothing to start from: connect {' and '.join(missing)}, or connect inversion instead.")
 
 

@@ -14,11 +14,11 @@ def node_text(report: dict) -> str:
     """What was measured, a line each, short enough for a node; what was not is in the JSON with its reason."""
     lines, left_out = [], 0
     for section, figures in report["figures"].items():
-        found = {name: f for name, f in figures.items() if f["value"] is not None}
-        left_out += len(figures) - len(found)
-        if found:
+        measured = {name: f for name, f in figures.items() if f["value"] is not None}
+        left_out += len(figures) - len(measured)
+        if measured:
             lines.append(section)
-            lines += [f"  {name:<18} {f['value']:>9.4g} {f['unit']}".rstrip() for name, f in found.items()]
+            lines += [f"  {name:<18} {f['value']:>9.4g} {f['unit']}".rstrip() for name, f in measured.items()]
     if left_out:
         lines.append(f"{left_out} more figures need other inputs: see report")
     return "\n".join(lines)

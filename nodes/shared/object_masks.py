@@ -22,5 +22,5 @@ def mask_inputs(of: str) -> list:
 
 def mask_buffers(masks: dict, source) -> MaskBuffers | None:
     """The masks that are connected as buffers of the clip; None where there is none."""
-    given = {name: mask for name, mask in masks.items() if mask is not None}
-    return MaskBuffers(given, tuple(source.shape[:3])) if given else None
+    connected = {name: mask for name, mask in masks.items() if mask is not None}
+    return MaskBuffers(connected, tuple(source.shape[:3])) if connected else None

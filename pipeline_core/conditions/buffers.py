@@ -107,23 +107,23 @@ class BuffersWriter:
         lights: one dict per light, "instance" and lists of T entries: "state" (red, yellow, green), "box"
         and "lamp_box" ([x0, y0, x1, y1] in pixels, or None) and "visible" (the visible share, 0 .. 1).
         """
-        given = {"depth": depth, "semantic": classes, "instance": instances, "flow": flow}
-        given = {name: value for name, value in given.items() if value is not None}
-        if not given:
+        channels = {"depth": depth, "semantic": classes, "instance": instances, "flow": flow}
+        channels = {name: value for name, value in channels.items() if value is not None}
+        if not channels:
             raise UserError("No buffer came: give at least one of depth, classes, instances and flow.")
-        if "instance" in given and classes is None:
+        if "instance" in channels and classes is None:
             raise UserError("Instances came without classes: CARLA's instance image holds both, give both.")
-        sizes = {tuple(value.shape[:3]) for value in given.values()}
+        sizes = {tuple(value.shape[:3]) for value in channels.values()}
         T, *size = sizes.pop()
         if sizes or (self._size and size != self._size):
             raise UserError("The buffers differ in frames or size: give all of them as (T, H, W) of one size.")
         if self._channels is None:
-            self._channels, self._size = list(given), size
-            for name in given:
+            self._channels, self._size = list(channels), size
+            for name in channels:
                 (self._partial / name).mkdir()
-        elif self._channels != list(given):
+        elif self._channels != list(channels):
             raise UserError(
-                f"The channels {', '.join(given)} came after {', '.join(self._channels)}: "
+                f"The channels {', '.join(channels)} came after {', '.join(self._channels)}: "
                 "give the same ones in every chunk."
             )
         for t in range(T):
@@ -133,7 +133,7 @@ class BuffersWriter:
                 "instance": lambda: encodings.encode_instances(classes[t], instances[t]),
                 "flow": lambda: encodings.encode_flow(flow[t]),
             }
-            for name in given:
+            for name in channels:
                 _save(self._partial / name / f"{self.frames + t:06d}.png", images[name]())
         self._append_lights(lights or [], T)
         self.frames += T

@@ -64,10 +64,10 @@ def edge_map(
                 f"Frames with values from {lowest:.3g} to {highest:.3g} came for the edge map: give values in [0, 1]."
             )
         mask = None if ignore is None else ignore[t : t + step].bool().to(chunk.device)
-        found = _euclidean(chunk, low, high, mask) if operator == GREY_L2 else _opencv(chunk, low, high, mask, operator)
+        part = _euclidean(chunk, low, high, mask) if operator == GREY_L2 else _opencv(chunk, low, high, mask, operator)
         if mask is not None:
-            found &= F.max_pool2d(mask[:, None].float(), 3, 1, 1)[:, 0] == 0
-        edges[t : t + step] = found
+            part &= F.max_pool2d(mask[:, None].float(), 3, 1, 1)[:, 0] == 0
+        edges[t : t + step] = part
     return edges
 
 

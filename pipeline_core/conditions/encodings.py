@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from ..errors import UserError
@@ -196,10 +197,10 @@ def encode_flow(flow: Tensor) -> np.ndarray:
     if bool((values[defined].abs() > 511).any()):
         raise UserError("Optical flow of more than 511 pixels came: give flow in pixels, at most 511 each way.")
     code = (values.nan_to_num() * _FLOW_SCALE + _FLOW_ZERO).round().masked_fill(~defined, 0)
-    return code.permute(2, 0, 1).reshape(-1, flow.shape[1]).numpy().astype(np.uint16)
+    return rearrange(code, "h w c -> (c h) w").numpy().astype(np.uint16)
 
 
 def decode_flow(image: np.ndarray) -> Tensor:
     """(2 H, W) codes of `encode_flow` to (H, W, 2) float32 pixels (dx, dy), NaN where undefined."""
-    code = torch.from_numpy(image.astype(np.float32)).reshape(2, -1, image.shape[1]).permute(1, 2, 0)
+    code = rearrange(torch.from_numpy(image.astype(np.float32)), "(c h) w -> h w c", c=2)
     return torch.where(code == 0, torch.nan, (code - _FLOW_ZERO) / _FLOW_SCALE)

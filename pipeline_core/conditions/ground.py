@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from einops import rearrange
 
 ROWS = (0.58, 0.86)  # of the picture's height: below the horizon, above a bonnet
 NEAR = (1.8, 10.0)  # metres: how far the ground is from a car's camera in the lowest of these rows
@@ -47,7 +48,7 @@ def fit_ground(depth: np.ndarray, step: np.ndarray | float = 0.0) -> Ground | No
     """
     T, H, W = depth.shape
     rows = np.arange(int(ROWS[0] * H), max(int(ROWS[0] * H) + 1, round(ROWS[1] * H)))
-    below = depth[:, rows].transpose(1, 0, 2).reshape(len(rows), -1)
+    below = rearrange(depth[:, rows], "t row w -> row (t w)")
     profile = np.quantile(below, 0.75, axis=1, method="nearest")
     coarse = np.full(len(rows), float(step)) if np.isscalar(step) else _of_profile(step[:, rows], below, profile)
     ground = (profile > 0) & (profile < _FAR)
@@ -66,5 +67,5 @@ def fit_ground(depth: np.ndarray, step: np.ndarray | float = 0.0) -> Ground | No
 
 def _of_profile(step: np.ndarray, below: np.ndarray, profile: np.ndarray) -> np.ndarray:
     """The step at the depth of each row's profile."""
-    flat = step.transpose(1, 0, 2).reshape(len(profile), -1)
+    flat = rearrange(step, "t row w -> row (t w)")
     return np.take_along_axis(flat, np.abs(below - profile[:, None]).argmin(1)[:, None], 1)[:, 0]

@@ -76,12 +76,12 @@ def find_recording(
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder: give the folder of a simulator's recording.")
     capture = _capture(folder)
-    found = _by_manifest(folder, capture, camera) if capture else _by_name(folder, camera)
-    if not set(found) & set(CHANNELS):
+    paths = _by_manifest(folder, capture, camera) if capture else _by_name(folder, camera)
+    if not set(paths) & set(CHANNELS):
         raise UserError(f"{folder} holds no depth, semantic or instance pictures: give a simulator's recording.")
     layout = next((name for name, beside in _BESIDE.items() if any((folder / entry).is_dir() for entry in beside)), "")
     formats = depth_format, semantic_format, depth_scale
-    recording = recognised_recording(Recording(**found), *formats, bool(capture), layout=layout)
+    recording = recognised_recording(Recording(**paths), *formats, bool(capture), layout=layout)
     if recording.instance_format == "vkitti2" and recording.instance is not None and recording.semantic is None:
         raise UserError(f"{folder} has instances without classes: add its classSegmentation pictures.")
     return recording
@@ -141,18 +141,18 @@ def _capture(folder: Path) -> dict:
 
 
 def _by_manifest(folder: Path, videos: dict, camera: str) -> dict:
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for kind in ("depth", "semantic"):  # its instance colours are painted and cannot be turned back into ids
         names = [name for name in videos if name.split("/")[0] == kind and camera.lower() in name.lower()]
         for name in _one_of(folder, kind, names, camera):
             path = folder / videos[name]
             if path.resolve().parent != folder.resolve() or not path.is_file():
                 raise UserError(f"{folder} lacks {videos[name]}, which its manifest.json names: give a whole capture.")
-            found[kind] = path
+            paths[kind] = path
             frames = folder / videos.get(name.replace(kind, "rgb", 1), "none")
             if frames.is_file():
-                found["rgb"] = frames
-    return found
+                paths["rgb"] = frames
+    return paths
 
 
 def _by_name(folder: Path, camera: str) -> dict:
@@ -171,13 +171,13 @@ def _by_name(folder: Path, camera: str) -> dict:
             places.get(channel_of(path), []).append(path)
     # Cosmos' instance video is painted in colours that do not say the ids.
     places["instance"] = [path for path in places["instance"] if not is_lossy(path)]
-    found = {}
+    chosen = {}
     for kind, paths in places.items():
         names = {str(path.relative_to(folder)): path for path in paths}
         if kind == "rgb" and len(names) > 1:
             continue
-        found |= {kind: names[name] for name in _one_of(folder, kind, list(names), camera)}
-    return found
+        chosen |= {kind: names[name] for name in _one_of(folder, kind, list(names), camera)}
+    return chosen
 
 
 def _kind(words: str) -> str:
@@ -212,14 +212,14 @@ def _camera_of(part: str) -> str:
 def _sources(folder: Path, depth: int) -> list[Path]:
     """Folders that hold pictures themselves, groups of pictures in mixed folders, videos and stacks, sorted."""
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    found = [path for path in entries if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()]
+    sources = [path for path in entries if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()]
     pictures = [path for path in entries if path.is_file() and is_picture(path)]
     stacks = [path for path in pictures if path.suffix.lower() == ".npy" and not re.search(r"\d", path.stem)]
     if len(pictures) > len(stacks):
         groups = [name for name in picture_groups(folder) if folder / name not in stacks]
-        found += [folder] if len(groups) == 1 else [folder / name for name in sorted(groups)]
-    found += stacks
+        sources += [folder] if len(groups) == 1 else [folder / name for name in sorted(groups)]
+    sources += stacks
     for path in entries:
         if path.is_dir() and depth > 0:
-            found += _sources(path, depth - 1)
-    return found
+            sources += _sources(path, depth - 1)
+    return sources

@@ -79,15 +79,15 @@ def tensor_streams(
     depth: Tensor | None = None, classes: Tensor | None = None, instances: Tensor | None = None
 ) -> Streams:
     """Streams of channels that are in memory, (T, H, W) each; UserError where they differ, or where none came."""
-    given = {"depth": depth, "classes": classes, "instances": instances}
-    given = {name: values for name, values in given.items() if values is not None}
-    if not given:
+    channels = {"depth": depth, "classes": classes, "instances": instances}
+    channels = {name: values for name, values in channels.items() if values is not None}
+    if not channels:
         raise UserError("No buffers came: give depth, tag or instance pictures, or a recording's folder.")
-    shapes = {tuple(values.shape) for values in given.values()}
+    shapes = {tuple(values.shape) for values in channels.values()}
     if len(shapes) > 1:
-        told = ", ".join(f"{name} {tuple(values.shape)}" for name, values in given.items())
-        raise UserError(f"The buffers differ in frames or size ({told}): give the buffers of one clip.")
-    streams = {name: lambda values=values: iter(values) for name, values in given.items()}
+        each_shape = ", ".join(f"{name} {tuple(values.shape)}" for name, values in channels.items())
+        raise UserError(f"The buffers differ in frames or size ({each_shape}): give the buffers of one clip.")
+    streams = {name: lambda values=values: iter(values) for name, values in channels.items()}
     return Streams(shapes.pop()[0], **streams)
 
 
@@ -129,15 +129,15 @@ def simulator_maps(
     passes = 1 + (streams.depth is not None) + (paint == INSTANCES)
     limits, objects, seen = None, None, 0
 
-    def told(done: int) -> None:
+    def report(done: int) -> None:
         progress(seen + min(done, streams.frames), passes * streams.frames)
 
     if streams.depth is not None:
         source = streams.scale or streams.depth
-        limits = depth_limits(_counted(_chunks(source()), told), made_for.depth)
+        limits = depth_limits(_counted(_chunks(source()), report), made_for.depth)
         seen += streams.frames
     if paint == INSTANCES:
-        objects = largest_instances(_counted(_chunks(streams.instances()), told))
+        objects = largest_instances(_counted(_chunks(streams.instances()), report))
     parts: dict[str, list[Tensor]] = {}
     channels = {name: getattr(streams, name) for name in ("depth", "classes", "instances")}
     channels = {name: _chunks(stream()) for name, stream in channels.items() if stream is not None}
@@ -145,8 +145,8 @@ def simulator_maps(
         size = None if frames is None else tuple(frames.shape[1:3])
         chunk = {name: _sized(next(values), size, name, crop) for name, values in channels.items()}
         clip = None if frames is None else frames[start : start + _CHUNK]
-        made = _maps(chunk, clip, limits, objects, paint, mask_of, weights, (*thresholds, made_for.edges))
-        for name, values in made.items():
+        maps = _maps(chunk, clip, limits, objects, paint, mask_of, weights, (*thresholds, made_for.edges))
+        for name, values in maps.items():
             parts.setdefault(name, []).append(values)
         done = start + len(next(iter(chunk.values())))
         progress((passes - 1) * streams.frames + done, passes * streams.frames)
@@ -170,24 +170,24 @@ def _check(streams: Streams, frames: Tensor | None, paint: str, mask_of: str, we
 
 
 def _maps(chunk, clip, limits, objects, paint, mask_of, weights, canny) -> dict[str, Tensor]:
-    made, classes = {}, chunk.get("classes")
+    maps, classes = {}, chunk.get("classes")
     if "depth" in chunk:
-        made["depth"] = _averaged(disparity_map(chunk["depth"], limits), clip)
+        maps["depth"] = _averaged(disparity_map(chunk["depth"], limits), clip)
     if paint == INSTANCES:
-        made["segmentation"] = instance_map(_picked(chunk["instances"], clip), objects)
+        maps["segmentation"] = instance_map(_picked(chunk["instances"], clip), objects)
     if classes is not None:
         fitted = _picked(classes, clip)
         if paint != INSTANCES:
-            made["segmentation"] = segmentation_map(fitted, paint)
+            maps["segmentation"] = segmentation_map(fitted, paint)
         if mask_of:
-            made["mask"] = _averaged(class_mask(classes, mask_of).float(), clip)
+            maps["mask"] = _averaged(class_mask(classes, mask_of).float(), clip)
         if weights:
-            made["weights"] = _averaged(class_weights(classes, weights), clip)
+            maps["weights"] = _averaged(class_weights(classes, weights), clip)
     if clip is not None:
         ignore = None if classes is None else fitted == TAG["traffic light"]
         low, high, operator = canny
-        made["edge"] = edge_map(clip, low, high, ignore, operator)
-    return made
+        maps["edge"] = edge_map(clip, low, high, ignore, operator)
+    return maps
 
 
 def _chunks(frames: Iterable[Tensor]) -> Iterator[Tensor]:

@@ -118,7 +118,7 @@ def calibrate_noise(
         return low_pass(x, nu, filter) - low_pass(x, low, filter) if low > 0 else low_pass(x, nu, filter)
 
     reference, e = x_ref.to(state_dtype), noise.to(state_dtype)
-    given, scale = e, band(reference).norm().clamp_min(torch.finfo(state_dtype).tiny)
+    e0, scale = e, band(reference).norm().clamp_min(torch.finfo(state_dtype).tiny)
     run = Run(denoise, rounds + check, x_ref.dtype, callback)
     residuals, std, shortened = [], [e.std(correction=0)], []  # on the device until the end
     for i in range(rounds + check):
@@ -130,7 +130,7 @@ def calibrate_noise(
             break
         e = e + gap / interpolant.ve_sigma(sigma)
         if max_std is not None:
-            e, held = _hold_std(given, e, max_std)
+            e, held = _hold_std(e0, e, max_std)
             shortened.append(held)
         std.append(e.std(correction=0))
     numbers = run.read(*residuals, *std, *shortened)
@@ -158,18 +158,18 @@ def calibrate_noise(
     return Calibration(e.to(noise.dtype), report)
 
 
-def _hold_std(given: Tensor, e: Tensor, max_std: float) -> tuple[Tensor, Tensor]:
-    """Per sample: shorten the correction c = e - given to the largest g c with std(given + g c) <= max_std
-    std(given). Returns the noise, and whether any sample's was shortened, on the device.
+def _hold_std(e0: Tensor, e: Tensor, max_std: float) -> tuple[Tensor, Tensor]:
+    """Per sample: shorten the correction c = e - e0 to the largest g c with std(e0 + g c) <= max_std
+    std(e0). Returns the noise, and whether any sample's was shortened, on the device.
 
-    Solves var(given) + 2 g cov(given, c) + g^2 var(c) = max_std^2 var(given). Shortening the correction keeps
+    Solves var(e0) + 2 g cov(e0, c) + g^2 var(c) = max_std^2 var(e0). Shortening the correction keeps
     the given noise whole; rescaling the sum would pull its own low frequencies with it.
     """
-    n, c = given.flatten(1), (e - given).flatten(1)
+    n, c = e0.flatten(1), (e - e0).flatten(1)
     n, c = n - n.mean(1, keepdim=True), c - c.mean(1, keepdim=True)
     var_n, var_c, cov = n.square().mean(1), c.square().mean(1), (n * c).mean(1)
     over = var_n + 2 * cov + var_c > max_std**2 * var_n
     room = (max_std**2 - 1) * var_n
     g = (torch.sqrt(cov.square() + var_c * room) - cov) / var_c.clamp_min(torch.finfo(e.dtype).tiny)
     g = torch.where(over, g, torch.ones_like(g)).reshape(-1, *[1] * (e.ndim - 1))
-    return given + g * (e - given), over.any()
+    return e0 + g * (e - e0), over.any()

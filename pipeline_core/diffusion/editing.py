@@ -56,14 +56,14 @@ def renoise_low_sigmas(
     """
     grid = as_grid(sigmas, interpolant)
     _match(x0, fresh)
-    kept = [s for s in grid if s >= level]
-    if len(kept) < 2 or interpolant.a(kept[-1]) <= 0:
+    above = [s for s in grid if s >= level]
+    if len(above) < 2 or interpolant.a(above[-1]) <= 0:
         raise UserError(
             f"level is {level}, but at least 2 of the sigmas ({grid[0]:.4g} to {grid[-1]:.4g}) have to lie "
             "above it; lower level."
         )
-    noisy = x0 + interpolant.ve_sigma(kept[-1]) * fresh.to(x0.dtype)
-    return noisy, torch.tensor(kept, dtype=torch.float64)
+    noisy = x0 + interpolant.ve_sigma(above[-1]) * fresh.to(x0.dtype)
+    return noisy, torch.tensor(above, dtype=torch.float64)
 
 
 def restore_high_frequencies(noise: Tensor, fresh: Tensor, above: float = 0.5, bands: int = 8) -> Tensor:

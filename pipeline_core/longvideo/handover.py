@@ -77,43 +77,43 @@ def hand_over(
     return HandOver(latent[:, :, ours], noise[:, :, ours], theirs.start, moved, anchor)
 
 
-def share_noise(noise: Tensor, given: HandOver) -> Tensor:
+def share_noise(noise: Tensor, handover: HandOver) -> Tensor:
     """The later window's noise (B, C, T, h, w) with the earlier one's on the frames they share; a new tensor."""
-    _check(noise, given, "noise")
+    _check(noise, handover, "noise")
     noise = noise.clone()
-    noise[:, :, given.shared] = given.noise.to(noise)
+    noise[:, :, handover.shared] = handover.noise.to(noise)
     return noise
 
 
-def corrected(x0: Tensor, given: HandOver, weight: Tensor | None = None) -> Tensor:
+def corrected(x0: Tensor, handover: HandOver, weight: Tensor | None = None) -> Tensor:
     """D <- z_ref on the shared frames, D + the residual z_ref - D on the others; x0 (B, C, T, h, w), a new tensor.
 
     Without a flow the residual's mean over the shared frames is added, the same picture everywhere. Along a flow the
     residual is fetched and averaged over the shared frames that see the point; 0 where fewer than half a frame do.
     weight (T,): `fading`'s, where x0 is; None makes it.
     """
-    _check(x0, given, "the prediction")
-    weight = fading(x0.shape[2], given).to(x0) if weight is None else weight
-    z_ref = given.z_ref.to(x0)
-    residual = z_ref - x0[:, :, given.shared]
-    spread = residual.mean(2, keepdim=True) if given.flow is None else carry_along(residual, given.flow)
+    _check(x0, handover, "the prediction")
+    weight = fading(x0.shape[2], handover).to(x0) if weight is None else weight
+    z_ref = handover.z_ref.to(x0)
+    residual = z_ref - x0[:, :, handover.shared]
+    spread = residual.mean(2, keepdim=True) if handover.flow is None else carry_along(residual, handover.flow)
     result = x0 + weight.reshape(-1, 1, 1) * spread
-    result[:, :, given.shared] = z_ref
+    result[:, :, handover.shared] = z_ref
     return result
 
 
-def fading(frames: int, given: HandOver) -> Tensor:
+def fading(frames: int, handover: HandOver) -> Tensor:
     """Weight (frames,) of the correction: 1 up to the shared frames, then evenly down to 1 - anchor at the last frame.
 
     At anchor 1 the frames that the next window goes on from are the model's own answer to the source again: a colour
     that is a little off is not handed on and on, which is what makes long runs drift.
     """
-    after = frames - given.shared.stop
+    after = frames - handover.shared.stop
     fall = torch.arange(1, after + 1, dtype=torch.float64) / max(1, after)
-    return torch.cat([torch.ones(given.shared.stop, dtype=torch.float64), 1 - given.anchor * fall])
+    return torch.cat([torch.ones(handover.shared.stop, dtype=torch.float64), 1 - handover.anchor * fall])
 
 
-def with_handover(denoise: Denoise, given: HandOver, until: float) -> Denoise:
+def with_handover(denoise: Denoise, handover: HandOver, until: float) -> Denoise:
     """denoise(x, sigma) -> x0, `corrected` where sigma > until and as it is below. Wrap the guided denoiser.
 
     until: the level at which the correction ends, in the interpolant's own scale; see `last_corrected`.
@@ -121,16 +121,16 @@ def with_handover(denoise: Denoise, given: HandOver, until: float) -> Denoise:
 
     @cache
     def weight(frames: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-        return fading(frames, given).to(device, dtype)  # brought over once, not at every step
+        return fading(frames, handover).to(device, dtype)  # brought over once, not at every step
 
     def handed(x: Tensor, sigma: float) -> Tensor:
         x0 = denoise(x, sigma)
-        return corrected(x0, given, weight(x0.shape[2], x0.device, x0.dtype)) if sigma > until else x0
+        return corrected(x0, handover, weight(x0.shape[2], x0.device, x0.dtype)) if sigma > until else x0
 
     return handed
 
 
-def handed_start(noise: Tensor, solver: str | Retrace, given: HandOver) -> tuple[Tensor, str | Retrace]:
+def handed_start(noise: Tensor, solver: str | Retrace, handover: HandOver) -> tuple[Tensor, str | Retrace]:
     """What a handed window is sampled with: the noise of `share_noise`, and its solver.
 
     An exact inversion's second state is corrected as the predictions are. Retrace.carried is the clean latent of the
@@ -138,8 +138,8 @@ def handed_start(noise: Tensor, solver: str | Retrace, given: HandOver) -> tuple
     two-state scheme, which damps little, swings between the two.
     """
     if isinstance(solver, Retrace) and solver.carried is not None:
-        solver = replace(solver, carried=corrected(solver.carried, given))
-    return share_noise(noise, given), solver
+        solver = replace(solver, carried=corrected(solver.carried, handover))
+    return share_noise(noise, handover), solver
 
 
 def handed_predict(
@@ -163,11 +163,11 @@ def handed_predict(
             if index:
                 moved = None if flow is None else (lambda _, at=index: flow(at))
                 befores = [answer[:, :, spans[index - 1].start : spans[index - 1].stop] for answer in answers]
-                given = [
+                handovers = [
                     hand_over(before, before, windows[index - 1], windows[index], temporal_ratio, anchor, moved)
                     for before in befores
                 ]
-                parts = [part if one is None else corrected(part, one) for part, one in zip(parts, given)]
+                parts = [part if one is None else corrected(part, one) for part, one in zip(parts, handovers)]
             new = lead_in if index else 0
             for answer, part in zip(answers, parts):
                 answer[:, :, span.start + new : span.stop] = part[:, :, new:]
@@ -183,11 +183,11 @@ def last_corrected(sigmas: Tensor | Sequence[float], share: float = CORRECTED_SH
     return float(sigmas[round(share * (len(sigmas) - 1))])
 
 
-def _check(x: Tensor, given: HandOver, what: str) -> None:
-    z_ref, end = given.z_ref, given.at + given.z_ref.shape[2]
-    fits = x.shape[:2] == z_ref.shape[:2] and x.shape[3:] == z_ref.shape[3:] and 0 <= given.at and end <= x.shape[2]
+def _check(x: Tensor, handover: HandOver, what: str) -> None:
+    z_ref, end = handover.z_ref, handover.at + handover.z_ref.shape[2]
+    fits = x.shape[:2] == z_ref.shape[:2] and x.shape[3:] == z_ref.shape[3:] and 0 <= handover.at and end <= x.shape[2]
     if not fits:
         raise UserError(
-            f"A hand-over of {tuple(z_ref.shape)} at frame {given.at} came for {what} of shape {tuple(x.shape)}: give "
-            "both windows the same size and plan."
+            f"A hand-over of {tuple(z_ref.shape)} at frame {handover.at} came for {what} of shape {tuple(x.shape)}: "
+            "give both windows the same size and plan."
         )

@@ -8,6 +8,7 @@ from itertools import islice
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor
 
 from ..errors import UserError
@@ -62,15 +63,15 @@ def carry_along(residual: Tensor, flow: Tensor) -> Tensor:
     the shared frames see less than half a frame's worth of a point. Zeros lie around the picture, as in InsV2V: a
     point between the outermost cells' centres and those zeros is seen to its bilinear share.
     """
-    B, C, R, h, w = residual.shape
+    B, _, R, h, w = residual.shape
     t = len(flow)
     where = pixel_grid(h, w, flow.device) + flow
-    stacked = residual.movedim(2, 0).flatten(1, 2)  # (R, B C, h, w)
+    stacked = rearrange(residual, "b c r h w -> r (b c) h w")
     planes = torch.cat([stacked, torch.ones_like(stacked[:, :1])], 1)
     total = sum(_fetch(planes[r].expand(t, -1, -1, -1), where[:, r].to(residual)) for r in range(R))
     seen = total[:, -1:]
     mean = torch.where(seen > MIN_SEEN, total[:, :-1] / seen.clamp_min(MIN_SEEN), 0.0)
-    return mean.reshape(t, B, C, h, w).permute(1, 2, 0, 3, 4)
+    return rearrange(mean, "t (b c) h w -> b c t h w", b=B)
 
 
 def check_flow(flow: Tensor, z_ref: Tensor) -> None:

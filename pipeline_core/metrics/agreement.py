@@ -96,10 +96,10 @@ class MaskIoU:
             note = "no masks in the source" if self._frames else "no frames"
             return {name: Figure(None, "", "higher", note) for name in ("mask_miou", "mask_recall")}
         pairs = assign(matrix) if output else []
-        found = [matrix[i][j] for i, j in pairs if matrix[i][j] > _MATCHED]
-        note = f"PAI-Bench, {len(found)} of {len(source)} masks found"
-        miou = Figure(math.fsum(found) / len(found), "", "higher", note) if found else Figure(None, "", "higher", note)
-        recall = len(found) / min(len(source), len(output)) if output else 0.0
+        ious = [matrix[i][j] for i, j in pairs if matrix[i][j] > _MATCHED]
+        note = f"PAI-Bench, {len(ious)} of {len(source)} masks found"
+        miou = Figure(math.fsum(ious) / len(ious), "", "higher", note) if ious else Figure(None, "", "higher", note)
+        recall = len(ious) / min(len(source), len(output)) if output else 0.0
         return {"mask_miou": miou, "mask_recall": Figure(recall, "", "higher", note)}
 
 

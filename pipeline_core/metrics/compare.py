@@ -172,8 +172,8 @@ def _measure(
 ) -> dict:
     """One pass over the chunks of source, output and, if there is one, reference."""
     suite, done = Suite(buffers, len(clips) == 3, critic, extras), 0
-    for given, made, *rest in zip(*clips):
-        done = suite.update(given, made, rest[0] if rest else None)
+    for source, output, *rest in zip(*clips):
+        done = suite.update(source, output, rest[0] if rest else None)
         progress(done, total)
     if done != total:
         raise UserError(f"Only {done} of {total} frames could be decoded: give clips that play to their end.")

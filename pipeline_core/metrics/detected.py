@@ -51,10 +51,10 @@ def objects_of(classes: Tensor, tags: tuple[int, ...]) -> Tensor:
     What a semantic segmentation says about objects: those of one class that touch are one.
     """
     instances = torch.zeros(classes.shape, dtype=torch.int32)
-    for frame, found in zip(classes.long().cpu(), instances):
+    for frame, ids in zip(classes.long().cpu(), instances):
         for tag in tags:
             if bool((mask := frame == tag).any()):
-                found[mask] = components(mask)[mask] + int(found.max())
+                ids[mask] = components(mask)[mask] + int(ids.max())
     return instances
 
 
@@ -82,16 +82,16 @@ class DetectedObjects:
         self.series: dict[str, list] = {"objects_lost_detected": [], "objects_invented_detected": []}
 
     def update(
-        self, output: Tensor, source: Tensor, found: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor]
+        self, output: Tensor, source: Tensor, detected: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor]
     ) -> None:
-        """output, source (T, H, W, 3) in [0, 1]; found, wanted: classes and instances of the output, of the source."""
+        """output, source (T, H, W, 3) in [0, 1]; detected, wanted: classes and instances of output and of source."""
         output, source = check_pair(output, source, self._frames, "source")
-        if any(tuple(maps.shape) != tuple(output.shape[:3]) for maps in (*found, *wanted)):
+        if any(tuple(maps.shape) != tuple(output.shape[:3]) for maps in (*detected, *wanted)):
             raise UserError(
-                f"Masks of shape {tuple(found[0].shape)} and {tuple(wanted[0].shape)} came for an output "
+                f"Masks of shape {tuple(detected[0].shape)} and {tuple(wanted[0].shape)} came for an output "
                 f"{tuple(output.shape)}: give classes and instances (T, H, W) of the same frames and size."
             )
-        self._present.update(found, wanted)
+        self._present.update(detected, wanted)
         self.series["objects_lost_detected"] = self._present.series["objects_lost"]
         self.series["objects_invented_detected"] = self._present.series["objects_invented"]
         self._frames += len(output)
@@ -100,7 +100,7 @@ class DetectedObjects:
         crops, names = [], []
         for t in range(len(output)):
             for name, tags in self.groups.items():
-                for ours, theirs in _matches([m[t] for m in found], [m[t] for m in wanted], tags, self.min_pixels):
+                for ours, theirs in _matches([m[t] for m in detected], [m[t] for m in wanted], tags, self.min_pixels):
                     crops += [crop(source[t].cpu(), theirs), crop(output[t].cpu(), ours)]
                     names.append(name)
         if crops:
@@ -125,10 +125,10 @@ class DetectedObjects:
         return figures
 
 
-def _matches(found: list[Tensor], wanted: list[Tensor], tags: tuple[int, ...], least: int) -> list:
+def _matches(detected: list[Tensor], wanted: list[Tensor], tags: tuple[int, ...], least: int) -> list:
     """Masks (output's, source's) of objects of one frame with the same class among `tags` and an IoU above 0.5."""
     objects: list[dict[tuple[int, int], Tensor]] = []
-    for classes, instances in (found, wanted):
+    for classes, instances in (detected, wanted):
         classes, instances = classes.long().cpu(), instances.long().cpu()
         held = {}
         for tag in tags:

@@ -97,7 +97,7 @@ class RealDistance:
         frechet = frechet_figure(*self._statistics, "frames")
         figures = {"real_frechet": frechet}
         for name, distance in (("real_kid", kernel_distance), ("real_cmmd", cmmd)):
-            value = None if frechet.value is None else distance(*(torch.stack(kept) for kept in self._kept))
+            value = None if frechet.value is None else distance(*(torch.stack(features) for features in self._kept))
             note = frechet.note if value is None else ", ".join(frechet.note.split(", ")[:2])
             figures[name] = Figure(value, "", "lower", note)
         return figures

@@ -192,8 +192,8 @@ def low_energy(planes: Tensor, nu: float) -> float:
     for row in range(0, H, _ROWS):
         strip = torch.fft.rfft(planes[:, row : row + _ROWS])
         columns[..., row : row + _ROWS] = strip[..., :keep].transpose(1, 2)
-    kept = torch.fft.fft(columns)[..., (torch.fft.fftfreq(H, dtype=torch.float64).abs() <= limit).to(planes.device)]
-    energy = torch.view_as_real(kept).flatten(2).square().sum(2, dtype=torch.float64).sum(0).cpu()
+    spectrum = torch.fft.fft(columns)[..., (torch.fft.fftfreq(H, dtype=torch.float64).abs() <= limit).to(planes.device)]
+    energy = torch.view_as_real(spectrum).flatten(2).square().sum(2, dtype=torch.float64).sum(0).cpu()
     # The half spectrum stands for both signs of fx, but for fx = 0 and, at even W, the last column.
     fx = fx[: len(energy)]
     return float((energy * torch.where((fx == 0) | (fx == 0.5), 1.0, 2.0)).sum()) / (H * W)

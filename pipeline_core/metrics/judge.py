@@ -75,8 +75,8 @@ def load_judge(folder: str | Path, device: str | torch.device | None = None, que
         pictures = [
             Image.fromarray((picture.clamp(0, 1) * 255).round().byte().cpu().numpy()) for picture in (first, second)
         ]
-        told = processor(images=pictures, text=[text], return_tensors="pt").to(device)
-        logits = model(**told).logits[0, -1].float()
+        inputs = processor(images=pictures, text=[text], return_tensors="pt").to(device)
+        logits = model(**inputs).logits[0, -1].float()
         return float(logits[[letter[-1] for letter in letters]].softmax(0)[0])
 
     return ask

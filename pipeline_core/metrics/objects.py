@@ -111,22 +111,16 @@ class LampColours:
 def share_kept(decisions: list[Decision], what: str) -> Figure:
     if not decisions:
         return Figure(None, "", "higher", f"no frame shows {what}")
-    kept = sum(d.kept for d in decisions)
+    count = sum(d.kept for d in decisions)
     objects = len({d.instance for d in decisions})
-    return Figure(kept / len(decisions), "", "higher", f"{kept} of {len(decisions)} views of {objects} objects")
+    return Figure(count / len(decisions), "", "higher", f"{count} of {len(decisions)} views of {objects} objects")
 
 
 def lab(colour: Tensor) -> Tensor:
     """CIELAB (D65) of sRGB colours (..., 3) in [0, 1]."""
-    linear = torch.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
-    matrix = torch.tensor(
-        [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]],
-        dtype=colour.dtype,
-    )
-    xyz = linear @ matrix.T / torch.tensor([0.95047, 1.0, 1.08883], dtype=colour.dtype)
-    f = torch.where(xyz > 0.008856, xyz.clamp(min=0) ** (1 / 3), 7.787 * xyz + 16 / 116)
-    x, y, z = f.unbind(-1)
-    return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], -1)
+    from kornia.color import rgb_to_lab
+
+    return rgb_to_lab(colour[..., None, None])[..., 0, 0]
 
 
 def _feature(colour: Tensor) -> Tensor:
@@ -214,11 +208,11 @@ class ObjectColours:
         self._frames += len(output)
 
     def compute(self) -> dict[str, Figure]:
-        kept = share_kept(self.decisions, f"{self.what} of at least {self.min_pixels} pixels")
+        share = share_kept(self.decisions, f"{self.what} of at least {self.min_pixels} pixels")
         error = self._error / len(self.decisions) if self.decisions else None
         return {
-            f"{self.what}_kept": kept,
-            f"{self.what}_colour_error": Figure(error, "", "lower", kept.note),
+            f"{self.what}_kept": share,
+            f"{self.what}_colour_error": Figure(error, "", "lower", share.note),
         }
 
 

@@ -161,10 +161,10 @@ def plot_sheet(runs: Mapping[str, dict], marks: Iterable[int] = ()):
 
 def _plot_title(runs: Mapping[str, dict], section: str, name: str) -> str:
     """Name, section, unit and good direction, as far as any run's figure of that name says."""
-    told = next((f for run in runs.values() if (f := run["figures"].get(section, {}).get(name))), {})
-    better = f"{told['better']} is better" if told.get("better") else ""
+    figure = next((f for run in runs.values() if (f := run["figures"].get(section, {}).get(name))), {})
+    better = f"{figure['better']} is better" if figure.get("better") else ""
     return ", ".join(
-        filter(None, [f"{name} {section}" if section.startswith("to ") else name, told.get("unit"), better])
+        filter(None, [f"{name} {section}" if section.startswith("to ") else name, figure.get("unit"), better])
     )
 
 

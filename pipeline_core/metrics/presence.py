@@ -57,16 +57,16 @@ class ObjectsPresent:
             if a and b and a >> 32 == b >> 32:
                 both[a, b] = n
         iou = {(a, b): n / (sizes[0][a] + sizes[1][b] - n) for (a, b), n in both.items()}
-        kept = {a: b for (a, b), value in iou.items() if value > 0.5}
+        matched = {a: b for (a, b), value in iou.items() if value > 0.5}
         lost = invented = 0
         for a, size in sorted(sizes[0].items()):
             if a and size >= self.min_pixels:
                 self._views += 1
-                lost += a not in kept
-                self._decide(a, "present" if a in kept else "lost", "present")
+                lost += a not in matched
+                self._decide(a, "present" if a in matched else "lost", "present")
         small = {a for a, size in sizes[0].items() if a and size < self.min_pixels}
         for b, size in sorted(sizes[1].items()):
-            excused = b in kept.values() or any((a, b) in both for a in small)
+            excused = b in matched.values() or any((a, b) in both for a in small)
             if b and size >= self.min_pixels and not excused:
                 invented += 1
                 self._decide(b, "invented", "absent")

@@ -61,7 +61,7 @@ def environment() -> dict[str, str]:
 def file_hashes(paths: Mapping[str, str | os.PathLike | None]) -> dict[str, dict[str, str]]:
     """{name: {"path", "sha256"}} of model files, and of folders (their safetensors in order of name); what is
     None or not there is left out."""
-    found = {}
+    hashes = {}
     for name, path in paths.items():
         if path is not None and Path(path).exists():
             path, digest = Path(path), hashlib.sha256()
@@ -69,8 +69,8 @@ def file_hashes(paths: Mapping[str, str | os.PathLike | None]) -> dict[str, dict
                 with open(file, "rb") as held:
                     while block := held.read(1 << 20):
                         digest.update(block)
-            found[name] = {"path": str(path), "sha256": digest.hexdigest()}
-    return found
+            hashes[name] = {"path": str(path), "sha256": digest.hexdigest()}
+    return hashes
 
 
 def format_table(report: dict) -> str:

@@ -59,9 +59,9 @@ class EdgeF1:
         return {**figures, "edge_f1_exact": Figure(exact, "", "higher", f"Canny {self.preset}, same pixel")}
 
 
-def _f1(hits: int, found: int, edges: int, wanted: int) -> float | None:
-    """F1 of the share of `edges` that hit and the share of `wanted` found; None where neither has any edge."""
+def _f1(hits: int, recalled: int, edges: int, wanted: int) -> float | None:
+    """F1 of the share of `edges` that hit and the share of `wanted` recalled; None where neither has any edge."""
     if not edges or not wanted:
         return 0.0 if edges or wanted else None
-    precision, recall = hits / edges, found / wanted
+    precision, recall = hits / edges, recalled / wanted
     return 2 * precision * recall / (precision + recall) if precision + recall else 0.0

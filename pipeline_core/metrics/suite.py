@@ -91,15 +91,15 @@ class Extras:
 class _Chunk:
     """The next frames of all clips, and what several metrics want to know of them, found out once."""
 
-    given: Tensor
-    made: Tensor
+    source: Tensor
+    output: Tensor
     twin: Tensor | None
     start: int
     suite: Suite
 
     @property
     def span(self) -> tuple[int, int]:
-        return self.start, self.start + len(self.made)
+        return self.start, self.start + len(self.output)
 
     @cached_property
     def classes(self) -> Tensor:
@@ -113,13 +113,13 @@ class _Chunk:
     def labels(self) -> tuple[Tensor, Tensor]:
         """Classes of the output and of the source as the segmentation model sees them."""
         segment = self.suite.extras.estimators.segmentation
-        return segment(self.made), segment(self.given)
+        return segment(self.output), segment(self.source)
 
     @cached_property
-    def found(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    def detected(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """Classes and instances of the output and of the source as the detector sees them."""
         if self.suite.extras.detect is not None:
-            return self.suite.extras.detect(self.made), self.suite.extras.detect(self.given)
+            return self.suite.extras.detect(self.output), self.suite.extras.detect(self.source)
         return tuple((classes, objects_of(classes, _OBJECT_TAGS)) for classes in self.labels)
 
     @cached_property
@@ -163,11 +163,11 @@ class Suite:
         self._entries.append(_Entry(section, metric, feed, missing, remark, suffix))
 
     def _to_source(self, metric) -> None:
-        self._add(SOURCE, metric, lambda c: metric.update(c.made, c.given))
+        self._add(SOURCE, metric, lambda c: metric.update(c.output, c.source))
 
     def _to_reference(self, metric) -> None:
         missing = None if self._has_reference else _NO_TWIN
-        self._add(REFERENCE, metric, lambda c: metric.update(c.made, c.twin), missing)
+        self._add(REFERENCE, metric, lambda c: metric.update(c.output, c.twin), missing)
 
     def _fidelity(self) -> None:
         for add in (self._to_source, self._to_reference):
@@ -185,11 +185,10 @@ class Suite:
         self._to_source(EdgeF1())
         blur, depth, masks, true_masks = BlurSSIM(), DepthRMSE(), MaskIoU(), MaskIoU()
         asked = None if self.extras.blur else "not measured: ask for it, it is slow"
-        self._add(SOURCE, blur, lambda c: blur.update(c.made, c.given), asked)
-        unseen = None if estimators.depth else "not measured: give a depth model"
-        self._add(
-            SOURCE, depth, lambda c: depth.update(1 / estimators.depth(c.made), 1 / estimators.depth(c.given)), unseen
-        )
+        self._add(SOURCE, blur, lambda c: blur.update(c.output, c.source), asked)
+        estimate = estimators.depth
+        unseen = None if estimate else "not measured: give a depth model"
+        self._add(SOURCE, depth, lambda c: depth.update(1 / estimate(c.output), 1 / estimate(c.source)), unseen)
         unsegmented = None if estimators.segmentation else "not measured: give a segmentation model"
         self._add(SOURCE, masks, lambda c: masks.update(*c.labels), unsegmented)
         untrue = unsegmented or (None if "semantic" in self.held else _NO_BUFFERS)
@@ -199,11 +198,11 @@ class Suite:
         )  # fmt: skip
 
     def _colour(self) -> None:
-        for section, other in ((SOURCE, "given"), (REFERENCE, "twin")):
+        for section, other in ((SOURCE, "source"), (REFERENCE, "twin")):
             metric = ColourAndGradient()
 
             def feed(chunk: _Chunk, metric=metric, other=other) -> None:
-                metric.update(chunk.made)
+                metric.update(chunk.output)
                 metric.update_reference(getattr(chunk, other))
 
             self._add(section, metric, feed, _NO_TWIN if other == "twin" and not self._has_reference else None)
@@ -211,36 +210,36 @@ class Suite:
     def _objects(self) -> None:
         missing = None if self._has_objects else _NO_BUFFERS
         lamps = LampColours(self.buffers.lights if self.buffers else [])
-        self._add("objects", lamps, lambda c: lamps.update(c.made), None if self.buffers is not None else _NO_BUFFERS)
+        self._add("objects", lamps, lambda c: lamps.update(c.output), None if self.buffers is not None else _NO_BUFFERS)
         lights = LightColours()
-        self._add("objects", lights, lambda c: lights.update(c.made, c.given, c.classes, c.instances), missing)
+        self._add("objects", lights, lambda c: lights.update(c.output, c.source, c.classes, c.instances), missing)
         against = "" if self._has_reference else "against the source, so the change of style counts as well"
         vehicles = ObjectColours("vehicles", VEHICLE_TAGS, names=_colour_names(self.buffers))
         signs = ObjectColours("signs", [TAG["traffic sign"]], min_pixels=12)
         for metric in (vehicles, signs):
 
             def feed(chunk: _Chunk, metric=metric) -> None:
-                colours = chunk.given if chunk.twin is None else chunk.twin
-                metric.update(chunk.made, colours, chunk.classes, chunk.instances)
+                colours = chunk.source if chunk.twin is None else chunk.twin
+                metric.update(chunk.output, colours, chunk.classes, chunk.instances)
 
             self._add("objects", metric, feed, missing, against)
         aligned, present = ObjectAlignment(self.extras.encoder), ObjectsPresent(_OBJECT_TAGS, _NAMES)
         unseen = None if self.extras.encoder is not None else _NO_ENCODER
         self._add(
-            "objects", aligned, lambda c: aligned.update(c.made, c.given, c.classes, c.instances), unseen or missing
+            "objects", aligned, lambda c: aligned.update(c.output, c.source, c.classes, c.instances), unseen or missing
         )
-        made = self.extras.output_buffers
-        known = made is not None and self._has_objects and {"semantic", "instance"} <= set(made.channels)
+        masks = self.extras.output_buffers
+        known = masks is not None and self._has_objects and {"semantic", "instance"} <= set(masks.channels)
 
         def compare_masks(chunk: _Chunk) -> None:
-            found = made.classes(*chunk.span), made.instances(*chunk.span)
-            present.update(found, (chunk.classes, chunk.instances))
+            output = masks.classes(*chunk.span), masks.instances(*chunk.span)
+            present.update(output, (chunk.classes, chunk.instances))
 
         self._add("objects", present, compare_masks, None if known else "not measured: give masks of the output")
         detected = DetectedObjects(_OBJECT_TAGS, self.extras.encoder, names=_NAMES)
         can = self.extras.detect is not None or self.extras.estimators.segmentation is not None
         undetected = None if can else "not measured: give a detector or a segmentation model"
-        self._add("objects", detected, lambda c: detected.update(c.made, c.given, *c.found), undetected)
+        self._add("objects", detected, lambda c: detected.update(c.output, c.source, *c.detected), undetected)
 
     def _time(self) -> None:
         flow = "flow" in self.held or self.extras.estimators.flow is not None
@@ -250,7 +249,7 @@ class Suite:
             self._add("time", metric, lambda c, metric=metric: metric.update(*c.motion), missing, remark)
         consistent = FrameConsistency(self.extras.encoder)
         unseen = None if self.extras.encoder is not None else _NO_ENCODER
-        self._add("time", consistent, lambda c: consistent.update(c.made), unseen)
+        self._add("time", consistent, lambda c: consistent.update(c.output), unseen)
         self._to_source(Drift())
         self._to_reference(FrameDifferenceError())
 
@@ -262,7 +261,7 @@ class Suite:
             judged = Realism(critic)
 
             def feed(chunk: _Chunk) -> None:
-                judged.update(chunk.made)
+                judged.update(chunk.output)
                 if chunk.twin is not None:
                     judged.update_reference(chunk.twin)
 
@@ -270,41 +269,41 @@ class Suite:
         no_real = None if extras.real is not None else "not measured: give real frames"
         distance = RealDistance(extras.encoder)
         unseen = None if extras.encoder is not None else _NO_ENCODER
-        self._add("realism", distance, lambda c: distance.update(c.made), unseen or no_real)
+        self._add("realism", distance, lambda c: distance.update(c.output), unseen or no_real)
         video = VideoDistance(*(extras.video_encoder or (None,)))
         unwatched = None if extras.video_encoder is not None else "not measured: give a video network (VideoMAE)"
-        self._add("realism", video, lambda c: video.update(c.made), unwatched or no_real)
+        self._add("realism", video, lambda c: video.update(c.output), unwatched or no_real)
         for chunk in real_frames(extras.real) if not (unseen or no_real) else ():
             distance.update_real(chunk)
         for clip in real_clips(extras.real) if not (unwatched or no_real) else ():
             video.update_real(clip)
         if extras.text_image is not None:
             quality = ClipQuality(extras.text_image)
-            self._add("realism", quality, lambda c: quality.update(c.made))
+            self._add("realism", quality, lambda c: quality.update(c.output))
         if extras.pick is not None:
             pick = PickScore(extras.pick, extras.prompt)
-            self._add("realism", pick, lambda c: pick.update(c.made))
+            self._add("realism", pick, lambda c: pick.update(c.output))
         for name, figure in unmeasured().items():
             if extras.pick is None if name == "pickscore" else extras.text_image is None:
                 self._add("realism", _Absent({name: figure}), lambda c: None)
         for name, score in extras.quality.items():
             hook = VideoQuality(name, score)
-            self._add("realism", hook, lambda c, hook=hook: hook.update(c.made))
+            self._add("realism", hook, lambda c, hook=hook: hook.update(c.output))
         if "dover" not in extras.quality:
             dover = Figure(None, "", "higher", "not measured: give a hook of that name")
             self._add("realism", _Absent({"dover": dover}), lambda c: None)
         against = "reference" if self._has_reference else "source"
         votes = Preference(extras.judge, against)
         unasked = None if extras.judge is not None else "not measured: give a vision-language model"
-        self._add("realism", votes, lambda c: votes.update(c.made, c.given if c.twin is None else c.twin), unasked)
+        self._add("realism", votes, lambda c: votes.update(c.output, c.source if c.twin is None else c.twin), unasked)
 
-    def update(self, given: Tensor, made: Tensor, twin: Tensor | None) -> int:
+    def update(self, source: Tensor, output: Tensor, twin: Tensor | None) -> int:
         """The next chunk of source, output and reference, (T, H, W, 3) in [0, 1]; returns the frames done."""
-        chunk = _Chunk(given, made, twin, self._done, self)
+        chunk = _Chunk(source, output, twin, self._done, self)
         for entry in self._entries:
             if entry.missing is None:
                 entry.feed(chunk)
-        self._done += len(made)
+        self._done += len(output)
         return self._done
 
     def _followed(self, chunk: _Chunk) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -315,23 +314,23 @@ class Suite:
         """
         ids = chunk.instances if self._has_objects else None
         if "flow" in self.held:
-            return chunk.made, self.buffers.flow(*chunk.span), ids
-        given, made = chunk.given, chunk.made
+            return chunk.output, self.buffers.flow(*chunk.span), ids
+        source, output = chunk.source, chunk.output
         if self._last is not None:
-            given, made = torch.cat([self._last[0], given]), torch.cat([self._last[1], made])
+            source, output = torch.cat([self._last[0], source]), torch.cat([self._last[1], output])
             ids = ids if ids is None else torch.cat([self._last[2], ids])
-        self._last = given[-1:], made[-1:], None if ids is None else ids[-1:]
-        if len(given) < 2:
-            return made[:0], made.new_zeros(0, *made.shape[1:3], 2), None if ids is None else ids[:0]
-        return made[:-1], self.extras.estimators.flow(given)[:-1], None if ids is None else ids[:-1]
+        self._last = source[-1:], output[-1:], None if ids is None else ids[-1:]
+        if len(source) < 2:
+            return output[:0], output.new_zeros(0, *output.shape[1:3], 2), None if ids is None else ids[:0]
+        return output[:-1], self.extras.estimators.flow(source)[:-1], None if ids is None else ids[:-1]
 
     def _finish(self) -> None:
         """Feed the frame that waited for a flow; there is none after the last one and none is used."""
         if self._last is not None:
-            _, made, ids = self._last
+            _, output, ids = self._last
             for entry in self._entries:
                 if entry.missing is None and isinstance(entry.metric, (FlowError, SeamError)):
-                    entry.metric.update(made, made.new_full((1, *made.shape[1:3], 2), torch.nan), ids)
+                    entry.metric.update(output, output.new_full((1, *output.shape[1:3], 2), torch.nan), ids)
             self._last = None
 
     def report(self, **about) -> dict:

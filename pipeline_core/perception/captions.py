@@ -104,9 +104,9 @@ def compose(prompt_set: str, caption: str = "") -> Prompts:
     """
     if prompt_set not in PROMPT_SETS:
         raise UserError(f"The prompt set {prompt_set!r} is unknown: choose one of {', '.join(PROMPT_SETS)}.")
-    told = PROMPT_SETS[prompt_set]
-    caption = " ".join(caption.split()) or told.plain
-    texts = (told.inversion, told.positive, told.negative)
+    templates = PROMPT_SETS[prompt_set]
+    caption = " ".join(caption.split()) or templates.plain
+    texts = (templates.inversion, templates.positive, templates.negative)
     return Prompts(*(text.replace("{caption}", caption) for text in texts))
 
 
@@ -161,9 +161,9 @@ def load_captioner(
 
     def caption(frames: Tensor) -> str:
         content = [{"type": "image", "image": image} for image in _pictures(frames, pictures, side)]
-        told = [{"role": "user", "content": [*content, {"type": "text", "text": instruction}]}]
+        messages = [{"role": "user", "content": [*content, {"type": "text", "text": instruction}]}]
         inputs = processor.apply_chat_template(
-            told, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+            messages, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt"
         )
         inputs = {name: _moved(value, device, model.dtype) for name, value in inputs.items()}
 

@@ -91,12 +91,12 @@ def load_detector(
     clip's own. device: where it runs, None is the best there is. UserError where controlnet-aux is missing or the
     weights cannot be read.
     """
-    told, device = _known(name), chosen_device(device)
-    kind = _import(told.name)
+    spec, device = _known(name), chosen_device(device)
+    kind = _import(spec.name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            network = _build(name, told, kind, folder, device)
+            network = _build(name, spec, kind, folder, device)
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f"The weights of {name} in {folder} could not be read ({line}): get them again.") from error
@@ -106,8 +106,8 @@ def load_detector(
         codes = (frames.float().clamp(0, 1) * 255).round().byte().cpu().numpy()
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            made = [network(picture, side) for picture in codes]
-        return _sized(torch.stack(made), tuple(frames.shape[1:3]))
+            maps = [network(picture, side) for picture in codes]
+        return _sized(torch.stack(maps), tuple(frames.shape[1:3]))
 
     return detect
 
@@ -128,14 +128,14 @@ def _import(name: str):
     return getattr(controlnet_aux, name)
 
 
-def _build(name: str, told: Detector, kind, folder, device: torch.device) -> Callable[[np.ndarray, int], Tensor]:
+def _build(name: str, spec: Detector, kind, folder, device: torch.device) -> Callable[[np.ndarray, int], Tensor]:
     """Callable (picture (H, W, 3) uint8, short side) -> (h, w, 3) in [0, 1], or scores (h, w) of a depth detector."""
     if name == "leres":
         return _leres(Path(folder), device)
-    if not told.files:
+    if not spec.files:
         detector = kind()
     else:
-        detector = kind.from_pretrained(str(folder), **({"filename": told.files[0]} if name in _NAMED_FILE else {}))
+        detector = kind.from_pretrained(str(folder), **({"filename": spec.files[0]} if name in _NAMED_FILE else {}))
         detector = detector.to(device) or detector
     if name == "midas":
         model = detector.model
@@ -147,8 +147,8 @@ def _build(name: str, told: Detector, kind, folder, device: torch.device) -> Cal
     wanted = [option for option in ("detect_resolution", "image_resolution") if option in known]
 
     def detect(picture: np.ndarray, side: int) -> Tensor:
-        made = detector(picture, **{option: side for option in wanted}, output_type="np", **told.options)
-        return torch.from_numpy(np.asarray(made)).float() / 255
+        image = detector(picture, **{option: side for option in wanted}, output_type="np", **spec.options)
+        return torch.from_numpy(np.asarray(image)).float() / 255
 
     return detect
 

@@ -86,7 +86,7 @@ def model_type(folder: Path) -> str:
 def preprocessing(folder: Path, normal: tuple, config) -> tuple[tuple, tuple, int]:
     """Mean, std and side of the pictures: as preprocessor_config.json says, else `normal` and the model's own side."""
     path = folder / "preprocessor_config.json"
-    told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    size = told.get("crop_size", getattr(config, "image_size", 224))
+    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    size = settings.get("crop_size", getattr(config, "image_size", 224))
     size = size.get("height", 224) if isinstance(size, dict) else size
-    return told.get("image_mean", normal[0]), told.get("image_std", normal[1]), int(size)
+    return settings.get("image_mean", normal[0]), settings.get("image_std", normal[1]), int(size)

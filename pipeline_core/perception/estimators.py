@@ -164,11 +164,11 @@ def _load(folder: Path, kind: str, device: torch.device):
 def _preprocessing(folder: Path) -> tuple[tuple, tuple, int]:
     """Mean, std and short side from preprocessor_config.json where it is there; ImageNet's and 518 otherwise."""
     path = folder / "preprocessor_config.json"
-    told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    size = told.get("size", 518)
+    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    size = settings.get("size", 518)
     if isinstance(size, dict):
         size = min(size.get("shortest_edge", size.get("height", 518)), size.get("width", 10**9))
-    return told.get("image_mean", _IMAGENET[0]), told.get("image_std", _IMAGENET[1]), int(size)
+    return settings.get("image_mean", _IMAGENET[0]), settings.get("image_std", _IMAGENET[1]), int(size)
 
 
 def _patch(config) -> int:

@@ -87,11 +87,11 @@ def boxes_of_scores(scores: Tensor, boxes: Tensor, ids: Tensor, tokenizer, shape
         if len(chosen):
             break
     height, width = shape[:2]
-    found = []
+    objects = []
     for i in chosen.tolist():
         x, y, w, h = boxes[i].tolist()
         named = ids[scores[i] > min(word_threshold, float(best[i]) - 1e-6)]
         corners = (x - w / 2) * width, (y - h / 2) * height, (x + w / 2) * width, (y + h / 2) * height
-        found.append(Box(*corners, tokenizer.decode(named).strip(), float(best[i])))
-    found = sorted(found, key=lambda box: -(box.x1 - box.x0) * (box.y1 - box.y0))
-    return found[:MOST_OBJECTS]
+        objects.append(Box(*corners, tokenizer.decode(named).strip(), float(best[i])))
+    objects = sorted(objects, key=lambda box: -(box.x1 - box.x0) * (box.y1 - box.y0))
+    return objects[:MOST_OBJECTS]

@@ -16,14 +16,14 @@ def preprocessing(folder: Path, sides: tuple[int, int], device: torch.device) ->
     """Mean, std (3, 1, 1) on the network's device and the sides, from preprocessor_config.json where it is there."""
     for name in ("preprocessor_config.json", "processor_config.json"):
         path = folder / name
-        told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        told = told.get("image_processor", told)
-        if "image_mean" in told:
+        settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        settings = settings.get("image_processor", settings)
+        if "image_mean" in settings:
             break
-    size = told.get("size") if isinstance(told.get("size"), dict) else {}
+    size = settings.get("size") if isinstance(settings.get("size"), dict) else {}
     if "shortest_edge" in size:
         sides = (size["shortest_edge"], size.get("longest_edge") or sides[1])
-    values = (told.get(f"image_{name}", default) for name, default in zip(("mean", "std"), _IMAGENET))
+    values = (settings.get(f"image_{name}", default) for name, default in zip(("mean", "std"), _IMAGENET))
     mean, std = (torch.tensor(value, device=device)[:, None, None] for value in values)
     return mean, std, sides
 

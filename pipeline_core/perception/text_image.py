@@ -39,12 +39,12 @@ def load_text_image(folder: str | Path, device: str | torch.device | None = None
 
     @torch.no_grad()
     def texts(prompts: list[str]) -> Tensor:
-        told = tokenizer(
+        tokens = tokenizer(
             list(prompts), padding=True, truncation=True, return_tensors="pt",
             max_length=model.config.text_config.max_position_embeddings,
         )  # fmt: skip
-        told = {name: told[name].to(device) for name in ("input_ids", "attention_mask")}
-        return model.text_projection(model.text_model(**told).pooler_output).float().cpu()
+        tokens = {name: tokens[name].to(device) for name in ("input_ids", "attention_mask")}
+        return model.text_projection(model.text_model(**tokens).pooler_output).float().cpu()
 
     return TextImage(image_encoder(folder, model, device), texts, float(model.logit_scale.exp()), folder.name)
 

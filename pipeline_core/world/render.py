@@ -264,8 +264,8 @@ def _join_lights(chunks: list[list[dict]]) -> list[dict]:
     for instance in instances:
         entry = {"instance": instance, "state": [], "box": [], "lamp_box": [], "visible": []}
         for chunk, length in zip(chunks, lengths, strict=True):
-            found = next((light for light in chunk if light["instance"] == instance), None)
+            seen = next((light for light in chunk if light["instance"] == instance), None)
             for key in ("state", "box", "lamp_box", "visible"):
-                entry[key] += found[key] if found else [None if key != "visible" else 0.0] * length
+                entry[key] += seen[key] if seen else [None if key != "visible" else 0.0] * length
         joined.append(entry)
     return joined

@@ -48,11 +48,11 @@ def find_node(graph: dict, name: str) -> str:
     """The node with this id or, else, this title."""
     if name in graph:
         return name
-    found = [node_id for node_id in graph if title_of(graph, node_id) == name]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise ClientError(f'{len(found)} nodes have the title "{name}"; name one by its id: {", ".join(found)}.')
+    matches = [node_id for node_id in graph if title_of(graph, node_id) == name]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ClientError(f'{len(matches)} nodes have the title "{name}"; name one by its id: {", ".join(matches)}.')
     known = ", ".join(f'"{title}"' for title in titles(graph))
     raise ClientError(f'No node has the title or id "{name}"; there are {known}.')
 
@@ -110,7 +110,7 @@ def apply_settings(graph: dict, settings: list[str], info: dict) -> None:
 
 def file_inputs(graph: dict, info: dict) -> list[tuple[str, str, set[str]]]:
     """(node id, input, kinds of media) of every input that takes an uploaded file and is not fed by a link."""
-    found = []
+    inputs = []
     for node_id, node in graph.items():
         declared = info.get(node["class_type"], {}).get("input", {})
         for kind in ("required", "optional"):
@@ -118,15 +118,15 @@ def file_inputs(graph: dict, info: dict) -> list[tuple[str, str, set[str]]]:
                 flags = spec[1] if len(spec) > 1 and isinstance(spec[1], dict) else {}
                 media = {media for flag, media in UPLOADS.items() if flags.get(flag)}
                 if media and not isinstance(node["inputs"].get(name), list):
-                    found.append((node_id, name, media))
-    return found
+                    inputs.append((node_id, name, media))
+    return inputs
 
 
-def place_file(graph: dict, given: str, info: dict) -> tuple[Path, str, str]:
+def place_file(graph: dict, argument: str, info: dict) -> tuple[Path, str, str]:
     """'clip.mp4' or 'Node title=clip.mp4' -> (file, node id, input); the file must fit exactly one input."""
-    path, name = Path(given), ""
-    if not path.is_file() and "=" in given:
-        name, _, rest = given.partition("=")
+    path, name = Path(argument), ""
+    if not path.is_file() and "=" in argument:
+        name, _, rest = argument.partition("=")
         path = Path(rest)
     if not path.is_file():
         raise ClientError(f"--input {path} is no file.")

@@ -47,22 +47,22 @@ class ContextControl(comfy.controlnet.ControlBase):
         return self
 
     def copy(self) -> ContextControl:
-        made = type(self)(self.latent_format)
-        self.copy_to(made)
-        made.weight_mask, made._kept = self.weight_mask, self._kept
-        return made
+        clone = type(self)(self.latent_format)
+        self.copy_to(clone)
+        clone.weight_mask, clone._kept = self.weight_mask, self._kept
+        return clone
 
     def deepclone_multigpu(self, load_device, autoregister=False) -> ContextControl:
-        made = self.copy()
+        clone = self.copy()
         if autoregister:
-            self.multigpu_clones[load_device] = made
-        return made
+            self.multigpu_clones[load_device] = clone
+        return clone
 
     def pre_run(self, model, percent_to_timestep_function) -> None:
         super().pre_run(model, percent_to_timestep_function)
-        found = control_kind(model.model_config.unet_config)
-        if found != self.kind:
-            has = f"has the control input {found}" if found else "has no control input of its own"
+        kind = control_kind(model.model_config.unet_config)
+        if kind != self.kind:
+            has = f"has the control input {kind}" if kind else "has no control input of its own"
             raise UserError(
                 f"This control is for a model with the control input {self.kind}, but the model that samples {has}: "
                 "connect that model to Model Control, or use a ControlNet made for it."
@@ -99,10 +99,10 @@ class ContextControl(comfy.controlnet.ControlBase):
     def _hint(self, x_noisy: Tensor, window) -> Tensor:
         """(1, C, t, h, w) in model space: the map's latent for the frames of this call."""
         if self.cond_hint is None or not self._fits(self.cond_hint, x_noisy, window):
-            kept = self._kept.get("map")
-            if kept is None or not self._fits(kept, x_noisy, window):
-                kept = self._kept["map"] = self._encoded(x_noisy, window).cpu()
-            self.cond_hint, self._grid = kept.to(x_noisy.device), None
+            latent = self._kept.get("map")
+            if latent is None or not self._fits(latent, x_noisy, window):
+                latent = self._kept["map"] = self._encoded(x_noisy, window).cpu()
+            self.cond_hint, self._grid = latent.to(x_noisy.device), None
         return self._cut(self.cond_hint, x_noisy, window)
 
     def _fits(self, hint: Tensor, x_noisy: Tensor, window) -> bool:
@@ -171,9 +171,9 @@ class VaceControl(ContextControl):
         self._greys: dict[tuple, tuple] = {}  # (VAE, latent on the CPU) by shape, for all maps of one Model Control
 
     def copy(self) -> VaceControl:
-        made = super().copy()
-        made._greys = self._greys
-        return made
+        clone = super().copy()
+        clone._greys = self._greys
+        return clone
 
     def cleanup(self) -> None:
         super().cleanup()
@@ -253,7 +253,7 @@ class GuideControl(ContextControl):
         guide = self._hint(x_noisy, window)
         weight = self._weights(x_noisy, window, (1, 1, 1))
         options = cond["transformer_options"]
-        wrappers = {kind: dict(given) for kind, given in options.get("wrappers", {}).items()}
+        wrappers = {kind: dict(by_key) for kind, by_key in options.get("wrappers", {}).items()}
         calls = wrappers.setdefault(comfy.patcher_extension.WrappersMP.APPLY_MODEL, {})
         calls["video_realism_guides"] = [*calls.get("video_realism_guides", []), _guided(guide, weight)]
         cond["transformer_options"] = {**options, "wrappers": wrappers}
@@ -288,4 +288,4 @@ def _places(network, guide: Tensor) -> Tensor:
     return latent_to_pixel_coords(cells, network.vae_scale_factors, causal_fix=True)
 
 
-CONTROLS = {made.kind: made for made in (VaceControl, FunControl, GuideControl)}
+CONTROLS = {control.kind: control for control in (VaceControl, FunControl, GuideControl)}

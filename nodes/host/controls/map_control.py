@@ -38,11 +38,11 @@ class MapControl(comfy.controlnet.ControlBase):
         self.weight_mask, self.cond_hint = mask, None
         return self
 
-    def copied_to(self, made: MapControl) -> MapControl:
-        """`made`, with this control's map, strength, range and mask."""
-        self.copy_to(made)
-        made.weight_mask = self.weight_mask
-        return made
+    def copied_to(self, clone: MapControl) -> MapControl:
+        """`clone`, with this control's map, strength, range and mask."""
+        self.copy_to(clone)
+        clone.weight_mask = self.weight_mask
+        return clone
 
     def get_models(self) -> list[ModelPatcher]:
         return [*super().get_models(), self.branch]

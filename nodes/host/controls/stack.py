@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from comfy.controlnet import ControlBase
 from comfy.utils import common_upscale
+from einops import rearrange
 from torch import Tensor
 
 from ....pipeline_core.conditions.stack import masked_weights, normalise_weights
@@ -41,18 +42,18 @@ class StackedControl(ControlBase):
         self.inner.strength = peak
 
     def _around(self, inner: ControlBase) -> StackedControl:
-        made = StackedControl(inner, self.weight, self.mask)
-        made.join(self._chain, self._place, self.peak, self.mean)
-        return made
+        control = StackedControl(inner, self.weight, self.mask)
+        control.join(self._chain, self._place, self.peak, self.mean)
+        return control
 
     def copy(self) -> StackedControl:
         return self._around(self.inner.copy())
 
     def deepclone_multigpu(self, load_device, autoregister=False):
-        made = self._around(self.inner.deepclone_multigpu(load_device))
+        clone = self._around(self.inner.deepclone_multigpu(load_device))
         if autoregister:
-            self.multigpu_clones[load_device] = made
-        return made
+            self.multigpu_clones[load_device] = clone
+        return clone
 
     def _masks_itself(self) -> bool:
         return hasattr(self.inner, "set_weight_mask")
@@ -138,14 +139,14 @@ class StackedControl(ControlBase):
 
     def _weigh(self, own: dict, x_noisy: Tensor, batched_number: int) -> dict:
         """New tensors, each output times the share map at its size. One tensor in two places stays one tensor."""
-        made = {}
+        weighted = {}
 
         def weighed(output):
             if output is None:
                 return None
-            if id(output) not in made:
-                made[id(output)] = output * self._fit(output, x_noisy, batched_number)
-            return made[id(output)]
+            if id(output) not in weighted:
+                weighted[id(output)] = output * self._fit(output, x_noisy, batched_number)
+            return weighted[id(output)]
 
         return {key: [weighed(output) for output in outputs] for key, outputs in own.items()}
 
@@ -169,7 +170,7 @@ class StackedControl(ControlBase):
                     )
             else:
                 share = share.repeat(batched_number if len(share) > 1 else 1, 1, 1, 1)
-                share = share if output.ndim == 4 else share.flatten(2).movedim(1, 2)
+                share = share if output.ndim == 4 else rearrange(share, "b c h w -> b (h w) c")
             self._fitted[key] = share.to(output.dtype)
         return self._fitted[key]
 
@@ -191,12 +192,12 @@ def _grid(output: Tensor, x_noisy: Tensor) -> tuple[int, int]:
 
 def stacked(head: ControlBase | None) -> list[StackedControl]:
     """The controls of the stack that end in `head`, oldest first."""
-    found = []
+    controls = []
     while head is not None:
         if isinstance(head, StackedControl):
-            found.insert(0, head)
+            controls.insert(0, head)
         head = head.previous_controlnet
-    return found
+    return controls
 
 
 def extended(head: ControlBase | None, added: StackedControl) -> StackedControl:
@@ -239,7 +240,7 @@ def apply_stack(conditionings: list[list], make: Callable[[], StackedControl]) -
     One object for all entries that had the same control before: ComfyUI puts conditionings into one forward only if
     they hold the identical control object.
     """
-    heads, made = {}, []
+    heads, results = {}, []
     for conditioning in conditionings:
         entries = []
         for embedding, options in conditioning:
@@ -247,5 +248,5 @@ def apply_stack(conditionings: list[list], make: Callable[[], StackedControl]) -
             if id(head) not in heads:
                 heads[id(head)] = extended(head, make())
             entries.append([embedding, {**options, "control": heads[id(head)], "control_apply_to_uncond": False}])
-        made.append(entries)
-    return made
+        results.append(entries)
+    return results

@@ -12,6 +12,7 @@ import comfy.utils
 import torch
 from comfy.ldm.cosmos.blocks import PatchEmbed
 from comfy.ldm.cosmos.model import GeneralDIT
+from einops import rearrange
 from torch import Tensor
 
 from ....pipeline_core.errors import UserError
@@ -86,7 +87,7 @@ class Transfer1Branch(GeneralDIT):
         """(1, C, t, h, w) latent of the map -> (t, h / 2, w / 2, 1, D); channels the release leaves empty are 0."""
         missing = self.size.hint + 1 - hint.shape[1]
         padded = torch.nn.functional.pad(hint, (0, 0, 0, 0, 0, 0, 0, missing))
-        return self.input_hint_block(self.x_embedder2(padded).movedim(0, 3))
+        return self.input_hint_block(rearrange(self.x_embedder2(padded), "b t h w d -> t h w b d"))
 
     def hints(
         self, x: Tensor, timesteps: Tensor, context: Tensor, hint: Tensor, fps, options: dict
@@ -97,11 +98,11 @@ class Transfer1Branch(GeneralDIT):
         """
         seen = self.forward_before_blocks(x=x, timesteps=timesteps, crossattn_emb=context, fps=fps)
         positions = seen["extra_pos_emb_B_T_H_W_D_or_T_H_W_B_D"].to(x.dtype)
-        told = seen["affline_emb_B_D"], seen["crossattn_emb"], None
+        conditions = seen["affline_emb_B_D"], seen["crossattn_emb"], None
         codes = {"rope_emb_L_1_1_D": seen["rope_emb_L_1_1_D"], "adaln_lora_B_3D": seen["adaln_lora_B_3D"]}
         state = seen.pop("x")
         for number, (name, block) in enumerate(self.blocks.items()):
-            state = block(state + positions, *told, **codes, transformer_options=options)
+            state = block(state + positions, *conditions, **codes, transformer_options=options)
             if number == 0:
                 state = state + self.encode_hint(hint)
             yield self.zero_blocks[name](state)

@@ -13,23 +13,23 @@ MODALITIES = ("edge", "depth", "segmentation")
 
 def model_folders() -> dict[str, Path]:
     """Name in the menu -> folder, for every folder whose model_index.json names a Cosmos transformer."""
-    found = {EMBEDDED_NAME: EMBEDDED}
+    folders = {EMBEDDED_NAME: EMBEDDED}
     for root in diffusers_roots():
         for index in sorted([*root.glob("*/model_index.json"), *root.glob("*/*/model_index.json")]):
             if is_model_folder(index.parent):
-                found.setdefault(index.parent.relative_to(root).as_posix(), index.parent)
-    return found
+                folders.setdefault(index.parent.relative_to(root).as_posix(), index.parent)
+    return folders
 
 
 def model_folder(name: str) -> Path:
     """The folder behind a name of the menu; a graph can name nothing else. UserError for an unknown one."""
-    found = model_folders()
-    if name not in found:
+    known = model_folders()
+    if name not in known:
         raise UserError(
-            f"The model {name!r} was not found; choose one of {', '.join(found)} in the input model, or put the folder "
+            f"The model {name!r} was not found; choose one of {', '.join(known)} in the input model, or put the folder "
             "into ComfyUI's models/diffusers."
         )
-    return found[name]
+    return known[name]
 
 
 def modalities() -> list[str]:

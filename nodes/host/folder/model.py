@@ -90,17 +90,17 @@ class VideoDiT(torch.nn.Module):
         executor = comfy.patcher_extension.WrapperExecutor.new_class_executor(self._forward, self, wrappers)
         return executor.execute(x, timesteps, context, control, transformer_options, **kwargs)
 
-    def _forward(self, x, timesteps, context=None, control=None, transformer_options={}, given=None, **_):  # noqa: B006
+    def _forward(self, x, timesteps, context=None, control=None, transformer_options={}, condition_mask=None, **_):  # noqa: B006
         controls = [
             (branch, hint.to(x), weight.to(x.device) if torch.is_tensor(weight) else weight)
             for branch, hint, weight in terms_of(control)
         ]
         times = timesteps.float()
-        if given is not None:
+        if condition_mask is not None:
             # The network reads which frames are given, and another time for them.
-            times = torch.where(given[:, :, :, :1, :1] > 0, self.given_time, times.view(-1, 1, 1, 1, 1))
+            times = torch.where(condition_mask[:, :, :, :1, :1] > 0, self.given_time, times.view(-1, 1, 1, 1, 1))
         with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
-            return cosmos_forward(self.transformer, controls, x, times, context, given)
+            return cosmos_forward(self.transformer, controls, x, times, context, condition_mask)
 
 
 class VideoModelBase(comfy.model_base.BaseModel):
@@ -130,10 +130,10 @@ class VideoModelBase(comfy.model_base.BaseModel):
         control = kwargs.get("control")
         if control is not None and any(not isinstance(patcher.model, Part) for patcher in control.get_models()):
             raise UserError(MISFIT)
-        found, mask = super().extra_conds(**kwargs), kwargs.get("denoise_mask")
+        conds, mask = super().extra_conds(**kwargs), kwargs.get("denoise_mask")
         if mask is not None and self.diffusion_model.given_time is not None:
-            found["given"] = comfy.conds.CONDRegular(given_frames(mask))
-        return found
+            conds["condition_mask"] = comfy.conds.CONDRegular(given_frames(mask))
+        return conds
 
     def scale_latent_inpaint(self, sigma, noise, latent_image, **kwargs):
         """What the network is shown of a masked part: given frames are clean, whatever the noise around them."""
@@ -145,13 +145,13 @@ class VideoModelBase(comfy.model_base.BaseModel):
 
 def given_frames(mask: Tensor) -> Tensor:
     """(B, 1, T, H, W), 1 where a frame is given, of ComfyUI's noise mask. UserError for frames given in part."""
-    given = 1 - mask[:, :1].float()
-    if bool((given != given[..., :1, :1]).any()) or bool(((given != 0) & (given != 1)).any()):
+    clean = 1 - mask[:, :1].float()
+    if bool((clean != clean[..., :1, :1]).any()) or bool(((clean != 0) & (clean != 1)).any()):
         raise UserError(
             "The noise mask gives parts of frames, and this model takes whole frames as given or none; make the mask "
             "0 or 1 all over each frame."
         )
-    return given
+    return clean
 
 
 def _wan_rgb(folder: Path) -> tuple[list, list] | None:

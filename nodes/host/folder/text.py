@@ -27,8 +27,8 @@ class Tokenizer:
 
     def tokenize_with_weights(self, text: str, return_word_ids: bool = False, **_):
         ids, mask = tokenise(self.tokenizer, [text], self.length, self.chat)
-        kept = ids[0] if self.chat else ids[0][mask[0].bool()]
-        words = enumerate(kept.tolist(), start=1)
+        tokens = ids[0] if self.chat else ids[0][mask[0].bool()]
+        words = enumerate(tokens.tolist(), start=1)
         return {"t5": [[(token, 1.0, word) if return_word_ids else (token, 1.0) for word, token in words]]}
 
     def decode(self, token_ids, skip_special_tokens: bool = True) -> str:

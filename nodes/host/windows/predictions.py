@@ -131,7 +131,7 @@ def cut_conds(conds: list[dict] | None, window, whole: Tensor, model) -> list[di
     """New entries as `window` sees them. whole: a tensor of the whole latent's shape."""
     if conds is None:
         return None
-    made = []
+    entries = []
     for entry in conds:
         cut = dict(entry)
         for key, value in entry.items():
@@ -139,15 +139,15 @@ def cut_conds(conds: list[dict] | None, window, whole: Tensor, model) -> list[di
                 cut[key] = _cut_tensor(key, value, window)
             elif isinstance(value, dict):
                 cut[key] = {name: _cut_cond(name, cond, window, whole, model) for name, cond in value.items()}
-        made.append(cut)
-    return made
+        entries.append(cut)
+    return entries
 
 
 def _cut_cond(name: str, cond, window, whole: Tensor, model):
     resize = getattr(model, "resize_cond_for_context_window", None)  # newer cores know their models' own ways
-    found = resize(name, cond, window, whole, None) if resize is not None else None
-    if found is not None:
-        return found
+    resized = resize(name, cond, window, whole, None) if resize is not None else None
+    if resized is not None:
+        return resized
     if isinstance(cond, Tensor):
         return _cut_tensor(name, cond, window)
     if name == "num_video_frames":
@@ -169,12 +169,12 @@ def _cut_tensor(name: str, values: Tensor, window) -> Tensor:
 
 
 @contextmanager
-def cut_controls(conds: Sequence[list[dict] | None], window, ratio: int, kept: dict, device) -> Iterator[None]:
+def cut_controls(conds: Sequence[list[dict] | None], window, ratio: int, cache: dict, device) -> Iterator[None]:
     """Let every ControlNet of these conditions see the window's frames of its map alone.
 
-    Controls of this pack and of Advanced-ControlNet cut their maps themselves. kept: prepared maps of earlier calls, by
-    control and window, because some controls encode their map anew wherever it changes; they wait in main memory, and
-    only those of the window at work are on `device`.
+    Controls of this pack and of Advanced-ControlNet cut their maps themselves. cache: prepared maps of earlier calls,
+    by control and window, because some controls encode their map anew wherever it changes; they wait in main memory,
+    and only those of the window at work are on `device`.
     """
     controls: dict[int, object] = {}
     for entry in (entry for entries in conds for entry in entries or ()):
@@ -189,7 +189,7 @@ def cut_controls(conds: Sequence[list[dict] | None], window, ratio: int, kept: d
             if not isinstance(hint, Tensor) or len(hint) == 1 or _cuts_itself(control):
                 continue
             extra = getattr(control, "extra_concat_orig", None)
-            prepared = kept.get(_place(control, window))
+            prepared = cache.get(_place(control, window))
             prepared = prepared.to(device) if isinstance(prepared, Tensor) else prepared
             changed.append((control, hint, extra, prepared))
             frames = _map_frames(len(hint), window, ratio)
@@ -200,8 +200,8 @@ def cut_controls(conds: Sequence[list[dict] | None], window, ratio: int, kept: d
         yield
     finally:
         for control, hint, extra, prepared in changed:
-            if (made := control.cond_hint) is not prepared:
-                kept[_place(control, window)] = made.cpu() if isinstance(made, Tensor) else made
+            if (current := control.cond_hint) is not prepared:
+                cache[_place(control, window)] = current.cpu() if isinstance(current, Tensor) else current
             control.cond_hint_original = hint
             _show(control, None)
             if extra:
@@ -303,8 +303,8 @@ class WindowedPredictions(_Handler):
                 asked = [conds[branch] for branch in branches]
                 at = layout.cut(timestep, index) if layout.dim == 0 else timestep
                 own = layout.as_latent(x)
-                found = self._answer(calc_cond_batch, model, asked, layout, index, own, at, model_options)
-                return [layout.as_video(answer) for answer in found]
+                answers = self._answer(calc_cond_batch, model, asked, layout, index, own, at, model_options)
+                return [layout.as_video(answer) for answer in answers]
 
             return predict
 
@@ -316,15 +316,15 @@ class WindowedPredictions(_Handler):
             predict = handed_predict(predicts, layout.windows, layout.ratio, self.anchor, flow)
         return [layout.as_latent(answer) for answer in predict(layout.as_video(x_in), 0.0, range(len(conds)))]
 
-    def _flow(self, layout: Layout, state: Tensor, kept: dict) -> Callable[[int], Tensor] | None:
+    def _flow(self, layout: Layout, state: Tensor, cache: dict) -> Callable[[int], Tensor] | None:
         """The source's motion by window, estimated once a run; None where the hand-over does not follow it."""
         if self.handover != "motion":
             return None
 
         def flow(index: int) -> Tensor:
-            if ("flow", index) not in kept:
-                kept["flow", index] = self.motion.between(layout, index, tuple(state.shape[-2:])).to(state.device)
-            return kept["flow", index]
+            if ("flow", index) not in cache:
+                cache["flow", index] = self.motion.between(layout, index, tuple(state.shape[-2:])).to(state.device)
+            return cache["flow", index]
 
         return flow
 
@@ -334,10 +334,10 @@ def with_handler(options: Mapping, handler: _Handler, frames: int, dim: int | No
 
     frames: latent frames of a window. dim: the latent's time; None: by the latent's number of dimensions.
     """
-    made = comfy.model_patcher.create_model_options_clone(dict(options))
-    if HANDLER in made:
+    copied = comfy.model_patcher.create_model_options_clone(dict(options))
+    if HANDLER in copied:
         raise UserError("This model has context windows already; connect the model from before that node.")
-    made[HANDLER] = handler
+    copied[HANDLER] = handler
 
     def one_window(executor, model, noise_shape, *args, **kwargs):
         shape = list(noise_shape)
@@ -346,20 +346,20 @@ def with_handler(options: Mapping, handler: _Handler, frames: int, dim: int | No
         return executor(model, shape, *args, **kwargs)
 
     kind = comfy.patcher_extension.WrappersMP.PREPARE_SAMPLING
-    comfy.patcher_extension.add_wrapper_with_key(kind, KEY, one_window, made, is_model_options=True)
-    return made
+    comfy.patcher_extension.add_wrapper_with_key(kind, KEY, one_window, copied, is_model_options=True)
+    return copied
 
 
 def windowed_guider(guider, handler: _Handler, layout: Layout):
     """A copy of the guider that asks the network through the handler; the guider itself stays as it was."""
-    made = copy.copy(guider)
+    clone = copy.copy(guider)
     frames = max(len(span) for span in layout.spans)
-    made.model_options = with_handler(guider.model_options, handler, frames, layout.dim)
-    return made
+    clone.model_options = with_handler(guider.model_options, handler, frames, layout.dim)
+    return clone
 
 
 def windowed_model(model, handler: WindowedPredictions, window_latents: int):
     """A clone of the MODEL that answers for any length, window by window."""
-    made = model.clone()
-    made.model_options = with_handler(made.model_options, handler, window_latents, None)
-    return made
+    clone = model.clone()
+    clone.model_options = with_handler(clone.model_options, handler, window_latents, None)
+    return clone

@@ -43,8 +43,8 @@ class Passing:
 class _HeldGuider:
     """A guider as samplers see it, whose predictions are held to the window before."""
 
-    def __init__(self, guider, layout: Layout, given: HandOver, until: float):
-        self._guider, self._layout, self._given, self._until = guider, layout, given, until
+    def __init__(self, guider, layout: Layout, handover: HandOver, until: float):
+        self._guider, self._layout, self._handover, self._until = guider, layout, handover, until
 
     def __call__(self, x: Tensor, timestep: Tensor, **options) -> Tensor:
         as_video, as_latent = self._layout.as_video, self._layout.as_latent
@@ -52,7 +52,7 @@ class _HeldGuider:
         def denoise(state: Tensor, _: float) -> Tensor:
             return as_video(self._guider(as_latent(state), timestep, **options))
 
-        held = with_handover(denoise, self._given, self._until)
+        held = with_handover(denoise, self._handover, self._until)
         return as_latent(held(as_video(x), float(timestep.flatten()[0])))
 
     def __getattr__(self, name: str):
@@ -77,11 +77,11 @@ class WindowedSampler(comfy.samplers.Sampler):
             comfy.model_management.throw_exception_if_processing_interrupted()
             self.shown.index = index
             sampler, start = self._start(index, noise)
-            guider, given = model_wrap, self._given(index, parts, starts)
-            if given is not None:
-                guider = _HeldGuider(model_wrap, layout, given, until)
+            guider, handover = model_wrap, self._handover(index, parts, starts)
+            if handover is not None:
+                guider = _HeldGuider(model_wrap, layout, handover, until)
                 if isinstance(sampler, RetraceSampler):
-                    sampler = _handed(sampler, layout, given)
+                    sampler = _handed(sampler, layout, handover)
                     start = sampler.exact.native().to(start.device)
             done = index * steps
             window_step = callback and (lambda step, x0, x, _, done=done: callback(done + step, x0, x, None))
@@ -101,7 +101,7 @@ class WindowedSampler(comfy.samplers.Sampler):
             return self.sampler.cut(lambda whole: layout.cut(whole, index)), layout.cut(noise, index)
         return self.sampler, layout.cut(noise, index)
 
-    def _given(self, index: int, parts: list[Tensor], starts: list[Tensor]) -> HandOver | None:
+    def _handover(self, index: int, parts: list[Tensor], starts: list[Tensor]) -> HandOver | None:
         """What the window goes on from."""
         if index == 0 or self.passing.kind == "none":
             return None
@@ -113,13 +113,13 @@ class WindowedSampler(comfy.samplers.Sampler):
         return hand_over(result, noise, earlier, later, layout.ratio, self.passing.anchor, flow)
 
 
-def _handed(sampler: RetraceSampler, layout: Layout, given: HandOver) -> RetraceSampler:
+def _handed(sampler: RetraceSampler, layout: Layout, handover: HandOver) -> RetraceSampler:
     """The sampler of a window that goes on from the one before: `handed_start` in the latent's own form."""
     solver, exact = sampler.solver, sampler.exact
     noise = layout.as_video(exact.noise)
     if solver.carried is not None:
         solver = replace(solver, carried=layout.as_video(solver.carried))
-    noise, solver = handed_start(noise, solver, given)
+    noise, solver = handed_start(noise, solver, handover)
     if solver.carried is not None:
         solver = replace(solver, carried=layout.as_latent(solver.carried))
     return RetraceSampler(solver, StructuredNoise(layout.as_latent(noise), exact.seed, exact.weight))

@@ -52,9 +52,9 @@ def invert_fixed_point(
         slope = a * variance / (a * a * variance + sigma_next**2)
         guess = towards(x, x0, sigma, sigma_next)
         p = 1 / (q + (1 - q) * slope)
-        x, x0, cost, found = _solve(run, x, guess, (sigma, sigma_next), p, tolerance, max_iterations)
+        x, x0, cost, step_numbers = _solve(run, x, guess, (sigma, sigma_next), p, tolerance, max_iterations)
         costs.append(cost)
-        numbers += found
+        numbers += step_numbers
         run.step_done(x0)
     numbers = run.read(*numbers)  # of all steps at once
     residuals, eulers, fell_back = numbers[::3], numbers[1::3], numbers[2::3]

@@ -75,11 +75,11 @@ def is_branch(part: str) -> bool:
 
 def branch_parts(folder: str | Path) -> dict[str, str]:
     """Modality -> part (subfolder) of the control branches, sorted; a pipeline's lone branch is called control."""
-    found = {}
+    parts = {}
     for part in sorted(filter(is_branch, read_index(folder))):
         name = part.removeprefix(BRANCH_PREFIX) if part != LONE_BRANCH else "control"
-        found.setdefault(RELEASED_NAMES.get(name, name), part)
-    return dict(sorted(found.items()))
+        parts.setdefault(RELEASED_NAMES.get(name, name), part)
+    return dict(sorted(parts.items()))
 
 
 def part_folder(folder: str | Path, name: str) -> Path:
@@ -95,15 +95,15 @@ def read_headers(part: Path) -> dict[str, Stored]:
     files = sorted(part.glob("*.safetensors"))
     if not files:
         raise UserError(f"{part} has no .safetensors file; convert the weights to safetensors first.")
-    found: dict[str, Stored] = {}
+    tensors: dict[str, Stored] = {}
     for path in files:
-        found |= _read_header(path)
-    return found
+        tensors |= _read_header(path)
+    return tensors
 
 
-def check_kind(path: Path, found: Mapping[str, Stored], needed: str) -> None:
+def check_kind(path: Path, tensors: Mapping[str, Stored], needed: str) -> None:
     """UserError for weights that are of another kind than a part `needed`, told by their names."""
-    names = list(found)
+    names = list(tensors)
     if any("lora_" in name or ".lora." in name or "lora_A" in name for name in names):
         raise UserError(f"{path} holds a LoRA; a whole {needed} is needed there.")
     coders = sum(name.startswith(("encoder.", "decoder.", "quant_conv", "post_quant_conv")) for name in names)
@@ -120,7 +120,7 @@ def _read_header(path: Path) -> dict[str, Stored]:
     try:
         values = json.loads(text)
         end = max((entry["data_offsets"][1] for name, entry in values.items() if name != "__metadata__"), default=0)
-        found = {
+        tensors = {
             name: Stored(entry["dtype"], tuple(entry["shape"]))
             for name, entry in values.items()
             if name != "__metadata__"
@@ -129,7 +129,7 @@ def _read_header(path: Path) -> dict[str, Stored]:
         raise UserError(broken) from error
     if 8 + length + end != size:
         raise UserError(broken)
-    return found
+    return tensors
 
 
 def _read_object(path: Path) -> dict:

@@ -149,12 +149,12 @@ def _no_progress_bars():
 
 def _check_weights(path: Path, part: torch.nn.Module, info: Mapping) -> None:
     """Every weight present, none left over, all finite; otherwise a UserError that names the first one."""
-    for problem, found in (
+    for problem, tensors in (
         ("lacks", info.get("missing_keys")),
         ("has the unknown", info.get("unexpected_keys")),
     ):
-        if found:
-            raise UserError(f"{path} {problem} tensor {sorted(found)[0]}; restore the weights that belong to it.")
+        if tensors:
+            raise UserError(f"{path} {problem} tensor {sorted(tensors)[0]}; restore the weights that belong to it.")
     for name, tensor in part.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise UserError(f"The tensor {name} in {path} holds NaN or Inf; restore the weights of this part.")

@@ -36,7 +36,7 @@ class PartBytes:
 
     name: str
     stored: int
-    kept: int
+    in_memory: int
     block: int
 
 
@@ -60,8 +60,8 @@ class Plan:
     def lines(self) -> list[str]:
         """The plan as a table and a sentence."""
         width = max(len(part.name) for part in self.parts)
-        rows = [f"{part.name.ljust(width)}  {_size(part.stored):>9}  {_size(part.kept):>9}" for part in self.parts]
-        total = [sum(part.stored for part in self.parts), sum(part.kept for part in self.parts)]
+        rows = [f"{part.name.ljust(width)}  {_size(part.stored):>9}  {_size(part.in_memory):>9}" for part in self.parts]
+        total = [sum(part.stored for part in self.parts), sum(part.in_memory for part in self.parts)]
         head = f"{'memory plan'.ljust(width)}  {'in files':>9}  {self.weights:>9}"
         return [head, *rows, f"{'all'.ljust(width)}  {_size(total[0]):>9}  {_size(total[1]):>9}", self.sentence()]
 
@@ -96,18 +96,18 @@ def plan_memory(
         name: read_headers(part_folder(folder, name)) for name in ("transformer", "text_encoder", "vae", *controls)
     }
     weights = chosen_weights(weights, headers["transformer"])
-    parts = {name: _part(name, found, weights) for name, found in headers.items()}
+    parts = {name: _part(name, header, weights) for name, header in headers.items()}
     cells = _cells(preset)
     step, coding = step_bytes(folder, cells, len(controls)), _coding_bytes(folder, cells)
-    sampling = parts["transformer"].kept + sum(parts[name].kept for name in controls)
+    sampling = parts["transformer"].in_memory + sum(parts[name].in_memory for name in controls)
     stages = {
-        "text": parts["text_encoder"].kept,
-        "frames": parts["vae"].kept + coding,
+        "text": parts["text_encoder"].in_memory,
+        "frames": parts["vae"].in_memory + coding,
         "steps": sampling + 2 * step,
     }
     placement, together = "whole", 0
     if free is not None:
-        all_parts = sum(part.kept for part in parts.values())
+        all_parts = sum(part.in_memory for part in parts.values())
         blocks = 2 * max(part.block for part in parts.values())
         single = {**stages, "steps": sampling + step}
         if all_parts + max(2 * step, coding) <= free:
@@ -147,16 +147,16 @@ def is_matrix(name: str, stored: Stored) -> bool:
     return len(stored.shape) == 2 and any(part in name for part in MATRICES) and "norm" not in name
 
 
-def _part(name: str, found: Mapping[str, Stored], weights: str) -> PartBytes:
-    kept, blocks = 0, {}
-    for key, stored in found.items():
+def _part(name: str, tensors: Mapping[str, Stored], weights: str) -> PartBytes:
+    in_memory, blocks = 0, {}
+    for key, stored in tensors.items():
         if name == "text_encoder" and key.startswith(UNUSED):
             continue
         each = 4 if weights == "fp32" or name == "vae" else 1 if weights == "fp8" and is_matrix(key, stored) else 2
-        kept += stored.count * each
+        in_memory += stored.count * each
         block = ".".join(key.split(".")[:2]) if "blocks." in key else ".".join(key.split(".")[:4])
         blocks[block] = blocks.get(block, 0) + stored.count * each
-    return PartBytes(name, sum(stored.bytes for stored in found.values()), kept, max(blocks.values(), default=0))
+    return PartBytes(name, sum(stored.bytes for stored in tensors.values()), in_memory, max(blocks.values(), default=0))
 
 
 def _cells(preset: Preset) -> tuple[int, int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import torch
+from einops import rearrange, repeat
 
 from ...errors import UserError
 from .step_cache import FirstBlockCache
@@ -44,7 +45,7 @@ def cosmos_forward(
     Returns v shaped like x, in the dtype of the network's computation.
     Raises UserError when H, W or T do not divide into patches or a branch does not fit the transformer.
     """
-    batch, channels, frames, height, width = x.shape
+    frames, height, width = x.shape[2:]
     p_t, p_h, p_w = transformer.config.patch_size
     if frames % p_t or height % p_h or width % p_w:
         raise UserError(
@@ -76,10 +77,8 @@ def cosmos_forward(
     h = transformer.proj_out(transformer.norm_out(h, embedded, temb))
 
     # The head orders a patch as (p_h, p_w, p_t, C) although the patch embedding reads (C, p_t, p_h, p_w).
-    h = h.unflatten(2, (p_h, p_w, p_t, -1))
-    h = h.unflatten(1, (frames // p_t, height // p_h, width // p_w))
-    h = h.permute(0, 7, 1, 6, 2, 4, 3, 5)
-    return h.reshape(batch, -1, frames, height, width)
+    grid = {"t": frames // p_t, "h": height // p_h, "w": width // p_w, "ph": p_h, "pw": p_w, "pt": p_t}
+    return rearrange(h, "b (t h w) (ph pw pt c) -> b c (t pt) (h ph) (w pw)", **grid)
 
 
 def _targets(transformer: torch.nn.Module) -> range:
@@ -185,7 +184,7 @@ def _embed_time(
     per_frame = (height // patch[1]) * (width // patch[2])
 
     def to_tokens(value: torch.Tensor) -> torch.Tensor:
-        return value.view(batch, frames, 1, -1).expand(-1, -1, per_frame, -1).flatten(1, 2)
+        return repeat(value, "(b t) d -> b (t n) d", b=batch, t=frames, n=per_frame)
 
     return to_tokens(temb), to_tokens(embedded)
 

@@ -187,13 +187,13 @@ def convert_transfer1(source: str | Path, target: str | Path, part: str = "auto"
         raise UserError(f"dtype is {dtype!r} and part {part!r}; give {', '.join(DTYPES)} and {', '.join(PARTS)}.")
     state = read_checkpoint(source)
     try:
-        found = own_names(state)
-        if part == "auto" and len(found) > 1:
+        networks = own_names(state)
+        if part == "auto" and len(networks) > 1:
             raise UserError("it holds both networks: give --part control or --part base")
-        kind = next(iter(found)) if part == "auto" else part
-        if kind not in found:
+        kind = next(iter(networks)) if part == "auto" else part
+        if kind not in networks:
             raise UserError(f"it holds no {kind} network")
-        own = {inner: state[name] for inner, name in found[kind].items()}
+        own = {inner: state[name] for inner, name in networks[kind].items()}
         size = network_size({name: tensor.shape for name, tensor in own.items()}, kind)
         tensors = {PREFIX + name: _cast(name, tensor, dtype) for name, tensor in own.items()}
     except UserError as error:
@@ -202,8 +202,8 @@ def convert_transfer1(source: str | Path, target: str | Path, part: str = "auto"
     metadata = {"format": "pt", "network": f"cosmos-transfer1-{kind}", **({"modality": modality} if modality else {})}
     _save(tensors, target, metadata)
     count = sum(tensor.numel() for tensor in tensors.values())
-    kept = tensors[PREFIX + "blocks.block0.blocks.0.block.attn.to_q.0.weight"].dtype
-    return Converted(target, size, len(tensors), count, target.stat().st_size, kept, modality)
+    weight_dtype = tensors[PREFIX + "blocks.block0.blocks.0.block.attn.to_q.0.weight"].dtype
+    return Converted(target, size, len(tensors), count, target.stat().st_size, weight_dtype, modality)
 
 
 def _cast(name: str, tensor: Tensor, dtype: str) -> Tensor:

@@ -64,7 +64,7 @@ def own_names(names: Iterable[str]) -> dict[str, dict[str, str]]:
     """
     names = list(names)
     branch = any(name == PREFIX + _HINT or name.startswith(PREFIX + "zero_blocks.") for name in names)
-    found: dict[str, dict[str, str]] = {}
+    networks: dict[str, dict[str, str]] = {}
     unknown = None
     for name in names:
         kind, inner = CONTROL if branch else BASE, name
@@ -78,11 +78,11 @@ def own_names(names: Iterable[str]) -> dict[str, dict[str, str]]:
         inner = inner.removeprefix(PREFIX)
         if inner.startswith(_UNUSED) or (kind == CONTROL and inner.startswith("final_layer.")):
             continue
-        found.setdefault(kind, {})[inner] = name
+        networks.setdefault(kind, {})[inner] = name
     # Where nothing else looks like Transfer1 the unknown keys say what the file is.
-    if unknown is not None or not any(_FIRST in inner for inner in found.values()):
+    if unknown is not None or not any(_FIRST in inner for inner in networks.values()):
         raise UserError(f"it {_what_it_is(names, unknown)}")
-    return found
+    return networks
 
 
 def _what_it_is(names: list[str], unknown: str | None) -> str:

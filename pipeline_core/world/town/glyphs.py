@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 ROWS, ADVANCE = 7, 6
@@ -27,7 +28,7 @@ def bitmap(text: str) -> Tensor:
     """(7, 6 n - 1) bool, row 0 on top. KeyError for a letter that the font lacks."""
     dots = [[bool(FONT[letter][row] >> (4 - column) & 1) for column in range(5)] for letter in text for row in range(7)]
     letters = torch.tensor(dots).reshape(len(text), ROWS, 5)
-    return torch.nn.functional.pad(letters, (0, 1)).permute(1, 0, 2).reshape(ROWS, -1)[:, :-1]
+    return rearrange(torch.nn.functional.pad(letters, (0, 1)), "letter row column -> row (letter column)")[:, :-1]
 
 
 def written(text: str, across: Tensor, up: Tensor, width: float, height: float) -> Tensor:

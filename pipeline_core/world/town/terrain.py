@@ -58,14 +58,14 @@ class Terrain:
         start = torch.minimum(start, 0.999 * far)
         ratio = (far / start) ** (1 / STEPS)
         low = start
-        found, t_high = torch.zeros_like(far, dtype=torch.bool), far.clone()
+        hit, t_high = torch.zeros_like(far, dtype=torch.bool), far.clone()
         t = low
         for _ in range(STEPS):
             t = t * ratio
-            crossed = ~found & (self._gap(origin, direction, t) < 0)
+            crossed = ~hit & (self._gap(origin, direction, t) < 0)
             t_high = torch.where(crossed, t, t_high)
-            found = found | crossed
-            low = torch.where(found, low, t)
+            hit = hit | crossed
+            low = torch.where(hit, low, t)
         for _ in range(HALVINGS):
             middle = 0.5 * (low + t_high)
             above = self._gap(origin, direction, middle) > 0
@@ -77,7 +77,7 @@ class Terrain:
             closing = direction[:, 1] - dx * direction[:, 0] - dz * direction[:, 2]
             step = self._gap(origin, direction, t) / torch.where(closing.abs() < 1e-4, -1e-4, closing)
             t = torch.minimum(torch.maximum(t - step, low), t_high)
-        return torch.where(found, t, torch.full_like(t, float("inf")))
+        return torch.where(hit, t, torch.full_like(t, float("inf")))
 
     def to_rim(self, origin: Tensor, direction: Tensor) -> Tensor:
         """t at which rays from inside reach the rim."""

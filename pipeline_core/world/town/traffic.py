@@ -17,7 +17,7 @@ def add_traffic(builder: Builder, ego: Drive) -> None:
     rng = builder.rng
     event = rng.choice(WIDE_EVENTS if builder.lanes == 2 else EVENTS)
     first = {"follow": rng.uniform(10, 24), "cyclist": rng.uniform(26, 40)}.get(event, rng.uniform(45, 70))
-    {"cut-in": _cut_in, "overtake": _overtake, "cyclist": _cyclist}.get(event, lambda *given: None)(builder, ego)
+    {"cut-in": _cut_in, "overtake": _overtake, "cyclist": _cyclist}.get(event, lambda *_: None)(builder, ego)
     builder.begin("ahead", first_instance=20)
     if event != "overtake":
         _stream(builder, ego.start + first, ego.start + builder.route.length - 20, ego.speed, LANE / 2, (22, 70))

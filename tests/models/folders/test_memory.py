@@ -42,7 +42,7 @@ def test_kept_bytes_are_those_of_the_loaded_networks(folder, weights):
     for part in plan.parts:
         files = list((folder / part.name).glob("*.safetensors"))
         assert part.stored == sum(t.numel() * t.element_size() for path in files for t in load_file(path).values())
-        assert part.kept == bytes_of(load_part(folder, part.name, torch.float32 if part.name == "vae" else kind))
+        assert part.in_memory == bytes_of(load_part(folder, part.name, torch.float32 if part.name == "vae" else kind))
 
 
 def test_one_byte_halves_the_matrices_and_leaves_the_doors(folder):
@@ -53,7 +53,7 @@ def test_one_byte_halves_the_matrices_and_leaves_the_doors(folder):
         network = in_one_byte(load_part(folder, part.name, torch.bfloat16), torch.bfloat16)
         # diffusers casts a matrix's bias too; the plan counts two bytes for it.
         biases = sum(p.numel() for p in network.parameters() if p.ndim == 1 and p.element_size() == 1)
-        assert part.kept == bytes_of(network) + biases, part.name
+        assert part.in_memory == bytes_of(network) + biases, part.name
         if part.name != "text_encoder":
             assert network.patch_embed.proj.weight.dtype == torch.bfloat16
 
