@@ -109,6 +109,12 @@ def compare(
     if reference is not None:
         clips["reference"] = reference
     infos = {name: media.probe(path) for name, path in clips.items()}
+    for name, info in infos.items():
+        if info.missing:
+            raise UserError(
+                f"The {name} {clips[name]} is cut: its header announces {info.missing} frames more than the file "
+                "holds; give the whole file."
+            )
     if buffers is not None:
         infos["buffers folder"] = buffers
     if extras.output_buffers is not None:
