@@ -17,6 +17,7 @@ from torch import Tensor
 from ..errors import UserError
 from .colour import Colour, colour_of, depth_of, is_tagged, to_rgb
 from .decoding import decoded
+from .lengths import missing_bytes
 from .media import VideoInfo, check_rate, one_size
 from .opening import open_clip, reason
 from .upright import turn_of
@@ -80,8 +81,7 @@ class _Count:
 
     packets: Counter = field(default_factory=Counter)  # stream -> packets of any kind
     expected: int = 0  # packets of the video that should each give a frame
-    last: tuple[int, int] = (-(2**63), 0)  # (time, duration) of the packet that is shown last
-    end: Fraction = Fraction(0)  # of any stream, in seconds
+    final: tuple[int, int] = (0, 0)  # (time, duration) of the last packet of the video
     corrupt: int = 0
     errors: list[str] = field(default_factory=list)
 
@@ -96,12 +96,10 @@ class _Count:
         index, time = packet.stream_index, packet.pts if packet.pts is not None else packet.dts
         self.corrupt += packet.is_corrupt
         self.packets[index] += not packet.is_corrupt or index == video.index
-        if time is not None and packet.time_base:
-            self.end = max(self.end, (time + (packet.duration or 0)) * packet.time_base)
         if index == video.index and not packet.is_discard and _is_shown(packet, video):
             self.expected += 1
             if time is not None:
-                self.last = max(self.last, (time, packet.duration or 0))
+                self.final = time, packet.duration or 0
 
 
 def _is_shown(packet, video) -> bool:
@@ -130,17 +128,15 @@ def examine(path: str | os.PathLike) -> ClipFacts:
             raise UserError(f"The video {path} has no frames that can be decoded: give a clip that plays.")
         damage = _damage(container, stream, count, len(times), corrupt, interlaced)
         fps, time_base = stream.average_rate or stream.base_rate or stream.guessed_rate, stream.time_base
+        sound = {s.index: count.packets[s.index] for s in container.streams.audio}
         notes = [*first.notes(stream, interlaced), *_left_out(container, stream)]
-    last = count.last[1]
-    if timed:
-        span = times[-1] - times[0]
-        last = last or (round(span / (len(times) - 1)) if span else round(1 / Fraction(fps or 25) / time_base))
+        stated_end = (stream.start_time or 0) + (stream.duration or 0)
     check_rate(fps, f"The video {path} states", "save it again with a constant frame rate")
+    last = _last_shown(times, count.final, stated_end, 1 / Fraction(fps) / time_base)
     if not timed:
         times, last, time_base = array("q", range(len(times))), 1, 1 / Fraction(fps)
         notes.append(f"The clip does not say when its frames are shown: they were taken as {float(fps):g} a second.")
     info = VideoInfo(len(times), Fraction(fps), *first.upright, float((times[-1] - times[0] + last) * time_base))
-    sound = {s.index: count.packets[s.index] for s in container.streams.audio}
     facts = ClipFacts(Path(path), info, times, last, time_base, first.colour, first.bits, first.subsampled)
     facts = replace(facts, pixel_aspect=first.pixel_aspect, sound=sound, damage=damage, notes=tuple(notes))
     if not facts.steady:
@@ -176,6 +172,16 @@ class _First:
             yield "The clip is interlaced: its two fields were taken as one frame, and the result is progressive."
 
 
+def _last_shown(times: array, final: tuple[int, int], end: int, step: Fraction) -> int:
+    """How long the last frame is shown. final: (time, duration) of the last packet; end: of the stream, as stated.
+
+    In MP4 a packet's duration is the way to the next in the file, which is the next one shown only without B-frames.
+    """
+    if final[0] == times[-1] and final[1] > 0:
+        return final[1]
+    return end - times[-1] if end > times[-1] else max(1, round(step))
+
+
 def _left_out(container, stream) -> Iterator[str]:
     """A sentence on the streams that have no place in a result."""
     others = Counter(s.type for s in container.streams if s.type != "audio" and s.index != stream.index)
@@ -185,7 +191,7 @@ def _left_out(container, stream) -> Iterator[str]:
 
 
 def _damage(container, stream, count: _Count, frames: int, corrupt: int, interlaced: bool) -> str:
-    """What a clip has lost: its container announces more frames than can be decoded, or a longer time than it lasts."""
+    """What a clip has lost: its container announces more frames than can be decoded, or more bytes than there are."""
     held = count.packets[stream.index]
     expected = count.expected
     if container.format.name == _TRUSTED_COUNT:
@@ -198,10 +204,8 @@ def _damage(container, stream, count: _Count, frames: int, corrupt: int, interla
         return f"{max(corrupt, count.corrupt)} of its packets are cut or broken"
     if count.errors:
         return f"reading it failed ({count.errors[0]})"
-    # Matroska states how long it lasts, no count; the last frame's own time may be left out of either.
-    stated = Fraction(container.duration or 0, 10**6) + Fraction(min(0, container.start_time or 0), 10**6)
-    if container.format.name == "matroska,webm" and stated - count.end > Fraction(1, 2):
-        return f"its container announces {float(stated):.2f} s and it ends after {float(count.end):.2f} s"
+    if lost := missing_bytes(container.name.removeprefix("file:")):
+        return f"its header announces {lost} bytes more than there are"
     return ""
 
 

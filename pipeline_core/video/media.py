@@ -238,6 +238,9 @@ class VideoWriter:
         stream.pix_fmt = f"{layout}10le" if self._deep else layout
         # Without mbtree: with it, equal frames now and then give another file where the picture is small.
         stream.options = {"crf": "12", "preset": "medium", "x264-params": "mbtree=0"}
+        if like is not None and not like.steady:
+            # MP4 times a frame by the next in the file: with B-frames, which reorder, the clip's end would be off.
+            stream.options |= {"bf": "0"}
         context = stream.codec_context
         self._colour = Colour() if like is None else like.colour
         self._colour.tag(context)

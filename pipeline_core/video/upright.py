@@ -50,7 +50,7 @@ def turn_of(frame) -> Turn:
         data = frame.side_data[Type.DISPLAYMATRIX]
     except KeyError:
         return Turn()
-    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].astype(float)
+    a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].tolist()
     straight, crossed = min(abs(a), abs(d)), min(abs(b), abs(c))
     if straight > 0 and max(abs(b), abs(c)) < 0.01 * straight:
         return Turn(False, a < 0, d < 0)
