@@ -57,7 +57,7 @@ class EnhanceVideoFile(io.ComfyNode):
                     options=input_clips(),
                     upload=io.UploadType.video,
                     tooltip="A clip in ComfyUI's input folder. Where a simulator's buffers lie beside it in a folder "
-                    "NAME_buffers, they are used. Its sound is not kept.",
+                    "NAME_buffers, they are used. Its sound is kept.",
                 ),
                 io.String.Input(
                     "filename_prefix",
@@ -126,6 +126,7 @@ class EnhanceVideoFile(io.ComfyNode):
         from ...pipeline_core.conditions.buffers import open_buffers
         from ...pipeline_core.perception.estimators import load_estimators
         from ...pipeline_core.video import media
+        from ...pipeline_core.video.facts import examine, frames_of
 
         if video not in input_clips():
             raise UserError(f"The video {video} is not in ComfyUI's input folder; choose one in the input video.")
@@ -133,7 +134,9 @@ class EnhanceVideoFile(io.ComfyNode):
         target, subfolder = target_of(source, filename_prefix)
         beside = source.with_name(f"{source.stem}_buffers")
         buffers = open_buffers(beside, source) if beside.is_dir() else None
-        info, device = media.probe(source), compute_device()
+        facts, device = examine(source), compute_device()
+        facts.refuse_damage("; what is left of it can be saved anew first, with Load Video and Save Video")
+        info = facts.info
         make_room()
         folder = model_folder(model)
         network = WatchedModel(load_video_model(folder, device, tell=logging.info), folder)
@@ -146,13 +149,14 @@ class EnhanceVideoFile(io.ComfyNode):
         wanted = widget_settings(
             network.preset, realism, faithfulness, prompt, seed, steps, settings, handover=handover, stitch=stitch
         )
-        size = (info.height, info.width)
-        job = prepare(info.frames, size, network, wanted, buffers, estimators, lambda: media.read_frames(source))
+        job = prepare(info.frames, facts.size, network, wanted, buffers, estimators, lambda: frames_of(facts))
+        job.report.notes.extend(facts.said())
         chunks = KeptWindows(target.with_name(f"{target.name}.windows"), {"input": source.name})
         remove_unfinished(target)
         shown = Shown(cls.hidden.unique_id, job, network, chunks)
-        with media.VideoWriter(target, info.fps, size) as out:
-            for frame in run(job, shown.sources(media.read_frames(source)), shown.progress, chunks):
+        with media.VideoWriter(target, info.fps, facts.size, like=facts) as out:
+            job.report.notes.extend(out.notes)
+            for frame in run(job, shown.sources(frames_of(facts)), shown.progress, chunks):
                 out.write(frame)
                 shown.result(frame)
         chunks.remove()
@@ -161,7 +165,8 @@ class EnhanceVideoFile(io.ComfyNode):
             "output": f"{subfolder}/{target.name}" if subfolder else target.name,
             "frames": info.frames,
             "fps": str(info.fps),
-            "size": list(size),
+            "size": list(facts.size),
+            "sound": out.sound,
             "windows_taken_over": chunks.taken,
             **job.report.to_dict(),
         }

@@ -10,6 +10,7 @@ from ..metrics.report import format_table
 from ..metrics.suite import Extras
 from ..models.folders.loading import load_video_model
 from ..video import media
+from ..video.facts import examine
 from ..video.files import atomic_file, write_json
 from ..video.sheet import contact_sheet, side_by_side
 from .enhance import enhance_file
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
     render_file(options.seed, options.frames, FPS, SIZE, "photoreal", twin, None)
     buffers = open_buffers(folder / "source_buffers", source)
     model = load_video_model(device=options.device)
-    report = enhance_file(source, result, media.probe(source), model, EnhanceSettings(), buffers)
+    report = enhance_file(examine(source), result, model, EnhanceSettings(), buffers)
     report["metrics"] = measure(source, result, None, twin, Extras(device=options.device))
     write_json(folder / "report.json", report)
     clips = {

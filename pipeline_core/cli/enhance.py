@@ -23,6 +23,7 @@ from ..models.folders.precision import PRECISIONS
 from ..perception.captions import PROMPT_SETS, file_prompts
 from ..perception.estimators import load_estimators
 from ..video import media
+from ..video.facts import ClipFacts, examine, frames_of
 from ..video.files import remove_unfinished, write_json
 from .files import add_device, writable
 
@@ -78,6 +79,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, setting in SETTINGS.items():
         add_setting(parser, name, setting)
+    parser.add_argument(
+        "--accept-damaged",
+        action="store_true",
+        help="go on with what can be decoded of a clip that is cut or broken; the report says what is missing",
+    )
     parser.add_argument("--keep-windows", action="store_true", help="keep OUTPUT.windows once the output is whole")
     parser.add_argument("--report", type=Path, help="write what was done as JSON")
 
@@ -96,7 +102,9 @@ def add_setting(parser: argparse.ArgumentParser, name: str, setting: Setting) ->
 
 
 def run(options: argparse.Namespace) -> None:
-    info = media.probe(options.input)
+    facts = examine(options.input)
+    if not options.accept_damaged:
+        facts.refuse_damage(", or go on with what is there by --accept-damaged")
     writable(options.output, "the enhanced clip")
     if options.report:
         writable(options.report, "the report")
@@ -108,10 +116,12 @@ def run(options: argparse.Namespace) -> None:
     tell = print if options.model is not None else None
     model = load_video_model(options.model, options.device, options.precision, options.weights, tell)
     settings = job_settings(model.preset, worded | given_settings(options), options.realism, options.faithfulness)
-    keep = options.keep_windows
-    report = enhance_file(options.input, options.output, info, model, settings, buffers, estimators, keep)
+    report = enhance_file(
+        facts, options.output, model, settings, buffers, estimators, options.keep_windows, options.accept_damaged
+    )
     if options.report:
-        seams = plan_seams(report["plan"]["windows"])
+        # A damaged source has other frames for whoever does not pass over what is broken.
+        seams = [] if facts.damage else plan_seams(report["plan"]["windows"])
         if seams:
             extras = Extras(only=("time",), seams=seams, estimators=estimators)
             measured = compare(options.input, options.output, buffers, extras=extras)
@@ -153,27 +163,29 @@ def find_buffers(clip: Path, folder: Path | None):
 
 
 def enhance_file(
-    source: Path,
+    facts: ClipFacts,
     target: Path,
-    info,
     model,
     settings: EnhanceSettings,
     buffers,
     estimators: Estimators = Estimators(),
     keep_windows: bool = False,
+    accept_damaged: bool = False,
 ) -> dict:
     """Stream a file through the job with a progress bar; returns the report as plain data.
 
+    facts: of the source, whose times, sound and colour tags the target gets. accept_damaged: a source that shrinks
+    meanwhile is filled up with its last frame, and that is noted; UserError otherwise.
     Finished windows rest in the folder TARGET.windows until the target is whole, or for good with keep_windows: run
     again after a kill or a cancel, and with the same source and settings, the job goes on from there.
     """
     from tqdm import tqdm
 
-    size = (info.height, info.width)
-    job = prepare(info.frames, size, model, settings, buffers, estimators, lambda: media.read_frames(source))
-    for note in job.report.notes:
-        print(f"note: {note}")
-    planned = len(job.report.notes)
+    info, source = facts.info, facts.path
+    read = lambda: frames_of(facts, accept_damaged)  # noqa: E731
+    job = prepare(info.frames, facts.size, model, settings, buffers, estimators, read)
+    job.report.notes.extend(facts.said())
+    told = _tell(job.report.notes)
     plan = job.report.plan
     print(
         f"{info.frames} frames of {info.width}x{info.height} in {len(plan['windows'])} windows of "
@@ -189,11 +201,12 @@ def enhance_file(
         bar.total = total
         bar.update(done - bar.n)
 
-    with bar, media.VideoWriter(target, info.fps, (info.height, info.width)) as out:
-        for frame in run_job(job, media.read_frames(source), progress, chunks):
+    writer = media.VideoWriter(target, info.fps, facts.size, like=facts, lenient=accept_damaged)
+    with bar, writer as out:
+        job.report.notes.extend(out.notes)
+        for frame in run_job(job, read(), progress, chunks):
             out.write(frame)
-    for note in job.report.notes[planned:]:
-        print(f"note: {note}")
+    _tell(job.report.notes[told:])
     if not keep_windows:
         chunks.remove()
     return {
@@ -202,7 +215,16 @@ def enhance_file(
         "frames": info.frames,
         "fps": str(info.fps),
         "size": [info.height, info.width],
+        "sound": out.sound,
+        "damage": facts.damage,
         "environment": environment(),
         "precision": "bf16" if model.bf16 else "fp32",
         **job.report.to_dict(),
     }
+
+
+def _tell(notes: list[str]) -> int:
+    """Print the notes; returns how many there are."""
+    for note in notes:
+        print(f"note: {note}")
+    return len(notes)

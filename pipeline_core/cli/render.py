@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     writable(options.output, "the clip")
+    media.check_rate(options.fps, "--fps gave", "change --fps")
     if options.frames < 1:
         raise UserError(f"--frames is {options.frames} but at least 1 is needed: change --frames.")
     render_file(

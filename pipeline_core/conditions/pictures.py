@@ -11,12 +11,14 @@ import numpy as np
 
 from ..errors import UserError
 from ..video import media
+from ..video.opening import local_name, open_clip
 from .numbering import list_pictures
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
 _LOSSLESS_CODECS = ("ffv1", "png", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "magicyuv", "qtrle", "zlib", "bmp")
 _VIDEO_SAMPLE = 48  # frames of a video that are looked at to recognise it: it must be decoded from its beginning
 _FLOAT_LAYOUTS = ("gbrpf32le", "gbrapf32le", "grayf32le")
+_PICTURES_ONLY = {"protocol_whitelist": "file", "format_whitelist": "image2,exr_pipe,png_pipe"}  # FFmpeg's own names
 _WIDE_LAYOUTS = {"rgb48be": "rgb48le", "rgba64be": "rgba64le"}
 
 
@@ -70,11 +72,8 @@ def keeps_codes(path: str | os.PathLike) -> bool:
 
     x264 writes its settings into the stream: qp=0 is lossless. Other codecs that can be either count as lossy.
     """
-    import av
-
-    media.probe(path)  # what is no video is said there
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
+    container, stream = open_clip(path)
+    with container:
         if not stream.codec_context.format.is_rgb:
             return False
         if stream.codec_context.name in _LOSSLESS_CODECS:
@@ -166,7 +165,7 @@ def _decode(path: Path) -> np.ndarray:
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with av.open(local_name(path), container_options=_PICTURES_ONLY) as container:
             frame = next(container.decode(video=0))
             exr = path.suffix.lower() == ".exr"
             # Only the order of the bytes may change: any conversion of the pixels would alter the depth.

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..conditions.buffers import Buffers
 from ..errors import UserError
 from ..video import media
+from ..video.lengths import missing_bytes
 from .base import as_planes, check_frames
 from .realism import Critic
 from .suite import Extras, Suite
@@ -109,6 +110,9 @@ def compare(
     if reference is not None:
         clips["reference"] = reference
     infos = {name: media.probe(path) for name, path in clips.items()}
+    for name, info in infos.items():
+        if info.missing or missing_bytes(clips[name]):
+            raise UserError(f"The {name} {clips[name]} is cut: its header announces more than there is; give it whole.")
     if buffers is not None:
         infos["buffers folder"] = buffers
     if extras.output_buffers is not None:

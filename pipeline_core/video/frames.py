@@ -21,8 +21,10 @@ def working_size(size: tuple[int, int], trained: tuple[int, int], multiple: int)
 
 
 def as_floats(frames: Tensor) -> Tensor:
-    """uint8 frames to [0, 1]; floats as they are."""
-    return frames.float() / 255 if frames.dtype == torch.uint8 else frames
+    """uint8 frames to [0, 1]; floats as they are, half precision (see colour.to_rgb) as single."""
+    if frames.dtype == torch.uint8:
+        return frames.float() / 255
+    return frames.float() if frames.dtype == torch.float16 else frames
 
 
 def area_resize(clip: Tensor, size: tuple[int, int]) -> Tensor:

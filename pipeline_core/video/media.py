@@ -1,7 +1,7 @@
 """Video in, video out: a stream of frames from any clip, and an H.264 file that is whole or not there at all.
 
-Colour: frames are R'G'B' in [0, 1] (or uint8); files are written and tagged as BT.709, limited range. A
-flat colour survives writing and reading within 2/255. Audio is neither read nor written.
+Colour: frames are R'G'B' in [0, 1] (or uint8); files are written and tagged as BT.709, limited range, unless they are
+to be like another clip (see facts.py). A flat colour survives writing and reading within 2/255.
 """
 
 from __future__ import annotations
@@ -12,65 +12,58 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ..errors import UserError
+from .colour import Colour, from_rgb, to_rgb
+from .decoding import decoded
 from .files import atomic_file
+from .kept import not_kept
+from .opening import local_name, open_clip, reason
+from .sound import SoundCopy
+from .upright import turn_of
 
-# Codes of ITU-T H.273 as FFmpeg numbers them.
-_BT709, _UNSPECIFIED, _BT601 = 1, 2, 5
-_LIMITED, _FULL = 1, 2
+if TYPE_CHECKING:
+    from .facts import ClipFacts
+
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
+RATES = Fraction(1, 100), Fraction(1000)  # frames per second, lowest and highest
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a clip is: frames counted in the file, frames per second, pixels, seconds."""
+    """What a clip is: frames counted in the file, frames per second, pixels of the upright frame, seconds.
+
+    missing: frames that the header announces beyond those in the file.
+    """
 
     frames: int
     fps: Fraction
     width: int
     height: int
     duration: float
+    missing: int = 0
 
 
-def _interpolation() -> int:
-    """Exact rounding and full chroma resolution while converting: without them a flat colour is off by up
-    to 3/255."""
-    from av.video.reformatter import Interpolation
+def check_rate(fps: Fraction | float | None, who: str, remedy: str) -> None:
+    """UserError for a frame rate that no clip has. who: what came with it, a sentence's beginning."""
+    low, high = RATES
+    if not fps:
+        raise UserError(f"{who} no frame rate: {remedy}.")
+    if not low <= fps <= high:  # NaN and infinity fail it too
+        raise UserError(f"{who} {float(fps):g} frames a second, outside {float(low):g} to {float(high):g}: {remedy}.")
 
-    return int(
-        Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
-    )
 
-
-def _open(path: str | os.PathLike):
-    """Open a clip for reading and return (container, video stream); UserError if it is no readable video."""
-    import av
-
-    path = Path(path)
-    if not path.exists():
-        raise UserError(f"The video {path} does not exist: give the path of an existing video file.")
-    if not path.is_file():
-        raise UserError(f"{path} is not a file: give the path of a video file.")
-    try:
-        container = av.open(str(path))
-    except (av.FFmpegError, OSError, ValueError) as error:
+def one_size(stored: tuple[int, int], frame, index: int, path: str | os.PathLike) -> None:
+    """UserError for a decoded frame that is not of the clip's first (height, width)."""
+    if (frame.height, frame.width) != stored:
         raise UserError(
-            f"{path} could not be opened as a video ({_reason(error)}): give a video file such as an mp4."
-        ) from error
-    if not container.streams.video:
-        container.close()
-        raise UserError(f"{path} has no video stream: give a clip with pictures in it.")
-    stream = container.streams.video[0]
-    stream.thread_type = "AUTO"
-    return container, stream
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).strip().rstrip(".")
+            f"{path} changes its size from {stored[1]}x{stored[0]} to {frame.width}x{frame.height} at frame {index}: "
+            "give clips of one size, cut there."
+        )
 
 
 def probe(path: str | os.PathLike) -> VideoInfo:
@@ -82,66 +75,65 @@ def probe(path: str | os.PathLike) -> VideoInfo:
     """
     import av
 
-    container, stream = _open(path)
+    container, stream = open_clip(path)
     with container:
+        frames, packets, first = 0, 0, None
         try:
-            frames = sum(1 for packet in container.demux(stream) if packet.size and not packet.is_discard)
+            for packet in container.demux(stream):
+                packets += packet.size > 0
+                frames += packet.size > 0 and not packet.is_discard
+                if first is None:
+                    first = _first(stream, packet)
         except av.FFmpegError as error:
-            raise UserError(f"{path} is damaged ({_reason(error)}): give a video file that plays.") from error
+            raise UserError(f"{path} is damaged ({reason(error)}): give a video file that plays.") from error
         fps = stream.average_rate or stream.base_rate or stream.guessed_rate
-        width, height = stream.codec_context.width, stream.codec_context.height
+        height, width = stream.codec_context.height, stream.codec_context.width
+        if first is not None:
+            height, width = turn_of(first).size(first.height, first.width)
+        missing = max(0, stream.frames - packets)
     if frames == 0 or width == 0 or height == 0:
         raise UserError(f"The video {path} has no frames: give a clip with at least one frame.")
-    if not fps:
-        raise UserError(f"The video {path} states no frame rate: save it again with a constant frame rate.")
-    return VideoInfo(frames, Fraction(fps), width, height, float(frames / Fraction(fps)))
+    check_rate(fps, f"The video {path} states", "save it again with a constant frame rate")
+    return VideoInfo(frames, Fraction(fps), width, height, float(frames / Fraction(fps)), missing)
 
 
-def _to_rgb(frame) -> Tensor:
-    """Decode to uint8 RGB by the clip's own tags; untagged clips follow players: BT.601 below 720 lines,
-    else 709."""
-    colorspace = frame.colorspace
-    if colorspace == _UNSPECIFIED:
-        colorspace = _BT709 if frame.height >= 720 else _BT601
-    full = frame.color_range == _FULL or frame.format.name.startswith("yuvj")
-    if frame.format.is_rgb:
-        converted = frame.reformat(format="rgb24")
-    else:
-        converted = frame.reformat(
-            format="rgb24",
-            src_colorspace=colorspace,
-            src_color_range=_FULL if full else _LIMITED,
-            dst_color_range=_FULL,
-            interpolation=_interpolation(),
-        )
-    return torch.from_numpy(converted.to_ndarray().copy())
+def _first(stream, packet):
+    """The first frame of a stream, where this packet completes it."""
+    import av
+
+    try:
+        return next(iter(stream.decode(packet)), None)
+    except av.FFmpegError:  # told where the frames are wanted
+        return None
 
 
 def read_frames(path: str | os.PathLike, start: int = 0, stop: int | None = None) -> Iterator[Tensor]:
-    """Yield frames start .. stop - 1 of a clip as uint8 (H, W, 3) tensors, holding one at a time.
+    """Yield frames start .. stop - 1 of a clip, upright, as uint8 (H, W, 3) tensors, holding one at a time.
 
     Decodes from the beginning (frame-exact in every file), so read a long clip in one pass. Ends early,
-    without an error, where the clip ends. Raises UserError as `probe` does, and when the file breaks off
-    while decoding.
+    without an error, where the clip ends. Raises UserError as `probe` does, when the file breaks off
+    while decoding, and when frames change their size.
     """
-    import av
-
     if start < 0 or (stop is not None and stop < start):
         raise UserError(f"Frames {start} to {stop} were asked of {path}: give 0 <= start <= stop.")
-    container, stream = _open(path)
+    container, stream = open_clip(path)
+    index = 0
+
+    def broken(error: Exception) -> None:
+        raise UserError(
+            f"{path} cannot be decoded after {index} frames ({reason(error)}): give a file that plays."
+        ) from error
+
     with container:
-        index = 0
-        try:
-            for frame in container.decode(stream):
-                if stop is not None and index >= stop:
-                    return
-                if index >= start:
-                    yield _to_rgb(frame)
-                index += 1
-        except av.FFmpegError as error:
-            raise UserError(
-                f"{path} cannot be decoded after {index} frames ({_reason(error)}): give a file that plays."
-            ) from error
+        stored = None
+        for frame in decoded(container.demux(stream), stream, broken):
+            if stop is not None and index >= stop:
+                return
+            stored = stored or (frame.height, frame.width)
+            one_size(stored, frame, index, path)
+            if index >= start:
+                yield turn_of(frame).apply(to_rgb(frame, path))
+            index += 1
     if index == 0:
         raise UserError(f"The video {path} has no frames: give a clip with at least one frame.")
 
@@ -154,11 +146,11 @@ def read_clip(path: str | os.PathLike, start: int = 0, stop: int | None = None) 
     return torch.stack(frames).float() / 255
 
 
-def _to_bytes(frames: Tensor, first: int) -> Tensor:
-    """(T, H, W, 3) floats in [0, 1] or uint8 to uint8; refuses NaN and any other range instead of clipping
-    it."""
+def _to_codes(frames: Tensor, first: int, deep: bool) -> Tensor:
+    """(T, H, W, 3) floats in [0, 1] or uint8 to uint8, or to int32 of 16 bits with `deep`; refuses NaN and any other
+    range instead of clipping it."""
     if frames.dtype == torch.uint8:
-        return frames
+        return frames.to(torch.int32) * 257 if deep else frames
     if not frames.is_floating_point():
         raise UserError(f"Frames of type {frames.dtype} came: give floats in [0, 1] or uint8.")
     frames = frames.float()
@@ -168,7 +160,8 @@ def _to_bytes(frames: Tensor, first: int) -> Tensor:
             raise UserError(
                 f"Frame {first + offset} to be written has values from {low:.3g} to {high:.3g}: give values in [0, 1]."
             )
-    return (frames.clamp(0, 1) * 255).round().to(torch.uint8)
+    whole = (frames.clamp(0, 1) * (65535 if deep else 255)).round()
+    return whole.to(torch.int32 if deep else torch.uint8)
 
 
 class VideoWriter:
@@ -176,22 +169,32 @@ class VideoWriter:
 
     Constant memory. The frames go to a temporary file in the same folder, which takes the final name only when
     everything succeeded; on any error, or when no frame was written, it is deleted and an older file of that name
-    stays as it was. `fps` is any positive rate; a Fraction is kept exactly.
+    stays as it was. `fps` is any rate in RATES; a Fraction is kept exactly.
 
     Even sizes are stored as yuv420p, which every player shows; an odd width or height as yuv444p, because 4:2:0 has
     no odd sizes and the output keeps the size of its input. `full_chroma` stores yuv444p at any size: for clips to
     compute with, because halving the chroma of a saturated 96x160 render leaves 27 dB of it, against 39 dB; many
     players and browsers do not show it.
 
+    like: the clip that the frames were made of, which gives its times, colour tags, 10 bits, pixel shape and sound;
+    `notes` then has a sentence on everything that the file does not keep. lenient: its sound may break off.
+
     Raises UserError for a missing folder, an unknown suffix, wrong sizes, values outside [0, 1] and an empty clip.
     """
 
     def __init__(
-        self, path: str | os.PathLike, fps: Fraction | float, size: tuple[int, int], full_chroma: bool = False
+        self,
+        path: str | os.PathLike,
+        fps: Fraction | float,
+        size: tuple[int, int],
+        full_chroma: bool = False,
+        like: ClipFacts | None = None,
+        lenient: bool = False,
     ) -> None:
         self.path, self.frames, self.full_chroma = Path(path), 0, full_chroma
         self.height, self.width = size
-        self.fps = Fraction(fps).limit_denominator(1_000_000)
+        self.notes: list[str] = []
+        self._like, self._lenient, self._sound = like, lenient, None
         if self.path.suffix.lower() not in _FORMATS:
             known = ", ".join(_FORMATS)
             raise UserError(f"The output {self.path} does not end in {known}: give an output name that does.")
@@ -199,8 +202,8 @@ class VideoWriter:
             raise UserError(f"The output folder {self.path.parent} does not exist: create it first.")
         if self.path.is_dir():
             raise UserError(f"The output {self.path} is a folder: give a file name.")
-        if self.fps <= 0:
-            raise UserError(f"A frame rate of {fps} came: give one above 0.")
+        check_rate(fps, f"For {self.path} came", "give another rate")
+        self.fps = Fraction(fps).limit_denominator(1_000_000)
         if self.height < 1 or self.width < 1:
             raise UserError(f"A frame size of {self.height}x{self.width} came: give at least 1x1.")
         self._container = None
@@ -213,45 +216,65 @@ class VideoWriter:
         with ExitStack() as stack:
             try:
                 unfinished = stack.enter_context(atomic_file(self.path))
-                self._container = av.open(str(unfinished), "w", format=_FORMATS[suffix], options=options)
+                self._container = av.open(local_name(unfinished), "w", format=_FORMATS[suffix], options=options)
             except (av.FFmpegError, OSError) as error:
                 raise UserError(
-                    f"{self.path} cannot be written ({_reason(error)}): choose a folder you may write to."
+                    f"{self.path} cannot be written ({reason(error)}): choose a folder you may write to."
                 ) from error
             stack.push(self._close)
+            self._add_video()
+            if self._like is not None:
+                self._sound = SoundCopy(self._like, self._container, self._lenient)
+                self.notes += not_kept(self._like, suffix, self._sound.left_out, self._deep)
             self._leave = stack.pop_all()
-        stream = self._container.add_stream("libx264", rate=self.fps)
+        return self
+
+    def _add_video(self) -> None:
+        like, stream = self._like, self._container.add_stream("libx264", rate=self.fps)
         stream.width, stream.height = self.width, self.height
         even = self.width % 2 == 0 and self.height % 2 == 0
-        stream.pix_fmt = "yuv420p" if even and not self.full_chroma else "yuv444p"
+        layout = "yuv420p" if even and not self.full_chroma else "yuv444p"
+        self._deep = like is not None and like.bits > 8 and f"{layout}10le" in _layouts(stream)
+        stream.pix_fmt = f"{layout}10le" if self._deep else layout
         # Without mbtree: with it, equal frames now and then give another file where the picture is small.
         stream.options = {"crf": "12", "preset": "medium", "x264-params": "mbtree=0"}
+        if like is not None and not like.steady:
+            # MP4 times a frame by the next in the file: with B-frames, which reorder, the clip's end would be off.
+            stream.options |= {"bf": "0"}
         context = stream.codec_context
-        context.colorspace = context.color_primaries = context.color_trc = _BT709
-        context.color_range = _LIMITED
+        self._colour = Colour() if like is None else like.colour
+        self._colour.tag(context)
+        if like is not None:
+            context.time_base = stream.time_base = like.time_base
+            context.sample_aspect_ratio = like.pixel_aspect
         self._stream = stream
-        return self
+
+    @property
+    def sound(self) -> list[str]:
+        """Codecs of the sound that is copied, one a stream."""
+        return [] if self._sound is None else self._sound.codecs
 
     def write(self, frames: Tensor) -> None:
         """Append one frame (H, W, 3) or several (T, H, W, 3): floats in [0, 1] or uint8."""
-        import av
-
         frames = frames[None] if frames.dim() == 3 else frames
         if frames.dim() != 4 or tuple(frames.shape[1:]) != (self.height, self.width, 3):
             raise UserError(
                 f"Frames of shape {tuple(frames.shape)} came for {self.path}: give (T, {self.height}, {self.width}, 3)."
             )
-        for array in _to_bytes(frames.detach().cpu(), self.frames).contiguous().numpy():
-            frame = av.VideoFrame.from_ndarray(array, format="rgb24").reformat(
-                format=self._stream.pix_fmt,
-                dst_colorspace=_BT709,
-                src_color_range=_FULL,
-                dst_color_range=_LIMITED,
-                interpolation=_interpolation(),
-            )
-            for packet in self._stream.encode(frame):
-                self._container.mux(packet)
+        for codes in _to_codes(frames.detach().cpu(), self.frames, self._deep):
+            array = codes.contiguous().numpy().astype("uint16" if self._deep else "uint8")
+            frame = from_rgb(array, self._stream.pix_fmt, self._colour)
+            if self._like is not None:
+                frame.pts, frame.time_base = self._like.times[self.frames], self._like.time_base
+            self._mux(self._stream.encode(frame))
             self.frames += 1
+
+    def _mux(self, packets: Iterable) -> None:
+        for packet in packets:
+            if self._sound is not None:
+                packet.duration = self._like.shown(packet.pts)
+                self._sound.until(packet.dts * packet.time_base)
+            self._container.mux(packet)
 
     def __exit__(self, kind, error, trace) -> None:
         self._leave.__exit__(kind, error, trace)  # closes the container, then the file takes its name
@@ -261,10 +284,17 @@ class VideoWriter:
             if kind is None and self.frames == 0:
                 raise UserError(f"No frame was given for {self.path}: give a clip with at least one frame.")
             if kind is None:
-                for packet in self._stream.encode():
-                    self._container.mux(packet)
+                self._mux(self._stream.encode())
+                if self._sound is not None:
+                    self._sound.until(None)
         finally:
             self._container.close()
+            if self._sound is not None:
+                self._sound.close()
+
+
+def _layouts(stream) -> set[str]:
+    return {layout.name for layout in stream.codec_context.codec.video_formats}
 
 
 def write_clip(

@@ -19,6 +19,7 @@ from pipeline_core.longvideo.plan import latent_frames, shared_latent_frames
 from pipeline_core.longvideo.stitch import window_clips
 from pipeline_core.models.folders.preset import Preset
 from pipeline_core.video import media
+from pipeline_core.video.facts import examine
 
 SIZE, FRAMES = (16, 32), 44
 PRESET = Preset(size=SIZE, steps=2, start="noise", control_weights={"edge": 1.0, "depth": 1.0, "segmentation": 1.0})
@@ -130,7 +131,7 @@ def test_files_of_any_length_come_back_with_their_frames_their_rate_and_their_si
         size, rate = ((16, 32), Fraction(25)) if count % 2 else ((17, 31), Fraction(30000, 1001))
         media.write_clip(source, (torch.full((*size, 3), 128, dtype=torch.uint8) for _ in range(count)), rate)
         info = media.probe(source)
-        report = enhance_file(source, target, info, StandIn(), settings, None)
+        report = enhance_file(examine(source), target, StandIn(), settings, None)
         assert media.probe(target) == info and (info.frames, info.fps) == (count, rate), count
         assert report["frames"] == count and len(report["windows"]) == len(plan_windows(count, 17, 5, 4))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["source.mp4", "target.mp4"]
