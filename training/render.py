@@ -3,47 +3,68 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import multiprocessing
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 import torch
 from tqdm import tqdm
+
+from pipeline_core.conditions.edge_operators import DEFAULT_EDGES, edges_by
+from pipeline_core.errors import UserError
+
+if TYPE_CHECKING:
+    from pipeline_core.world import Scene
 
 FRAMES, SIZE = 17, (96, 160)
 CAPTIONS_PER_STYLE = 8
 OTHER_LOOKS = ("dusk", "night", "rain", "fog")
 
 
-def render_scene(seed: int, target: Path) -> None:
-    """Write scene `seed` to `target` (safetensors, uint8; captions in the metadata), atomically."""
+def render_scene(seed: int, target: Path, world: int = 1, edges: str = DEFAULT_EDGES) -> None:
+    """Write scene `seed` of a version of the world to `target`, atomically.
+
+    safetensors, uint8; the captions, the world and the edge operator's name are in the metadata.
+    """
     from safetensors.torch import save_file
 
     from pipeline_core.conditions.depth import disparity_limits, disparity_map
-    from pipeline_core.conditions.edges import edge_map
     from pipeline_core.conditions.segmentation import segmentation_map
-    from pipeline_core.world import caption, make_scene, render_styles
+    from pipeline_core.world import caption, render_styles
     from pipeline_core.world.tags import TRAFFIC_LIGHT
 
     rng = Random(seed * 2 + 1)
-    scene = make_scene(seed)
+    scene = scene_of(seed, world)
     first = rng.randrange(0, 60)
     styles = ("synthetic", "photoreal.day", "photoreal." + rng.choice(OTHER_LOOKS))
     renders = render_styles(scene, range(first, first + FRAMES), SIZE, styles)
     source = renders["synthetic"]
-    edges = edge_map(source.rgb, ignore=source.classes == TRAFFIC_LIGHT)
+    edge_maps = edges_by(edges, source.rgb, source.classes == TRAFFIC_LIGHT)
     limits = disparity_limits([source.depth])
     tensors = {f"rgb.{style}": to_bytes(renders[style].rgb) for style in styles}
     tensors |= {
-        "edge": to_bytes(edges),
+        "edge": to_bytes(edge_maps),
         "depth": to_bytes(disparity_map(source.depth, limits)),
         "segmentation": to_bytes(segmentation_map(source.classes)),
     }
     captions = {style: [caption(scene, style, rng) for _ in range(CAPTIONS_PER_STYLE)] for style in styles}
     part = target.with_suffix(".part")
-    save_file(tensors, str(part), {"captions": json.dumps(captions)})
+    save_file(tensors, str(part), {"captions": json.dumps(captions), "world": str(world), "edges": edges})
     part.replace(target)
+
+
+def scene_of(seed: int, world: int) -> Scene:
+    """The scene of a seed in a version of the world; UserError when this checkout's world has no such version."""
+    from pipeline_core.world import make_scene
+
+    if world == 1:
+        return make_scene(seed)
+    if "version" not in inspect.signature(make_scene).parameters:
+        raise UserError(f"Version {world} of the world came and this checkout has version 1 only: change worlds.")
+    return make_scene(seed, version=world)
 
 
 def to_bytes(values: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ class Preset:
     prediction: what the network answers, "flow" or "edm" (see prediction.py).
     interpolant: "ve" or "flow", the state the sampler steps; sigma_min, sigma_max, rho: the Karras grid in VE
     units (a flow sampler gets the same levels as sigma / (1 + sigma)).
+    edge_operator: what made the edge maps it was trained on (conditions/edge_operators.py).
     control_weights: modality -> weight before the w / max(1, sum w) rule.
     given_time: flow time at which the network is shown frames that are given, None: it takes none.
     """
@@ -37,5 +38,6 @@ class Preset:
     prompt: str = "a photorealistic dashcam video, on a clear sunny day"
     negative_prompt: str = ""
     inversion_prompt: str = "a synthetic driving simulator render, flat shading"
+    edge_operator: str = "canny-grey-l2"
     control_weights: dict[str, float] = field(default_factory=lambda: {"edge": 1.0, "depth": 1.0, "segmentation": 1.0})
     given_time: float | None = None
