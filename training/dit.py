@@ -48,7 +48,7 @@ def by_sigma(sigmas: torch.Tensor, errors: torch.Tensor) -> list[float | None]:
 
 @torch.no_grad()
 def stratified_error(
-    networks: EmbeddedNetworks, scenes: Sequence[Scene], weights: torch.Tensor, batches: int = 8, size: int = 8
+    networks: EmbeddedNetworks, scenes: Sequence[Scene], weights: torch.Tensor, batches: int = 4, size: int = 8
 ) -> tuple[float, list[float | None]]:
     """(mean prediction error, the same in bins of sigma) with the same draws every time; control and text as in
     training."""

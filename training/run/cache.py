@@ -85,10 +85,10 @@ class ScenePool(Sequence):
     """The scenes of a range of seeds, read when they are indexed."""
 
     def __init__(self, cache: SceneCache, seeds: range) -> None:
-        self._cache, self._seeds = cache, seeds
+        self._cache, self.seeds = cache, seeds
 
     def __len__(self) -> int:
-        return len(self._seeds)
+        return len(self.seeds)
 
     def __getitem__(self, index: int) -> Scene:
-        return self._cache.scene(self._seeds[index])
+        return self._cache.scene(self.seeds[index])

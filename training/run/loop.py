@@ -19,7 +19,7 @@ from .figures import tuning_figures
 from .log import RunLog
 from .opening import Run
 from .plot import plot_run
-from .schedule import rate_factor, task_at
+from .schedule import TASKS, rate_factor, task_at
 
 LOG_EVERY = 25  # steps
 GIVE_UP = 20  # steps in a row whose gradient is not finite
@@ -28,48 +28,54 @@ SETTLED = 6.94  # the average that is kept when the encoder stops learning
 
 @dataclass(frozen=True)
 class Habits:
-    """How a run is looked after; nothing of it changes the weights. Minutes of the clock; 0: never for figures."""
+    """How a run is looked after; nothing of it changes the weights.
+
+    checkpoint_minutes: of the clock. figures_minutes: of this process's CPU time, 0 for no figures.
+    """
 
     checkpoint_minutes: float = 4.0
     figures_minutes: float = 20.0
     compile: bool = True
 
 
-def train(run: Run, habits: Habits, stop: Callable[[], bool] | object, tell: Callable[[str], None]) -> None:
-    """Step until the config's steps are done or `stop` is true; the checkpoint then holds the last step."""
+def train(run: Run, habits: Habits, stop: Callable[[], bool], tell: Callable[[str], None]) -> None:
+    """Step until the config's steps are done or `stop()` says so; the checkpoint then holds the last step."""
     log = RunLog(run.folder, run.state["step"])
     networks = run.learners["dit"].network
     if habits.compile:
         compile_blocks(networks)
-    saved = shown = time.monotonic()
+    saved, shown = time.monotonic(), time.process_time()
     if habits.figures_minutes and not log.entries("figures"):
-        _show(run, log, tell)
-    losses, bad = [], 0
-    while not stop and not (run.config.steps and run.state["step"] >= run.config.steps):
+        _show(run, log, stop, tell)
+    losses, bad = {}, dict.fromkeys(TASKS, 0)
+    while not stop() and not (run.config.steps and run.state["step"] >= run.config.steps):
         task = task_at(run.config.schedule, run.state["step"])
         began = time.process_time()
         loss, norm = one_step(run, task)
         seconds = run.state["cpu_seconds"]
         seconds[task] = seconds.get(task, 0.0) + time.process_time() - began
         if math.isfinite(norm):
-            bad = 0
-            losses.append(loss)
+            bad[task] = 0
+            losses.setdefault(task, []).append(loss)
         else:
-            run.state["skipped"], bad = run.state["skipped"] + 1, bad + 1
-            if bad >= GIVE_UP:
-                raise UserError(f"{bad} gradients in a row were not finite: start a run from this one at a lower rate.")
+            run.state["skipped"], bad[task] = run.state["skipped"] + 1, bad[task] + 1
+            if bad[task] >= GIVE_UP:
+                raise UserError(
+                    f"{GIVE_UP} gradients in a row were not finite: start a run from this one at a lower rate."
+                )
         _leave_task(run, task)
-        if run.state["step"] % LOG_EVERY == 0 and losses:
-            entry = {"task": task, "loss": sum(losses) / len(losses), "norm": norm, "scenes": len(run.pool())}
-            log.write("loss", run.state["step"], entry | {"cpu_hours": run.cpu_hours()})
-            losses = []
+        if run.state["step"] % LOG_EVERY == 0:
+            for name, values in losses.items():
+                entry = {"task": name, "loss": sum(values) / len(values), "scenes": len(run.pool())}
+                log.write("loss", run.state["step"], entry | {"cpu_hours": run.cpu_hours()})
+            losses = {}
         now = time.monotonic()
         if now - saved >= 60 * habits.checkpoint_minutes:
             _keep(run, log)
             saved = time.monotonic()
-        if habits.figures_minutes and now - shown >= 60 * habits.figures_minutes:
-            _show(run, log, tell)
-            shown = time.monotonic()
+        if habits.figures_minutes and time.process_time() - shown >= 60 * habits.figures_minutes:
+            _show(run, log, stop, tell)
+            shown = time.process_time()
     _keep(run, log)
     tell(f"step {run.state['step']}: checkpoint written, ended")
 
@@ -121,12 +127,13 @@ def _keep(run: Run, log: RunLog) -> None:
     plot_run(log, run.folder / "run.png")
 
 
-def _show(run: Run, log: RunLog, tell: Callable[[str], None]) -> None:
-    """Measure tuning scenes, and leave the best averages as a model folder."""
+def _show(run: Run, log: RunLog, stop: Callable[[], bool], tell: Callable[[str], None]) -> None:
+    """Measure tuning scenes, and leave the best averages as a model folder; nothing when asked to stop meanwhile."""
     began = time.process_time()
-    entry = tuning_figures(run)
+    entry = tuning_figures(run, stop)
     spent = run.state["cpu_seconds"]
     spent["figures"] = spent.get("figures", 0.0) + time.process_time() - began
-    log.write("figures", run.state["step"], entry | {"cpu_hours": run.cpu_hours()})
-    plot_run(log, run.folder / "run.png")
-    tell(f"step {run.state['step']}: {entry}")
+    if entry is not None:
+        log.write("figures", run.state["step"], entry | {"cpu_hours": run.cpu_hours()})
+        plot_run(log, run.folder / "run.png")
+        tell(f"step {run.state['step']}: {entry}")

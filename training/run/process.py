@@ -67,7 +67,7 @@ def holder(folder: Path) -> int | None:
 
 
 class StopRequest:
-    """True once SIGTERM, SIGINT or the folder's stop file asked for an end; a second signal ends at once."""
+    """Call it: whether SIGTERM, SIGINT or the folder's stop file asked for an end. A second signal ends at once."""
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / STOP
@@ -79,7 +79,7 @@ class StopRequest:
         signal.signal(number, signal.SIG_DFL)
         self._signalled = True
 
-    def __bool__(self) -> bool:
+    def __call__(self) -> bool:
         return self._signalled or self._file.exists()
 
 
