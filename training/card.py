@@ -21,8 +21,8 @@ known truth. It is **small** and knows **only that world**: on other footage it 
 - **Data**: scenes of seeds below 600000, 17 frames of 96x160 at 24 frames/s, each synthetic, photoreal by day and
   photoreal in one other look. The critic saw seeds from 600000, settings were tuned on seeds from 800000, and
   benchmarks use seeds from 900000 only.
-- **Control maps** carry neither colours nor lamp positions: edges ({edges}) are blind inside signal heads, depth is
-  disparity normalised over the clip, segmentation has class colours only.
+- **Control maps** carry neither colours nor lamp positions: edges ({edges}) are blind inside signal heads, depth
+  is disparity normalised over the clip, segmentation has class colours only.
 - **Made by** `make train`, on CPU cores. A run is the same again on the same machine only.
 - **Legs of its training**, each from the weights before it:
 {legs}
