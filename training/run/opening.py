@@ -104,12 +104,22 @@ def _begin(folder: Path, config: RunConfig) -> Path:
         shutil.copytree(source, part)
     elif (source / NAME).is_file():
         shutil.copytree(source / START, part)
-        if (source / "cache").is_dir():  # files are replaced and never written into: both runs can own them
-            shutil.copytree(source / "cache", folder / "cache", copy_function=os.link, dirs_exist_ok=True)
+        if (source / "cache").is_dir():
+            shutil.copytree(source / "cache", folder / "cache", copy_function=_link, dirs_exist_ok=True)
     else:
         raise UserError(f"{source} came as start: give a model folder, the folder of a run, or {SCRATCH}.")
     os.replace(part, folder / START)
     return source
+
+
+def _link(source: str, target: str) -> None:
+    """One file under two names, or a copy on another disk: a cache's files are replaced and never written into."""
+    if os.path.exists(target):
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _assemble(folder: Path, config: RunConfig, state: dict, source: Path) -> Run:
