@@ -36,5 +36,8 @@ bench: setup
 	@mkdir -p benchmarks/out
 	$(PY) benchmarks/embedded.py --json benchmarks/out/embedded.json
 
+# Goes on from where it was stopped; RUN=folder and CORE=number choose another. docs/training.md says more.
+RUN := training/runs/long
+CORE := 1
 train: setup
-	$(PY) -m training
+	$(PY) -m training run --core $(CORE) --out $(RUN)

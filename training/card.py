@@ -1,17 +1,12 @@
-"""Write the embedded model's card from the training logs and the files themselves; numbers are never typed in."""
+"""Write the embedded model's card from the files themselves and from the legs of its training (training.json)."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
-import platform
+from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
-from .dit_data import HOLDOUT_EVERY
-
+LEGS = "training.json"
 CARD = """# Embedded model
 
 A miniature Cosmos-Transfer in diffusers' own classes and folder layout, trained on the procedural driving world in
@@ -23,35 +18,51 @@ known truth. It is **small** and knows **only that world**: on other footage it 
 {parts}
 | all | | {parameters} | {megabytes:.1f} |
 
-- **Data**: {scenes} scenes of seeds {first} to {last}, 17 frames of 96x160 at 24 frames/s, each synthetic, photoreal by
-  day and photoreal in one other look; every {every}th seed held out of the DiT's training. The critic saw seeds from
-  600000, settings were tuned on seeds from 800000, and benchmarks use seeds from 900000 only.
-- **VAE**: {vae_steps} steps in {vae_minutes:.0f} minutes{decoder}; validation PSNR {vae_psnr}.
-- **DiT, control branches, text encoder**: {dit_steps} steps in {dit_minutes:.0f} minutes, an EDM denoiser on
-  flow times; training loss {dit_loss:.3f}, held-out prediction error {held_out:.3f} (flow time in fifths: {bins}).
-- **Hardware**: {machine}, {cores} CPU cores, no GPU, torch {torch}.
+- **Data**: scenes of seeds below 600000, 17 frames of 96x160 at 24 frames/s, each synthetic, photoreal by day and
+  photoreal in one other look. The critic saw seeds from 600000, settings were tuned on seeds from 800000, and
+  benchmarks use seeds from 900000 only.
 - **Control maps** carry neither colours nor lamp positions: edges are blind inside signal heads, depth is disparity
-  normalised over the clip, segmentation has class colours only. They are made as `maps`
-  in preset.json says (a row of pipeline_core/conditions/conventions.py): here Canny with the Euclidean length on grey
-  and a depth scale of quantiles, unlike Cosmos-Transfer's own. `Preset.maps` is the one place to change before training
-  anew.
-- **Made by** `make train` (resumable). A schedule in minutes ends at another step on another machine.{note}
+  normalised over the clip, segmentation has class colours only. They are made as `maps`, here {maps}, says (a row of
+  pipeline_core/conditions/conventions.py).
+- **Made by** `make train`, on CPU cores. A run is the same again on the same machine only.
+- **Legs of its training**, each from the weights before it:
+{legs}
 
 Licence: Apache-2.0, like the code; the training data is rendered by the code.
 """
 
 
-def last_entry(path: Path, key: str) -> dict:
-    """The last line of a JSONL log that has `key`."""
-    entries = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-    return [entry for entry in entries if key in entry][-1]
+def record_leg(model: Path, about: Mapping[str, object]) -> None:
+    """Append what made the present weights to the model folder's training.json."""
+    legs = read_legs(model)
+    (model / LEGS).write_text(json.dumps([*legs, dict(about)], indent=1) + "\n", encoding="utf-8")
+
+
+def read_legs(model: Path) -> list[dict]:
+    """The legs so far, oldest first."""
+    path = model / LEGS
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def leg_line(leg: Mapping) -> str:
+    """A leg as an item of the card's list; one from before the trainer kept a record is its note alone."""
+    if "step" not in leg:
+        return f"  - {leg['note']}"
+    best = min(leg["error"].values())
+    steps = ", ".join(f"{count} of the {name}" for name, count in leg["task_steps"].items())
+    text = (
+        f"  - {leg['cpu_hours']:.1f} CPU hours ({steps}), worlds {leg['worlds']}, maps {leg['maps']}: tuning error "
+        f"{best:.4f}, VAE {leg['vae_photoreal']:.1f} dB photoreal and {leg['vae_synthetic']:.1f} dB synthetic, whole "
+        f"jobs {leg['psnr']:.1f} dB on four tuning scenes."
+    )
+    return f"{text} {leg['note']}".rstrip()
 
 
 def part_row(folder: Path) -> tuple[str, int, int]:
     """A table row for one part of the model folder, its parameters and bytes."""
     from safetensors import safe_open
 
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     name = config.get("_class_name") or config.get("architectures", ["?"])[0]
     count = size = 0
     for path in folder.glob("*.safetensors"):
@@ -61,48 +72,16 @@ def part_row(folder: Path) -> tuple[str, int, int]:
     return f"| {folder.name} | {name} | {count / 1e6:.2f} M | {size / 1e6:.1f} |", count, size
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, default=Path("models/embedded"))
-    parser.add_argument("--runs", type=Path, default=Path("training/runs"))
-    parser.add_argument("--latents", type=Path, default=Path("training/data/latents"))
-    parser.add_argument("--note", default="", help="what the logs do not know, such as a change between two legs")
-    args = parser.parse_args()
-    rows = [part_row(path.parent) for path in sorted(args.model.glob("*/config.json"))]
-    seeds = sorted(int(path.stem.split("_")[1]) for path in args.latents.glob("scene_*.safetensors"))
-    seeds = [seed for seed in seeds if seed < 600_000]
-    vae, alone = last_entry(args.runs / "vae" / "log.jsonl", "psnr"), ""
-    psnr = vae["psnr"]
-    if (args.runs / "decoder" / "log.jsonl").exists():
-        decoder = last_entry(args.runs / "decoder" / "log.jsonl", "psnr")
-        psnr, minutes = decoder["psnr"], decoder["seconds"] / 60
-        alone = f", then its decoder, grown to more layers, {decoder['step']} steps in {minutes:.0f} minutes"
-    dit_log = args.runs / "dit" / "log.jsonl"
-    held, loss = last_entry(dit_log, "held_out"), last_entry(dit_log, "loss")
+def write_card(model: Path) -> None:
+    """Write README.md of the model folder."""
+    from pipeline_core.models.folders.preset_file import read_preset
+
+    rows = [part_row(path.parent) for path in sorted(model.glob("*/config.json"))]
     text = CARD.format(
         parts="\n".join(row for row, _, _ in rows),
         parameters=f"{sum(count for _, count, _ in rows) / 1e6:.2f} M",
         megabytes=sum(size for _, _, size in rows) / 1e6,
-        scenes=len(seeds),
-        first=seeds[0],
-        last=seeds[-1],
-        every=HOLDOUT_EVERY,
-        vae_steps=vae["step"],
-        vae_minutes=vae["seconds"] / 60,
-        vae_psnr=", ".join(f"{name} {value:.1f} dB" for name, value in psnr.items()),
-        decoder=alone,
-        dit_steps=loss["step"],
-        dit_minutes=loss["minutes"],
-        dit_loss=loss["loss"],
-        held_out=held["held_out"],
-        bins=held["held_out_bins"],
-        machine=platform.machine(),
-        cores=os.cpu_count(),
-        torch=torch.__version__,
-        note=f" {args.note}" if args.note else "",
+        maps=read_preset(model).maps,
+        legs="\n".join(leg_line(leg) for leg in read_legs(model)),
     )
-    (args.model / "README.md").write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+    (model / "README.md").write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Cached latents and captions in memory, and batches drawn from them as a pure function of (seed, step)."""
+"""Latents and captions of scenes, and batches drawn from them as a pure function of (seed, step)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ from pathlib import Path
 
 import torch
 
-from pipeline_core.errors import UserError
 from pipeline_core.models.networks.text import tokenise
 
-from .latents import scene_seed
-
-HOLDOUT_EVERY = 40
 DAY = "photoreal.day"
 
 
@@ -44,38 +40,20 @@ class Batch:
     importance: torch.Tensor
 
 
-def load_scenes(folder: Path, tokenizer, length: int, limit: int | None = None) -> list[Scene]:
-    """All scenes of a latent folder, in order of seed. UserError when empty or when two VAEs are mixed."""
+def load_scene(path: Path, seed: int, tokenizer, length: int) -> Scene:
+    """A scene's latents and tokenised captions, as `latents.encode_scene` wrote them."""
     from safetensors import safe_open
 
-    scenes, marks = [], set()
-    for path in sorted(Path(folder).glob("scene_*.safetensors"))[:limit]:
-        with safe_open(str(path), framework="pt") as shard:
-            metadata = shard.metadata()
-            latents = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118 (no __iter__)
-        if "importance" not in latents:
-            raise UserError(f"{path.name} does not weigh its places; delete {folder} and run training.latents again.")
-        marks.add(metadata["vae"])
-        captions = json.loads(metadata["captions"])
-        tokens = {
-            key: tokenise(tokenizer, sentences, length)[0].to(torch.int16)
-            for key, sentences in captions.items()
-            if f"rgb.{key}" in latents and sentences
-        }
-        importance = latents.pop("importance")
-        scenes.append(Scene(scene_seed(path), latents, tokens, importance))
-    if not scenes:
-        raise UserError(f"{folder} holds no scene latents; run training.latents first.")
-    if len(marks) > 1:
-        raise UserError(f"{folder} mixes latents of {len(marks)} VAEs; delete it and run training.latents again.")
-    return scenes
-
-
-def split(scenes: Sequence[Scene]) -> tuple[list[Scene], list[Scene]]:
-    """Training and held-out scenes; every 40th seed is held out, whatever else is in the folder."""
-    held = [s for s in scenes if s.seed % HOLDOUT_EVERY == 7]
-    train = [s for s in scenes if s.seed % HOLDOUT_EVERY != 7]
-    return train, held
+    with safe_open(str(path), framework="pt") as shard:
+        captions = json.loads(shard.metadata()["captions"])
+        latents = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118 (no __iter__)
+    tokens = {
+        key: tokenise(tokenizer, sentences, length)[0].to(torch.int16)
+        for key, sentences in captions.items()
+        if f"rgb.{key}" in latents and sentences
+    }
+    importance = latents.pop("importance")
+    return Scene(seed, latents, tokens, importance)
 
 
 def draw_batch(

@@ -1,8 +1,7 @@
-"""Write a checkpoint's averaged weights as a diffusers model folder; safe to run while training goes on."""
+"""The embedded model as a diffusers folder: its networks written and read."""
 
 from __future__ import annotations
 
-import argparse
 import copy
 import json
 from pathlib import Path
@@ -10,33 +9,9 @@ from pathlib import Path
 import torch
 
 from pipeline_core.errors import UserError
-from pipeline_core.models.folders.preset import Preset
-from pipeline_core.models.folders.preset_file import write_preset
+from pipeline_core.models.folders.layout import branch_parts
 
-from .architecture import EmbeddedNetworks, build_networks
-from .checkpoint import load_average, read_state
-
-LIMIT_BYTES = 40_000_000
-
-
-def export(checkpoint: Path, folder: Path, dtype: torch.dtype = torch.float16, preset: Preset | None = None) -> dict:
-    """Fill `folder` (its vae/ and tokenizer/ exist already) with the networks; returns the checkpoint's state.
-
-    An existing preset.json is kept unless `preset` is given, as it is tuned by hand. UserError above 40 MB.
-    """
-    from .dit import PREDICTION  # which imports this file
-
-    state = read_state(checkpoint)
-    networks = build_networks(state["channels"], state["vocabulary"], state["seed"], state["architecture"])
-    load_average(checkpoint, networks)
-    write_networks(networks, folder, dtype)
-    if preset is not None or not (folder / "preset.json").exists():
-        write_preset(preset or Preset(prediction=PREDICTION), folder)
-    size = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
-    print(f"exported step {state['step']}: {size / 1e6:.1f} MB of weights in {folder}")
-    if size > LIMIT_BYTES:
-        raise UserError(f"The weights take {size / 1e6:.1f} MB; the limit is 40 MB, store them in half precision.")
-    return state
+from .architecture import EmbeddedNetworks
 
 
 def write_networks(networks: EmbeddedNetworks, folder: Path, dtype: torch.dtype) -> None:
@@ -64,26 +39,17 @@ def write_networks(networks: EmbeddedNetworks, folder: Path, dtype: torch.dtype)
     (folder / "model_index.json").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def load_exported(folder: Path, networks: EmbeddedNetworks) -> None:
-    """Fill networks in place with what `write_networks` saved in a model folder."""
-    from safetensors.torch import load_file
+def load_networks(folder: Path) -> EmbeddedNetworks:
+    """What `write_networks` saved, in fp32, with the architecture that the folder's configs state."""
+    from diffusers import CosmosControlNetModel, CosmosTransformer3DModel
+    from transformers import T5EncoderModel
 
-    parts = {"transformer": networks.transformer, "text_encoder": networks.text_encoder}
-    parts |= {f"controlnet_{name}": branch for name, branch in networks.branches.items()}
-    for name, part in parts.items():
-        (file,) = (folder / name).glob("*.safetensors")
-        saved = load_file(str(file))
-        for key, parameter in part.named_parameters():
-            parameter.data.copy_(saved[key])
+    options = {"local_files_only": True, "use_safetensors": True}
 
+    def load(kind: type, name: str) -> torch.nn.Module:
+        return kind.from_pretrained(str(folder / name), torch_dtype=torch.float32, **options)
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--checkpoint", type=Path, default=Path("training/runs/dit/checkpoint.safetensors"))
-    parser.add_argument("--out", type=Path, default=Path("models/embedded"))
-    args = parser.parse_args()
-    export(args.checkpoint, args.out)
-
-
-if __name__ == "__main__":
-    main()
+    base = load(CosmosTransformer3DModel, "transformer")
+    branches = {modality: load(CosmosControlNetModel, part) for modality, part in branch_parts(folder).items()}
+    text = T5EncoderModel.from_pretrained(str(folder / "text_encoder"), dtype=torch.float32, **options)
+    return EmbeddedNetworks(base, branches, text).float().train()

@@ -53,15 +53,19 @@ def explained(cells: Tensor, colours: Tensor, factors: Tensor, bias: Tensor) -> 
     return 1 - float(left / (colours - colours.mean(0)).square().sum())
 
 
+def write_preview(model: Path) -> float:
+    """Fit and write latent_rgb.json of a model folder; the variance explained on held-out scenes."""
+    vae = load_vae(model / "vae")
+    factors, bias = fit(*cell_pairs(vae, SCENES))
+    values = {"factors": [[round(v, 5) for v in row] for row in factors.tolist()], "bias": bias.tolist()}
+    (model / "latent_rgb.json").write_text(json.dumps(values) + "\n", encoding="utf-8")
+    return explained(*cell_pairs(vae, HELD_OUT), factors, bias)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=Path("models/embedded"))
-    args = parser.parse_args()
-    vae = load_vae(args.model / "vae")
-    factors, bias = fit(*cell_pairs(vae, SCENES))
-    print(f"explained variance on held-out scenes: {explained(*cell_pairs(vae, HELD_OUT), factors, bias):.4f}")
-    values = {"factors": [[round(v, 5) for v in row] for row in factors.tolist()], "bias": bias.tolist()}
-    (args.model / "latent_rgb.json").write_text(json.dumps(values) + "\n", encoding="utf-8")
+    print(f"explained variance on held-out scenes: {write_preview(parser.parse_args().model):.4f}")
 
 
 if __name__ == "__main__":

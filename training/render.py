@@ -11,30 +11,33 @@ from random import Random
 import torch
 from tqdm import tqdm
 
+from pipeline_core.conditions.conventions import EMBEDDED, map_convention
+
 FRAMES, SIZE = 17, (96, 160)
 CAPTIONS_PER_STYLE = 8
 OTHER_LOOKS = {1: ("dusk", "night", "rain", "fog"), 2: ("dusk", "night", "rain", "fog", "snow")}
 
 
-def render_scene(seed: int, target: Path, version: int = 1) -> None:
-    """Write scene `seed` of the world to `target`, atomically (safetensors, uint8; captions in the metadata)."""
+def render_scene(seed: int, target: Path, world: int = 1, maps: str = EMBEDDED) -> None:
+    """Write scene `seed` of a version of the world to `target`, atomically.
+
+    safetensors, uint8; the captions, the world and the maps' convention are in the metadata.
+    """
     from safetensors.torch import save_file
 
-    from pipeline_core.conditions.conventions import map_convention
     from pipeline_core.conditions.depth import depth_limits, disparity_map
     from pipeline_core.conditions.edges import edge_map
     from pipeline_core.conditions.segmentation import segmentation_map
-    from pipeline_core.models.folders.preset import Preset
     from pipeline_core.world import caption, make_scene, render_styles
     from pipeline_core.world.tags import TRAFFIC_LIGHT
 
     rng = Random(seed * 2 + 1)
-    scene = make_scene(seed, version=version)
+    scene = make_scene(seed, version=world)
     first = rng.randrange(0, 60)
-    styles = ("synthetic", "photoreal.day", "photoreal." + rng.choice(OTHER_LOOKS[version]))
+    styles = ("synthetic", "photoreal.day", "photoreal." + rng.choice(OTHER_LOOKS[world]))
     renders = render_styles(scene, range(first, first + FRAMES), SIZE, styles)
     source = renders["synthetic"]
-    convention = map_convention(Preset().maps)  # the one place that says how the embedded model's maps are made
+    convention = map_convention(maps)
     edges = edge_map(source.rgb, ignore=source.classes == TRAFFIC_LIGHT, operator=convention.edges)
     limits = depth_limits([source.depth], convention.depth)
     tensors = {f"rgb.{style}": to_bytes(renders[style].rgb) for style in styles}
@@ -45,7 +48,7 @@ def render_scene(seed: int, target: Path, version: int = 1) -> None:
     }
     captions = {style: [caption(scene, style, rng) for _ in range(CAPTIONS_PER_STYLE)] for style in styles}
     part = target.with_suffix(".part")
-    save_file(tensors, str(part), {"captions": json.dumps(captions)})
+    save_file(tensors, str(part), {"captions": json.dumps(captions), "world": str(world), "maps": maps})
     part.replace(target)
 
 

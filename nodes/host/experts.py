@@ -12,8 +12,7 @@ import comfy.patcher_extension
 import comfy.samplers
 
 from ...pipeline_core.errors import UserError
-from .windows.predictions import KEY as WINDOWS
-from .windows.predictions import run_cache
+from .run_cache import WINDOWS, run_cache
 
 KEY = "video_realism_experts"
 ASK = "sampler_calc_cond_batch_function"  # of model_options: what answers in the place of calc_cond_batch

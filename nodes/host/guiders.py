@@ -14,9 +14,8 @@ from ...pipeline_core.diffusion import CFG, Interval, Only
 from ...pipeline_core.diffusion.guidance import Guidance, guided
 from ...pipeline_core.errors import UserError
 from .experts import ASK, own_experts, run_options
+from .run_cache import HANDLER, WINDOWS, run_cache
 from .schedules import percent_sigmas
-from .windows.predictions import HANDLER, run_cache
-from .windows.predictions import KEY as WINDOWS
 
 CFG_FUNCTION = "sampler_cfg_function"  # of model_options
 NEGATIVES = ("negative", "uncond")  # branches that a model may encode as negative prompts

@@ -1,6 +1,5 @@
 import math
 from argparse import Namespace
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -9,8 +8,11 @@ from rounding import roundings
 from training import vae as vae_training
 from training.optimizer import MixedOptimizer, orthogonalise
 from training.pixel_weights import SMALL_OBJECTS, pixel_weights
+from training.run.learner import Learner
 from training.vae_grow import grow_decoder
 from training.vae_start import build, start_from_principal_components
+
+from .conftest import tiny_vae, write_frames
 
 
 def generator(seed=0):
@@ -89,13 +91,6 @@ def test_a_grown_decoder_answers_as_before_and_can_learn(started):
         grow_decoder(grown, 1)
 
 
-def test_seeds_are_split(tmp_path):
-    for seed in (3, 600_001, 850_000, 900_000):
-        (tmp_path / f"scene_{seed:06d}.safetensors").touch()
-    assert [f.name for f in vae_training.scene_files(tmp_path)] == ["scene_000003.safetensors"]
-    assert [f.name for f in vae_training.scene_files(tmp_path, True)] == ["scene_850000.safetensors"]
-
-
 def test_signs_and_lights_count_more():
     segmentation = torch.zeros(2, 4, 4, 3, dtype=torch.uint8)
     segmentation[:, 0, 0] = torch.tensor([220, 220, 0], dtype=torch.uint8)
@@ -111,6 +106,8 @@ def test_the_loss_is_the_log_of_the_weighted_error():
     class Constant:
         """Decodes everything to grey."""
 
+        encoder = torch.nn.Identity()
+
         def encode(self, videos):
             latents = torch.zeros(len(videos), 1, 1, 1, 1)
             return Namespace(latent_dist=Namespace(mode=lambda: latents))
@@ -124,71 +121,42 @@ def test_the_loss_is_the_log_of_the_weighted_error():
     assert loss.item() == pytest.approx(math.log(0.25 * 5 * 3 + 1e-3), rel=1e-5)
 
 
-def write_scene(folder, seed):
-    from safetensors.torch import save_file
-
-    def noise(*shape):
-        return torch.randint(256, shape, generator=generator(seed), dtype=torch.uint8)
-
-    clips = {n: noise(5, 64, 64, 3) for n in ("rgb.synthetic", "rgb.photoreal.day", "segmentation")}
-    maps = {n: noise(5, 64, 64) for n in ("edge", "depth")}
-    save_file(clips | maps, str(folder / f"scene_{seed:06d}.safetensors"))
-
-
-def test_training_stops_resumes_and_exports_normalised_latents(tmp_path):
-    from diffusers import AutoencoderKLLTXVideo
-
+def test_measured_latents_are_of_mean_zero_and_mean_square_one(tmp_path, started):
     from pipeline_core.models.networks.vae import encode_clips
 
-    write_scene(tmp_path, 0)
-    write_scene(tmp_path, 850_000)
-    torch.manual_seed(0)
-    network, entries = build(8), []
-    args = Namespace(minutes=1e-3, scenes=tmp_path, out=tmp_path / "vae", every=60, validate=1)
-    args.__dict__.update(threads=2, batch=1, seed=0, decoder_only=False)
-    vae_training.train(network, tmp_path, args, {"step": 0, "seconds": 0.0}, entries.append)
-    steps = entries[-1]["step"]
-    assert steps >= 1 and math.isfinite(entries[-1]["psnr"]["synthetic"])
-    args.minutes += entries[-1]["seconds"] / 60
-    vae_training.train(build(8), tmp_path, args, {"step": 0, "seconds": 0.0}, entries.append)
-    assert entries[-1]["step"] > steps  # went on counting
-
-    exported = AutoencoderKLLTXVideo.from_pretrained(str(args.out), torch_dtype=torch.float32)
-    clips = vae_training.read_clips(tmp_path / "scene_000000.safetensors")
-    renders = torch.stack([c.float() / 255 for n, c in clips.items() if n.startswith("rgb.")])
-    latents = encode_clips(exported, renders)
+    path = write_frames(tmp_path, 0)
+    vae_training.measure_latents(started, [path])
+    renders = torch.stack([clip.float() / 255 for clip in vae_training.read_renders(path).values()])
+    latents = encode_clips(started, renders)
     assert latents.mean().abs() < 0.05
     assert abs(latents.square().mean() - 1) < 0.05
 
-    encoder = {n: p.clone() for n, p in exported.encoder.named_parameters()}
-    before = exported.decoder.conv_out.conv.weight.clone()
-    args.minutes, args.decoder_only, args.out = 1e-3, True, tmp_path / "refined"
-    exported.encoder.requires_grad_(False)
-    run = tmp_path / "decoder"
-    run.mkdir()
-    vae_training.train(exported, run, args, {"step": 0, "seconds": 0.0}, entries.append)
-    refined = AutoencoderKLLTXVideo.from_pretrained(str(args.out), torch_dtype=torch.float32)
-    assert all(torch.equal(p, encoder[n]) for n, p in refined.encoder.named_parameters())
-    torch.testing.assert_close(refined.latents_std, exported.latents_std, rtol=0, atol=0)
-    assert not torch.equal(refined.decoder.conv_out.conv.weight, before)
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_frozen_encoder_stays_and_the_decoder_learns(tmp_path, frozen):
+    network = tiny_vae()
+    network.encoder.requires_grad_(not frozen)
+    learner = Learner(network, vae_training.parameter_groups(network), 0.01)
+    before = {n: p.detach().clone() for n, p in network.named_parameters()}
+    crops = vae_training.draw_crop(write_frames(tmp_path, 1), generator(), 0.0)[None]
+    losses = []
+    for step in range(8):
+        noise = vae_training.latent_noise(network, crops, generator(step))
+        loss = vae_training.reconstruction_loss(network, crops, noise)
+        losses.append(loss.item())
+        learner.update(loss, 1.0)
+    moved = {n for n, p in network.named_parameters() if not torch.equal(p, before[n])}
+    assert losses[-1] < losses[0]
+    assert any(n.startswith("decoder.") for n in moved)
+    assert any(n.startswith("encoder.") for n in moved) is not frozen
 
 
-def test_every_clip_gets_a_noise_level_of_its_own(monkeypatch):
+def test_every_clip_gets_a_noise_level_of_its_own():
     """Levels are uniform from 0 to LATENT_NOISE: of 64 clips the mean is half of it within four standard errors."""
-    seen = []
-    weight = torch.ones((), requires_grad=True)
-
-    def loss(vae, clips, noise):
-        seen.append(noise)
-        return weight * 2
-
-    monkeypatch.setattr(vae_training, "reconstruction_loss", loss)
     vae = Namespace(config=Namespace(latent_channels=48))
-    halves = [torch.zeros(32, 4, 5, 64, 64)] * 2
-    with ThreadPoolExecutor(1) as pool:
-        mean, grads = vae_training.gradients(vae, [weight], halves, pool, generator())
-    assert (mean, grads[0].item()) == (2, 2)
-    levels = torch.cat(seen).flatten(1).std(1)
+    noise = vae_training.latent_noise(vae, torch.zeros(64, 4, 5, 64, 64), generator())
+    levels = noise.flatten(1).std(1)
+    assert noise.shape == (64, 48, 2, 8, 8)
     assert levels.max() <= 1.02 * vae_training.LATENT_NOISE
     assert levels.std() == pytest.approx(vae_training.LATENT_NOISE / 12**0.5, rel=0.25)
     assert levels.mean() == pytest.approx(vae_training.LATENT_NOISE / 2, rel=4 / 3**0.5 / 8)

@@ -26,9 +26,8 @@ from ....pipeline_core.longvideo.fused import fused_predict
 from ....pipeline_core.longvideo.handover import handed_predict
 from ....pipeline_core.longvideo.motion import latent_flow
 from ....pipeline_core.longvideo.plan import Window, latent_frames, legal_length, plan_windows, shared_latent_frames
+from ..run_cache import HANDLER, WINDOWS, run_cache
 
-HANDLER = "context_handler"
-KEY = "video_realism_windows"
 HOST = __package__.removesuffix(".windows")  # where this pack's own controls are too
 KNOWN_AXES = {"vace_context": 3, "audio_embed": 1}  # of conditions whose time is not where the latent's is
 
@@ -108,11 +107,6 @@ class SourceMotion:
         seen = self.frames[window.start : window.stop]
         seen = torch.cat([seen, *[seen[-1:]] * (window.length - len(seen))])
         return latent_flow(self.estimate(seen), layout.ratio, size, ours)
-
-
-def run_cache(model_options: dict) -> dict:
-    """What windows prepared once and keep for the length of a run, whose own model_options these are."""
-    return model_options.setdefault(KEY, {})
 
 
 # -- cutting conditions ---------------------------------------------------------------------------------------------
@@ -346,7 +340,7 @@ def with_handler(options: Mapping, handler: _Handler, frames: int, dim: int | No
         return executor(model, shape, *args, **kwargs)
 
     kind = comfy.patcher_extension.WrappersMP.PREPARE_SAMPLING
-    comfy.patcher_extension.add_wrapper_with_key(kind, KEY, one_window, copied, is_model_options=True)
+    comfy.patcher_extension.add_wrapper_with_key(kind, WINDOWS, one_window, copied, is_model_options=True)
     return copied
 
 
