@@ -82,7 +82,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accept-damaged",
         action="store_true",
-        help="go on with what can be decoded of a clip that is cut or broken; the report says what is missing",
+        help="go on with what can be decoded of a clip that is cut or broken; the report says what is missing, and "
+        "has no figures of seams",
     )
     parser.add_argument("--keep-windows", action="store_true", help="keep OUTPUT.windows once the output is whole")
     parser.add_argument("--report", type=Path, help="write what was done as JSON")
@@ -120,8 +121,8 @@ def run(options: argparse.Namespace) -> None:
         facts, options.output, model, settings, buffers, estimators, options.keep_windows, options.accept_damaged
     )
     if options.report:
-        # A damaged source has other frames for whoever does not pass over what is broken.
-        seams = [] if facts.damage else plan_seams(report["plan"]["windows"])
+        # A source that is cut, or was cut meanwhile, has no frames to measure the result against.
+        seams = [] if options.accept_damaged else plan_seams(report["plan"]["windows"])
         if seams:
             extras = Extras(only=("time",), seams=seams, estimators=estimators)
             measured = compare(options.input, options.output, buffers, extras=extras)

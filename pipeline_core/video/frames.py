@@ -4,15 +4,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+LONGEST = 8  # the longer side of a working size by the shorter
+
 
 def working_size(size: tuple[int, int], trained: tuple[int, int], multiple: int) -> tuple[int, int]:
     """The size (height, width) the model works at: multiples of `multiple`, about the area it was trained at, and
-    the clip's own shape as nearly as that allows."""
+    the clip's own shape as nearly as that allows, up to LONGEST: models have no place for longer ones."""
     area = trained[0] * trained[1]
     best = None
     for height in range(multiple, 8 * trained[0], multiple):
         for width in range(multiple, 8 * trained[1], multiple):
-            if 0.8 * area <= height * width <= 1.2 * area:
+            if 0.8 * area <= height * width <= 1.2 * area and max(height, width) <= LONGEST * min(height, width):
                 stretch = abs(torch.log(torch.tensor(width / height * size[0] / size[1])).item())
                 off = abs(height * width / area - 1)
                 if best is None or (round(stretch, 6), off) < best[0]:

@@ -202,7 +202,8 @@ def test_a_mirrored_and_cut_clip_is_both(whole, tmp_path):
     turned(whole / "a.mp4", tmp_path / "turned.mp4", (-1, 0, 0, 1))
     cut(tmp_path / "turned.mp4", tmp_path / "a.mp4", 0.78)
     facts = examine(tmp_path / "a.mp4")
-    assert [("damaged" in note, "mirrored" in note) for note in facts.said()] == [(True, False), (False, True)]
+    said = facts.said()  # and that times have a gap, where the cut took a frame that is shown before the last
+    assert [sum(word in note for note in said) for word in ("damaged", "mirrored")] == [1, 1]
 
 
 def test_a_count_that_only_the_header_claims_is_told(tmp_path):
