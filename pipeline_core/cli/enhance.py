@@ -3,11 +3,14 @@
 import argparse
 from pathlib import Path
 
+from torch import Tensor
+
 from ..conditions.buffers import open_buffers
 from ..conditions.estimated import Estimators
 from ..conditions.stack import parse_controls
 from ..errors import UserError
 from ..job.dials import job_settings
+from ..job.keep import read_keep_mask
 from ..job.plan import prepare
 from ..job.run import run as run_job
 from ..job.settings import EnhanceSettings
@@ -78,6 +81,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, setting in SETTINGS.items():
         add_setting(parser, name, setting)
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="MASK.png",
+        help="a picture of the clip's size, white where every frame stays as it is, such as a screen display",
+    )
     parser.add_argument("--keep-windows", action="store_true", help="keep OUTPUT.windows once the output is whole")
     parser.add_argument("--report", type=Path, help="write what was done as JSON")
 
@@ -108,8 +117,9 @@ def run(options: argparse.Namespace) -> None:
     tell = print if options.model is not None else None
     model = load_video_model(options.model, options.device, options.precision, options.weights, tell)
     settings = job_settings(model.preset, worded | given_settings(options), options.realism, options.faithfulness)
-    keep = options.keep_windows
-    report = enhance_file(options.input, options.output, info, model, settings, buffers, estimators, keep)
+    keep = None if options.keep is None else read_keep_mask(options.keep, (info.height, info.width))
+    windows = options.keep_windows
+    report = enhance_file(options.input, options.output, info, model, settings, buffers, estimators, windows, keep)
     if options.report:
         seams = plan_seams(report["plan"]["windows"])
         if seams:
@@ -161,16 +171,19 @@ def enhance_file(
     buffers,
     estimators: Estimators = Estimators(),
     keep_windows: bool = False,
+    keep: Tensor | None = None,
 ) -> dict:
     """Stream a file through the job with a progress bar; returns the report as plain data.
 
     Finished windows rest in the folder TARGET.windows until the target is whole, or for good with keep_windows: run
-    again after a kill or a cancel, and with the same source and settings, the job goes on from there.
+    again after a kill or a cancel, and with the same source and settings, the job goes on from there. keep: a mask of
+    pixels that stay the source's own, see `prepare`.
     """
     from tqdm import tqdm
 
     size = (info.height, info.width)
-    job = prepare(info.frames, size, model, settings, buffers, estimators, lambda: media.read_frames(source))
+    read = lambda: media.read_frames(source)  # noqa: E731
+    job = prepare(info.frames, size, model, settings, buffers, estimators, read, keep=keep)
     for note in job.report.notes:
         print(f"note: {note}")
     planned = len(job.report.notes)
@@ -190,7 +203,7 @@ def enhance_file(
         bar.update(done - bar.n)
 
     with bar, media.VideoWriter(target, info.fps, (info.height, info.width)) as out:
-        for frame in run_job(job, media.read_frames(source), progress, chunks):
+        for frame in run_job(job, read(), progress, chunks):
             out.write(frame)
     for note in job.report.notes[planned:]:
         print(f"note: {note}")

@@ -27,7 +27,7 @@ def run(
 ) -> Iterator[Tensor]:
     """Enhance a stream of frames (H, W, 3), floats in [0, 1] or uint8; yields finished frames (H, W, 3) in order.
 
-    Holds one window of the source and, at the model's size, one of the result. Cancel by raising in `progress`. chunks:
+    Holds two windows of the source and, at the model's size, one of the result. Cancel by raising in `progress`. chunks:
     where finished windows are kept, and found again by a later run of the same job.
     """
     steps, kept = Steps(job, progress), KeptWindows(job, chunks)
