@@ -14,8 +14,7 @@ from .plan import Job
 
 
 class Delivery:
-    """Makes frames small for the model and its results full-size again, with the source's detail and the pixels that
-    are kept.
+    """Makes frames small for the model and its results full-size again, with the source's detail.
 
     Holds the source frames between the two, two windows' worth, as they came (bytes stay bytes). Fused windows give
     nothing back before the clip's end: with them the clip is read a second time, where the job can, and not held.
@@ -33,8 +32,8 @@ class Delivery:
                 self._waiting.append((frame, small))
             yield small
 
-    def full(self, results: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Finished frames (h, w, 3), in the order in which `small` gave theirs, at the clip's size (H, W, 3).
+    def full(self, results: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """(source frame as it came, result at its size) of finished frames (h, w, 3), in the order of `small`.
 
         Where the clip ended before its planned frames, its last one stands for the rest, as it does in the windows.
         """
@@ -42,14 +41,15 @@ class Delivery:
         for result in results:
             if pair := self._waiting.popleft() if self._waiting else next(again, None):
                 frame, small = pair
-            delivered = with_detail(frame, small, result, self._job.settings.detail)
-            yield delivered if self._job.keep is None else _kept(self._job.keep, frame, delivered)
+            yield frame, with_detail(frame, small, result, self._job.settings.detail)
 
     def _pairs(self, frames: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         for frame in frames:
             yield frame, resize(as_floats(frame)[None], self._job.work_size)[0]
 
 
-def _kept(keep: Tensor, frame: Tensor, delivered: Tensor) -> Tensor:
+def with_kept(keep: Tensor | None, frame: Tensor, delivered: Tensor) -> Tensor:
     """The source's own pixels where the mask (H, W) is true, the delivered ones elsewhere."""
+    if keep is None:
+        return delivered
     return torch.where(keep.to(delivered.device)[..., None], as_floats(frame).to(delivered), delivered)

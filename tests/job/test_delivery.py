@@ -90,3 +90,15 @@ def test_a_clip_without_buffers_is_told_what_it_lacks_and_what_would_give_it(mod
         assert option in told[0]
     edges = prepare(5, FULL, model, replace(SETTINGS, controls={"edge": 1.0})).report.notes
     assert not any(note.startswith("No ") for note in edges)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (70, 100)])
+def test_a_second_pass_draws_at_full_size_and_keeps_what_is_kept(model, size):
+    clip = bytes_clip(8, size).float() / 255
+    settings, mask, told = replace(SETTINGS, refine=0.3), torch.zeros(size), []
+    mask[:20] = 1.0
+    plain, _ = enhance(clip, model, SETTINGS)
+    result, _ = enhance(clip, model, settings, keep=mask, progress=lambda *steps: told.append(steps))
+    assert result.shape == clip.shape and torch.equal(result[:, :20], clip[:, :20])
+    assert 1e-4 < float((result[:, 20:] - plain[:, 20:]).abs().mean()) < 0.3
+    assert told[-1][0] == told[-1][1] and len({total for _, total in told}) == 1

@@ -1,4 +1,4 @@
-"""Sign outlines and legibility against closed forms: areas of drawn shapes, correlation of drawn text, a town's signs."""
+"""Sign outlines and legibility against closed forms: areas of drawn shapes, correlation of drawn text."""
 
 import pytest
 import torch
