@@ -40,7 +40,8 @@ def moving(frames: int, size: tuple[int, int]) -> Iterator[torch.Tensor]:
     """A picture wider than the frame, passing by; it comes round again and again."""
     generator = torch.Generator().manual_seed(0)
     small = torch.rand(1, 3, size[0] // 8, 200, generator=generator)
-    wide = torch.nn.functional.interpolate(small, size=(size[0], 1600), mode="bilinear")[0].movedim(0, -1)
+    planes = torch.nn.functional.interpolate(small, size=(size[0], max(1600, 2 * size[1])), mode="bilinear")[0]
+    wide = planes.movedim(0, -1)
     for t in range(frames):
         yield wide.roll(-2 * t, 1)[:, : size[1]]
 

@@ -35,10 +35,14 @@ def enhance(
     estimators: Estimators = Estimators(),
     maps: Mapping[str, Tensor] | None = None,
     description: str = "",
+    keep: Tensor | None = None,
 ) -> tuple[Tensor, Report]:
-    """Enhance a clip in memory. frames (T, H, W, 3) in [0, 1]; returns frames of the same shape and the report."""
+    """Enhance a clip in memory. frames (T, H, W, 3) in [0, 1]; returns frames of the same shape and the report.
+
+    keep: a mask (H, W) in [0, 1]; where it is at least a half, every frame stays as it came.
+    """
     size, settings = tuple(frames.shape[1:3]), settings or EnhanceSettings()
-    job = prepare(len(frames), size, model, settings, buffers, estimators, lambda: frames, maps, description)
+    job = prepare(len(frames), size, model, settings, buffers, estimators, lambda: frames, maps, description, keep)
     result = torch.empty(frames.shape, device=frames.device)
     for index, frame in enumerate(run(job, frames, progress)):
         result[index] = frame

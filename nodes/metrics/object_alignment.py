@@ -30,7 +30,8 @@ class ObjectAlignment(io.ComfyNode):
             category="video realism/metrics",
             description="Looks at single objects: cuts every traffic light, sign, vehicle and person out of both clips "
             "and says how alike a vision model finds them, whether lights show the same colour, whether signs and "
-            "vehicles keep theirs, and which objects were lost or invented.",
+            "vehicles keep theirs, whether signs keep their outline and can be read, and which objects were lost "
+            "or invented.",
             inputs=[
                 io.Image.Input("source", tooltip="The clip before."),
                 io.Image.Input("output", tooltip="The clip after, of the same number and size of frames."),

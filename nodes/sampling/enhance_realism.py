@@ -5,7 +5,7 @@ import logging
 
 from comfy_api.latest import io, ui
 
-from ...pipeline_core.enhance import enhance
+from ...pipeline_core.enhance import EnhanceSettings, enhance
 from ...pipeline_core.models.folders.loading import load_video_model
 from ..host.folder.folders import model_folder
 from ..host.jobs import compute_device, make_room, progress_bar
@@ -14,7 +14,15 @@ from ..shared.clips import clip_input
 from ..shared.packages import require_packages
 from ..shared.reports import job_text
 from ..shared.schema import search_words
-from ..shared.widgets import dial_inputs, pass_inputs, settings_input, widget_settings
+from ..shared.widgets import (
+    detail_input,
+    dial_inputs,
+    keep_input,
+    pass_inputs,
+    settings_input,
+    single_mask,
+    widget_settings,
+)
 
 
 class EnhanceRealism(io.ComfyNode):
@@ -48,6 +56,8 @@ class EnhanceRealism(io.ComfyNode):
                 *dial_inputs(),
                 *pass_inputs(),
                 settings_input(),
+                detail_input(optional=True),
+                keep_input(),
             ],
             outputs=[
                 io.Image.Output(display_name="frames", tooltip="The enhanced clip, of the same length and size."),
@@ -60,6 +70,7 @@ class EnhanceRealism(io.ComfyNode):
     def execute(
         cls, frames, realism, faithfulness, prompt, model, seed, steps,
         edge=None, depth=None, segmentation=None, description=None, settings="",
+        detail=EnhanceSettings.detail, keep=None,
     ) -> io.NodeOutput:  # fmt: skip
         require_packages("kornia", "diffusers", "transformers")
         frames = clip_input(frames, "frames")
@@ -71,9 +82,10 @@ class EnhanceRealism(io.ComfyNode):
         result, report = enhance(
             frames,
             network,
-            widget_settings(network.preset, realism, faithfulness, prompt, seed, steps, settings),
+            widget_settings(network.preset, realism, faithfulness, prompt, seed, steps, settings, detail=detail),
             progress=lambda done, total: bar(done, total, network.picture),
             maps=maps,
             description=description or "",
+            keep=single_mask(keep),
         )
         return io.NodeOutput(result, json.dumps(report.to_dict()), ui=ui.PreviewText(job_text(report)))

@@ -1,7 +1,9 @@
 """Inputs that several nodes ask for alike."""
 
 from comfy_api.latest import io
+from torch import Tensor
 
+from ...pipeline_core.errors import UserError
 from ...pipeline_core.job.dials import job_settings
 from ...pipeline_core.job.settings import EnhanceSettings
 from ...pipeline_core.job.table import SETTINGS, parse_settings
@@ -70,6 +72,39 @@ def settings_input() -> io.String.Input:
         "inputs. Known: " + ", ".join(SETTINGS) + ".",
         **advanced(io.String.Input),
     )
+
+
+def detail_input(optional: bool = False) -> io.Float.Input:
+    """How much of the source's own detail a result gets at the source's size."""
+    return io.Float.Input(
+        "detail",
+        default=EnhanceSettings.detail,
+        min=0.0,
+        max=1.0,
+        step=0.05,
+        round=0.001,
+        optional=optional,
+        tooltip="Share of the source's own detail where the model only changed its colours. 0: the model's pixels, "
+        "enlarged to the source's size. What it drew anew stays its own.",
+    )
+
+
+def keep_input() -> io.Mask.Input:
+    """Pixels that the job leaves alone."""
+    return io.Mask.Input(
+        "keep",
+        optional=True,
+        tooltip="One mask of the clip's size: where it is white every frame stays as it is, such as a screen display.",
+    )
+
+
+def single_mask(keep: Tensor | None) -> Tensor | None:
+    """The one mask (H, W) of the input keep; UserError where several came."""
+    if keep is None:
+        return None
+    if keep.dim() == 3 and len(keep) > 1:
+        raise UserError(f"keep has {len(keep)} masks but one stands for all frames: connect a single mask to keep.")
+    return keep.reshape(keep.shape[-2:])
 
 
 def widget_settings(

@@ -37,7 +37,15 @@ from ..shared.long_video import flow_input, plan_lines
 from ..shared.packages import require_packages
 from ..shared.reports import job_text
 from ..shared.schema import search_words
-from ..shared.widgets import dial_inputs, pass_inputs, settings_input, widget_settings
+from ..shared.widgets import (
+    detail_input,
+    dial_inputs,
+    keep_input,
+    pass_inputs,
+    settings_input,
+    single_mask,
+    widget_settings,
+)
 
 SAMPLES = 16  # the most frames in the outputs source and enhanced
 
@@ -95,6 +103,8 @@ class EnhanceVideoFile(io.ComfyNode):
                 ),
                 flow_input("For motion and flow, where the clip's buffers have none", optional=False),
                 settings_input(),
+                detail_input(optional=True),
+                keep_input(),
             ],
             outputs=[
                 io.Video.Output(display_name="video", tooltip="The enhanced clip: as many frames, same rate and size."),
@@ -120,7 +130,7 @@ class EnhanceVideoFile(io.ComfyNode):
     @classmethod
     def execute(
         cls, video, filename_prefix, realism, faithfulness, prompt, model, handover, stitch, seed, steps,
-        depth_model, segmentation_model, flow_model, settings="",
+        depth_model, segmentation_model, flow_model, settings="", detail=EnhanceSettings.detail, keep=None,
     ) -> io.NodeOutput:  # fmt: skip
         require_packages("av", "kornia", "diffusers", "transformers")
         from ...pipeline_core.conditions.buffers import open_buffers
@@ -147,16 +157,18 @@ class EnhanceVideoFile(io.ComfyNode):
             weight_files(FLOW).get(flow_model),
         )
         wanted = widget_settings(
-            network.preset, realism, faithfulness, prompt, seed, steps, settings, handover=handover, stitch=stitch
-        )
-        job = prepare(info.frames, facts.size, network, wanted, buffers, estimators, lambda: frames_of(facts))
+            network.preset, realism, faithfulness, prompt, seed, steps, settings,
+            handover=handover, stitch=stitch, detail=detail,
+        )  # fmt: skip
+        read, mask = lambda: frames_of(facts), single_mask(keep)  # noqa: E731
+        job = prepare(info.frames, facts.size, network, wanted, buffers, estimators, read, keep=mask)
         job.report.notes.extend(facts.said())
         chunks = KeptWindows(target.with_name(f"{target.name}.windows"), {"input": source.name})
         remove_unfinished(target)
         shown = Shown(cls.hidden.unique_id, job, network, chunks)
         with media.VideoWriter(target, info.fps, facts.size, like=facts) as out:
             job.report.notes.extend(out.notes)
-            for frame in run(job, shown.sources(frames_of(facts)), shown.progress, chunks):
+            for frame in run(job, shown.sources(read()), shown.progress, chunks):
                 out.write(frame)
                 shown.result(frame)
         chunks.remove()

@@ -3,11 +3,14 @@
 import argparse
 from pathlib import Path
 
+from torch import Tensor
+
 from ..conditions.buffers import open_buffers
 from ..conditions.estimated import Estimators
 from ..conditions.stack import parse_controls
 from ..errors import UserError
 from ..job.dials import job_settings
+from ..job.keep import read_keep_mask
 from ..job.plan import prepare
 from ..job.run import run as run_job
 from ..job.settings import EnhanceSettings
@@ -85,6 +88,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on with what can be decoded of a clip that is cut or broken; the report says what is missing, and "
         "has no figures of seams",
     )
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="MASK.png",
+        help="a picture of the clip's size, white where every frame stays as it is, such as a screen display",
+    )
     parser.add_argument("--keep-windows", action="store_true", help="keep OUTPUT.windows once the output is whole")
     parser.add_argument("--report", type=Path, help="write what was done as JSON")
 
@@ -117,8 +126,9 @@ def run(options: argparse.Namespace) -> None:
     tell = print if options.model is not None else None
     model = load_video_model(options.model, options.device, options.precision, options.weights, tell)
     settings = job_settings(model.preset, worded | given_settings(options), options.realism, options.faithfulness)
+    keep = None if options.keep is None else read_keep_mask(options.keep, facts.size)
     report = enhance_file(
-        facts, options.output, model, settings, buffers, estimators, options.keep_windows, options.accept_damaged
+        facts, options.output, model, settings, buffers, estimators, options.keep_windows, options.accept_damaged, keep
     )
     if options.report:
         # A source that is cut, or was cut meanwhile, has no frames to measure the result against.
@@ -172,19 +182,21 @@ def enhance_file(
     estimators: Estimators = Estimators(),
     keep_windows: bool = False,
     accept_damaged: bool = False,
+    keep: Tensor | None = None,
 ) -> dict:
     """Stream a file through the job with a progress bar; returns the report as plain data.
 
     facts: of the source, whose times, sound and colour tags the target gets. accept_damaged: a source that shrinks
     meanwhile is filled up with its last frame, and that is noted; UserError otherwise.
     Finished windows rest in the folder TARGET.windows until the target is whole, or for good with keep_windows: run
-    again after a kill or a cancel, and with the same source and settings, the job goes on from there.
+    again after a kill or a cancel, and with the same source and settings, the job goes on from there. keep: a mask of
+    pixels that stay the source's own, see `prepare`.
     """
     from tqdm import tqdm
 
     info, source = facts.info, facts.path
     read = lambda: frames_of(facts, accept_damaged)  # noqa: E731
-    job = prepare(info.frames, facts.size, model, settings, buffers, estimators, read)
+    job = prepare(info.frames, facts.size, model, settings, buffers, estimators, read, keep=keep)
     job.report.notes.extend(facts.said())
     told = _tell(job.report.notes)
     plan = job.report.plan

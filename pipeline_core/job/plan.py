@@ -20,6 +20,7 @@ from ..longvideo.plan import compute_factor
 from ..perception.estimators import estimated_limits
 from ..perception.flow import estimated_flow, require_flow
 from ..video.frames import as_floats, resize, working_size
+from .keep import keep_mask
 from .latent import job_interpolant, job_sigmas
 from .settings import EnhanceSettings, resolve
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from ..conditions.buffers import Buffers
     from ..conditions.depth import DisparityLimits
     from ..models.networks.video_model import VideoModel
+
+# Controls that a model can make of any clip, and what they hold that edges do not.
+_ESTIMATED = {"depth": "how far things are", "segmentation": "what things are"}
 
 
 @dataclass
@@ -48,7 +52,8 @@ class Job:
 
     size, work_size: (height, width) of the clip and of what the model sees. texts: branch -> embedding. weights: of the
     controls in use, normalised. limits: the disparity range of the whole clip where depth is made from buffers or by a
-    model. maps: ready-made control maps of the whole clip.
+    model. maps: ready-made control maps of the whole clip. keep: (H, W) bool, pixels of every frame that are delivered
+    as they came. read: the clip's frames from the start, where they can be read again.
     """
 
     model: VideoModel
@@ -63,6 +68,8 @@ class Job:
     limits: DisparityLimits | None
     maps: Mapping[str, Tensor]
     report: Report
+    keep: Tensor | None = None
+    read: Callable[[], Iterable[Tensor]] | None = None
 
     @property
     def temporal_ratio(self) -> int:
@@ -89,15 +96,18 @@ def prepare(
     read: Callable[[], Iterable[Tensor]] | None = None,
     maps: Mapping[str, Tensor] | None = None,
     description: str = "",
+    keep: Tensor | None = None,
 ) -> Job:
     """Plan a job for a clip of `frame_count` frames of `size` (height, width).
 
     buffers: the simulator's; estimators: models for what the buffers lack; read: gives the clip's frames from the
-    start, for a first pass where depth is estimated, because its scale is the whole clip's (needed there only);
-    maps: ready-made control maps of the whole clip (see conditions.maps.check_maps), which go before buffers and
-    models; description: what is in the clip, for the preset's prompts, default: what the buffers say.
-    Raises UserError for settings out of range, an unknown control, maps that do not fit the clip, and depth to be
-    estimated without read.
+    start, for a first pass where depth is estimated, because its scale is the whole clip's (needed there only), and for
+    a second one with fused windows, which hold the clip's frames without it; maps: ready-made control maps of the whole
+    clip (see conditions.maps.check_maps), which go before buffers and models; description: what is in the clip, for the
+    preset's prompts, default: what the buffers say; keep: a mask (H, W) in [0, 1], pixels where it is at least a half
+    stay the clip's own.
+    Raises UserError for settings out of range, an unknown control, maps or a mask that do not fit the clip, and depth
+    to be estimated without read.
     """
     preset, maps = model.preset, dict(maps or {})
     check_maps(maps, frame_count, size)
@@ -105,6 +115,9 @@ def prepare(
         description = description or buffers.scene.get("description", "")
     settings = resolve(settings, preset, description)
     notes = list(model.notes)
+    if keep is not None:
+        keep = keep_mask(keep, size)
+        notes.append(f"The keep mask leaves {float(keep.float().mean()):.1%} of every frame as it is.")
     estimators = _with_flow(estimators, settings, buffers, notes)
     weights = _control_weights(settings, maps, buffers, estimators, notes)
     work_size = working_size(size, preset.size, preset.spatial_ratio * 2)
@@ -129,7 +142,9 @@ def prepare(
         limits = _depth_limits(buffers, estimators, read, work_size, preset.maps)
     report = Report(settings.to_dict(), notes, plan)
     texts = _embedded(model, settings)
-    return Job(model, settings, windows, size, work_size, texts, weights, buffers, estimators, limits, maps, report)
+    return Job(
+        model, settings, windows, size, work_size, texts, weights, buffers, estimators, limits, maps, report, keep, read
+    )
 
 
 def _with_flow(
@@ -156,13 +171,24 @@ def _control_weights(
     can_be_made = {*maps, *available_controls(buffers, estimators)}
     missing = [name for name, weight in settings.controls.items() if weight > 0 and name not in can_be_made]
     if missing:
-        notes.append(
-            f"No {' and no '.join(missing)} control: the clip came without such maps and no model for it was given."
-        )
+        notes.append(f"No {' and no '.join(missing)} control: {_what_gives(missing)}")
     if unused := [name for name in maps if settings.controls.get(name, 0) == 0]:
         notes.append(f"The {' and the '.join(unused)} map had no effect: its weight is 0 or the model lacks it.")
     usable = {name: weight for name, weight in settings.controls.items() if name in can_be_made}
     return {name: weight for name, weight in normalise_weights(usable).items() if weight > 0}
+
+
+def _what_gives(missing: list[str]) -> str:
+    """What is held less without these controls, and how to come by them, in one sentence."""
+    estimated = [name for name in missing if name in _ESTIMATED]
+    if not estimated:
+        return "the clip came without such maps."
+    held = " and ".join(_ESTIMATED[name] for name in estimated)
+    models = " and ".join(f"a {name} model (--{name}-model, {name}_model)" for name in estimated)
+    return (
+        f"edges hold the picture, but {held} may change; give a map, or a simulator's buffers (NAME_buffers beside the "
+        f"clip), or {models}: see docs/models.md."
+    )
 
 
 def _depth_limits(

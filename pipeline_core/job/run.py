@@ -14,11 +14,12 @@ from ..longvideo.handover import HandOver, hand_over
 from ..longvideo.motion import latent_flow
 from ..longvideo.plan import latent_frames
 from ..longvideo.stitch import Mix, crossfade, flow_aligned, window_clips
-from .delivery import Delivery
+from .delivery import Delivery, with_kept
 from .inputs import window_inputs, window_predictor
 from .latent import enhance_handed
 from .plan import Job
 from .progress import Progress, Steps
+from .refine import refined
 from .resume import KeptWindows
 
 
@@ -27,8 +28,9 @@ def run(
 ) -> Iterator[Tensor]:
     """Enhance a stream of frames (H, W, 3), floats in [0, 1] or uint8; yields finished frames (H, W, 3) in order.
 
-    Holds one window of the source and, at the model's size, one of the result. Cancel by raising in `progress`. chunks:
-    where finished windows are kept, and found again by a later run of the same job.
+    Holds two windows of the source and, at the model's size, one of the result; with the setting refine two windows of
+    the result at the clip's size too. Cancel by raising in `progress`. chunks: where finished windows are kept, and
+    found again by a later run of the same job.
     """
     steps, kept = Steps(job, progress), KeptWindows(job, chunks)
     mix = flow_aligned(job.estimators.flow) if job.settings.stitch == "flow" else crossfade
@@ -39,7 +41,11 @@ def run(
         windows = _Windows(job, steps, kept)
         say, small = job.report.notes.append, delivery.small(frames)
         results = enhance_stream(small, job.windows, windows.enhance, windows.decode, mix, say)
-    yield from delivery.full(results)
+    pairs = delivery.full(results)
+    if job.settings.refine:
+        pairs = refined(job, pairs, steps.refined)
+    for frame, delivered in pairs:
+        yield with_kept(job.keep, frame, delivered)
 
 
 class _Windows:

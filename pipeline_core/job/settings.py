@@ -40,6 +40,7 @@ class EnhanceSettings:
     change along the motion and 0.04 dB on those frames, for two estimates of flow each).
     detail: how much of the source's own detail the result gets where the model only changed its colours (see
     video/detail.py): 0 shows the model's pixels, enlarged to the clip's size.
+    refine: strength of a second pass at the clip's own size, in tiles of the model's size (see refine.py); 0 is off.
     cfg_range: (lowest, highest) sigma, VE units, between which guidance acts; None is everywhere. inversion_steps: of
     the inversion alone, some of the levels of the other pass; None is all of them, and the exact way back. cache:
     threshold of the first-block cache of the sampling pass (see models/step_cache.py), 0 is off.
@@ -64,6 +65,7 @@ class EnhanceSettings:
     anchor_colours: bool = False
     stitch: str = "crossfade"
     detail: float = 0.9
+    refine: float = 0.0
     calibration_prompt: str = "positive"
     guidance_reach: float | None = None
     noise_blend: float = 0.0

@@ -140,6 +140,10 @@ SETTINGS = {
     "detail": Setting(
         "the source's own detail in the result, 0 (the model's pixels, enlarged) to 1; what it changed stays its own"
     ),
+    "refine": Setting(
+        "strength of a second pass at the clip's own size, in tiles of the model's size, for new detail; 0 is off, "
+        "0.2 is little. Costs its steps for every tile"
+    ),
     "stitch": Setting(
         "how frames that two windows share become one; flow aligns the two before the crossfade (slower)",
         "choice",

@@ -33,6 +33,7 @@ from .prompts import ClipQuality, PickScore, unmeasured
 from .realism import Critic, Realism
 from .report import collect, environment
 from .seams import Drift, SeamError
+from .signs import SignShapes
 from .statistics import ColourAndGradient
 from .structure import EdgeF1
 from .temporal import FlowError, FrameDifferenceError
@@ -223,6 +224,8 @@ class Suite:
                 metric.update(chunk.output, colours, chunk.classes, chunk.instances)
 
             self._add("objects", metric, feed, missing, against)
+        shapes = SignShapes()
+        self._add("objects", shapes, lambda c: shapes.update(c.output, c.source, c.classes, c.instances), missing)
         aligned, present = ObjectAlignment(self.extras.encoder), ObjectsPresent(_OBJECT_TAGS, _NAMES)
         unseen = None if self.extras.encoder is not None else _NO_ENCODER
         self._add(

@@ -26,7 +26,7 @@ RADIUS, EPS = 3, 1e-3  # pixels of the small frames; squared brightness
 TRUST = (
     0.2  # root mean square, over the channels, of what a map may leave unexplained before it loses 1 - 1/e of its say
 )
-_STRIP = 2**18  # full-size pixels that are worked on at once: bounds the memory of 4K frames
+_STRIP = 2**15  # full-size pixels worked on at once: what the maps take of them fits a processor's cache
 
 
 @dataclass(frozen=True, eq=False)

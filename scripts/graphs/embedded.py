@@ -18,6 +18,7 @@ from graphs.parts import (
     prompts,
     saved_video,
     structure_maps,
+    taken,
     video_model,
 )
 
@@ -47,7 +48,8 @@ def enhance_one_node(canvas: Canvas) -> None:
 
 def realism_video_file(canvas: Canvas) -> None:
     note(canvas, "realism_video_file", (420, 540))
-    _, parts, frames = file_clip(canvas)
+    _, parts, frames = file_clip(canvas, crop="disabled")  # nothing is cut off, so the detail of all of it fits
+    full = taken(canvas, parts["images"], WINDOW, f"Take {WINDOW} frames at full size")
     maps = structure_maps(canvas, frames, "embedded")
     model, branches = video_model(canvas)
     conditions = prompts(canvas, model, None, below="Model")
@@ -55,7 +57,8 @@ def realism_video_file(canvas: Canvas) -> None:
     conditions = control_stacks(canvas, conditions, branches, maps)
     canvas.group("Inversion", 300)
     enhanced = both_passes(canvas, model["model"], model["vae"], conditions, frames)
-    clips = {"source": frames, "enhanced": enhanced, "edges": maps["edge"]}
+    detailed = canvas.node("VideoRealismDetailTransfer", "Detail Transfer", report=1, source=full, result=enhanced)
+    clips = {"source": full, "enhanced": detailed, "edges": maps["edge"]}
     file_result(canvas, "realism_video_file", parts, clips, critic=True)
 
 

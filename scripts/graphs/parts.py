@@ -40,16 +40,25 @@ def demo_clip(canvas: Canvas, frames: int = WINDOW) -> tuple[Node, Node]:
 
 
 def file_clip(
-    canvas: Canvas, length: int = WINDOW, height: int = HEIGHT, width: int = WIDTH, file: str = "drive.mp4"
+    canvas: Canvas,
+    length: int = WINDOW,
+    height: int = HEIGHT,
+    width: int = WIDTH,
+    file: str = "drive.mp4",
+    crop: str = "center",
 ) -> tuple[Node, Node, Node]:
     """The group "Clip": a video file, its parts, and its first frames in the model's size."""
     canvas.group("Clip", 300)
     video = canvas.node("LoadVideo", "Load Video", tall=300, file=file)
     parts = canvas.node("GetVideoComponents", "Get Video Components", tall=110, video=video)
-    size = {"width": width, "height": height, "upscale_method": "area", "crop": "center"}
+    size = {"width": width, "height": height, "upscale_method": "area", "crop": crop}
     scaled = canvas.node("ImageScale", "Upscale Image", image=parts["images"], **size)
-    frames = canvas.node("ImageFromBatch", f"Take {length} frames", image=scaled, batch_index=0, length=length)
-    return video, parts, frames
+    return video, parts, taken(canvas, scaled, length, f"Take {length} frames")
+
+
+def taken(canvas: Canvas, frames: Node | Output, length: int, title: str) -> Node:
+    """The first frames of a clip."""
+    return canvas.node("ImageFromBatch", title, image=frames, batch_index=0, length=length)
 
 
 def structure_maps(canvas: Canvas, frames: Node, made_for: str) -> Node:

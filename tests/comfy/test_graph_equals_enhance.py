@@ -24,6 +24,7 @@ def clip_of(inputs):
 
 @pytest.mark.parametrize(("precision", "steps"), [("auto", 20), ("fp32", 6)])
 def test_realism_demo_gives_the_frames_of_enhance(server, precision, steps):
+    """The graph shows the model's own pixels: detail 0."""
     graph = api_graph("realism_demo")
     graph[node(graph, "Load Video Model")]["inputs"]["precision"] = precision
     graph[node(graph, "Noise levels (steps + 1)")]["inputs"]["steps"] = steps + 1
@@ -32,7 +33,7 @@ def test_realism_demo_gives_the_frames_of_enhance(server, precision, steps):
 
     clip = clip_of(graph[node(graph, "Demo Drive: source")]["inputs"])
     model = load_video_model(precision=precision)
-    wanted, _ = enhance(clip.rgb, model, EnhanceSettings(steps=steps), RenderedBuffers(clip))
+    wanted, _ = enhance(clip.rgb, model, EnhanceSettings(steps=steps, detail=0.0), RenderedBuffers(clip))
     assert found.shape == tuple(wanted.shape)
     assert float((torch.from_numpy(found) - wanted).abs().max()) <= 1e-3
     assert float((wanted - clip.rgb).abs().mean()) > 0.02  # neither is the source

@@ -15,8 +15,8 @@ NAMES = sorted(path.stem for path in (ROOT / "workflows").glob("*.json"))
 # (place among the widgets, value) of the input steps in tests that do not judge pictures. One graph runs as shipped.
 QUICK_STEPS = {
     "KarrasScheduler": (0, 5),
-    "VideoRealismEnhanceRealism": (-1, 4),
-    "VideoRealismEnhanceVideoFile": (-5, 4),
+    "VideoRealismEnhanceRealism": (6, 4),
+    "VideoRealismEnhanceVideoFile": (10, 4),
 }
 AS_SHIPPED = "realism_demo"
 # What their own tests run smaller than shipped, on tiny files that stay in the server's folders.

@@ -39,6 +39,7 @@ OTHER = {
     "anchor_colours": "on",
     "stitch": "flow",
     "detail": "0.5",
+    "refine": "0.2",
 }
 ILLEGAL = {
     "strength": "0",

@@ -238,4 +238,4 @@ def test_chunks_of_any_size_give_every_figure(drive, monkeypatch):
                     # Edges are decided by thresholds: rounding, which is another in each shape, tips single pixels.
                     near = {"abs": 5e-3} if name.startswith("edge") else {"rel": 1e-5, "abs": 1e-9}
                     assert value == pytest.approx(figure["value"], **near), (section, name)
-    assert len(undefined) < 20, undefined  # small frames, no LPIPS, no blur, no people, no masks of the output
+    assert len(undefined) < 22, undefined  # small frames, no LPIPS, blur, people, legible signs or output masks

@@ -1,0 +1,97 @@
+"""A second pass at the clip's own size: low strength, in tiles of the model's size, for detail that no source has.
+
+Noise Calibration's refiner (arXiv 2407.10285): the delivered frames under little noise, calibrated so that their coarse
+layout stays, sampled down again. Edges are found at full size, so that the tiles draw what belongs there. Window after
+window: memory holds two windows of full-size frames, whatever the clip's length.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..longvideo import blend_windows
+from ..longvideo.stitch import window_clips
+from ..longvideo.tiles import plan_tiles, tiled_predict
+from ..video.frames import as_floats
+from .inputs import window_inputs, window_predictor
+from .latent import enhance_latent, job_sigmas
+from .plan import Job
+
+OVERLAP = 4  # a tile shares at least one part in so many with its neighbour
+_TOKEN = 2  # latent cells along a side of what the networks take as one
+
+
+def refined(
+    job: Job, pairs: Iterable[tuple[Tensor, Tensor]], step_done: Callable[[], None]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """(source frame, delivered frame) of the clip in order, both (H, W, 3), with the second pass in the delivered."""
+    sources: deque[Tensor] = deque()
+
+    def both() -> Iterator[Tensor]:
+        for frame, delivered in pairs:
+            sources.append(frame)
+            yield torch.cat([as_floats(frame).to(delivered), delivered], -1)
+
+    clips = window_clips(both(), job.windows, job.report.notes.append)
+    finished = (_refined_window(job, index, *clip.split(3, -1), step_done) for index, clip in enumerate(clips))
+    for frame in blend_windows(finished, job.windows):
+        yield sources.popleft(), frame
+
+
+def refine_job(job: Job) -> Job:
+    """The job as the second pass runs it."""
+    settings = replace(
+        job.settings, start="calibration", strength=job.settings.refine, handover="none", cache=0.0, solver="dpmpp_2m"
+    )
+    return replace(job, settings=settings)
+
+
+def refine_sigmas(job: Job) -> Tensor:
+    """The levels of the second pass, descending."""
+    return job_sigmas(refine_job(job).settings, job.model.preset, job.interpolant)
+
+
+def _refined_window(job: Job, index: int, source: Tensor, delivered: Tensor, step_done: Callable[[], None]) -> Tensor:
+    """A window's frames (T, H, W, 3) after the second pass, on the CPU."""
+    ratio, (height, width) = job.model.preset.spatial_ratio, job.size
+    cell = ratio * _TOKEN
+    source, delivered = (_padded(clip, cell) for clip in (source, delivered))
+    size = tuple(source.shape[1:3])
+    in_cells, tile = (tuple(side // cell for side in sides) for sides in (size, job.work_size))
+    cells = plan_tiles(in_cells, tile, max(1, min(tile) // OVERLAP) if max(tile) > 1 else 0)
+    pixels, latents = cells.scaled(cell), cells.scaled(_TOKEN)
+
+    whole = replace(refine_job(job), work_size=size)
+    maps = {name: pixels.cut(_planes(values)) for name, values in window_inputs(whole, index, source).items()}
+    predicts = [
+        window_predictor(whole, {name: _frames(parts[i]) for name, parts in maps.items()})
+        for i in range(len(cells.rows) * len(cells.columns))
+    ]
+    x0 = latents.join([job.model.encode(_frames(part)) for part in pixels.cut(_planes(delivered))])
+    seed = job.settings.seed + index
+    args = refine_sigmas(job).to(x0.device), whole.settings, job.interpolant, seed, lambda *_: step_done()
+    latent, _ = enhance_latent(tiled_predict(predicts, latents), x0, *args)
+    made = pixels.join([_planes(job.model.decode(part.contiguous())) for part in latents.cut(latent)])
+    return _frames(made)[:, :height, :width].clamp(0, 1).cpu()
+
+
+def _planes(frames: Tensor) -> Tensor:
+    """(T, H, W, 3) as (T, 3, H, W); maps (T, H, W) as they are."""
+    return frames.movedim(-1, 1) if frames.ndim == 4 else frames
+
+
+def _frames(planes: Tensor) -> Tensor:
+    """The way back of `_planes`."""
+    return (planes.movedim(1, -1) if planes.ndim == 4 else planes).contiguous()
+
+
+def _padded(clip: Tensor, multiple: int) -> Tensor:
+    """Frames (T, H, W, 3) whose last row and column are repeated up to a multiple."""
+    down, across = (-side % multiple for side in clip.shape[1:3])
+    return _frames(F.pad(_planes(clip), (0, across, 0, down), mode="replicate"))

@@ -1,0 +1,76 @@
+"""Tiles of a frame too large for the model (MultiDiffusion, arXiv 2302.08113, over space): at every step all tiles
+predict, and where they overlap the prediction is their weighted mean.
+
+    D(x) = sum_i w_i D_i(x_i) / sum_i w_i
+
+x_i is the part of one latent that tile i sees, so all start from one field of noise and cannot part at their seams.
+fused.py is the same over time and gives the weights along one axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..diffusion.guidance import Predict
+from ..errors import UserError
+from .fused import window_weights
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Every span of rows with every span of columns, row by row; each axis covered from 0 in order."""
+
+    rows: tuple[range, ...]
+    columns: tuple[range, ...]
+
+    def scaled(self, factor: int) -> Tiles:
+        """The same tiles in units `factor` times finer."""
+        finer = [tuple(range(s.start * factor, s.stop * factor) for s in axis) for axis in (self.rows, self.columns)]
+        return Tiles(*finer)
+
+    def cut(self, planes: Tensor) -> list[Tensor]:
+        """The tiles of planes (..., H, W), as views."""
+        return [planes[..., r.start : r.stop, c.start : c.stop] for r in self.rows for c in self.columns]
+
+    def join(self, parts: Sequence[Tensor]) -> Tensor:
+        """sum_i w_i part_i, (..., H, W), of the tiles' planes: a tile counts less towards its edges."""
+        first = parts[0]
+        joined = first.new_zeros(*first.shape[:-2], self.rows[-1].stop, self.columns[-1].stop)
+        down, across = (window_weights(axis) for axis in (self.rows, self.columns))
+        weighted = ((r, y, c, x) for r, y in zip(self.rows, down) for c, x in zip(self.columns, across))
+        for part, (r, y, c, x) in zip(parts, weighted, strict=True):
+            joined[..., r.start : r.stop, c.start : c.stop] += torch.outer(y, x).to(part) * part
+        return joined
+
+
+def plan_tiles(size: tuple[int, int], tile: tuple[int, int], overlap: int) -> Tiles:
+    """Tiles (height, width) over a frame of `size`, spread evenly, neighbours sharing at least `overlap`; any unit.
+
+    A tile larger than the frame is as large as the frame. UserError for an overlap that leaves no step between tiles.
+    """
+    return Tiles(*(_spans(length, min(side, length), overlap) for length, side in zip(size, tile)))
+
+
+def _spans(length: int, side: int, overlap: int) -> tuple[range, ...]:
+    if side == length:
+        return (range(length),)
+    if not 0 <= overlap < side:
+        raise UserError(f"The tiles' overlap is {overlap} but must be from 0 to below their side of {side}: change it.")
+    count = -(-(length - overlap) // (side - overlap))
+    starts = [round(i * (length - side) / (count - 1)) for i in range(count)]
+    return tuple(range(start, start + side) for start in starts)
+
+
+def tiled_predict(predicts: Sequence[Predict], tiles: Tiles) -> Predict:
+    """predict(x, sigma, branches) of a latent (B, C, T, h, w), joined from tiles; predicts: one a tile, in order, with
+    the tile's own hints bound inside."""
+
+    def predict(x: Tensor, sigma: float, branches: Sequence[str]) -> list[Tensor]:
+        answers = [one(part, sigma, branches) for one, part in zip(predicts, tiles.cut(x), strict=True)]
+        return [tiles.join(parts) for parts in zip(*answers)]
+
+    return predict
