@@ -89,11 +89,13 @@ def output_place(prefix: str) -> tuple[Path, str, int, str]:
 
 
 def new_output_folder(prefix: str) -> tuple[Path, str]:
-    """A new folder PREFIX_00001 in ComfyUI's output folder, and its name below that; never outside."""
+    """A folder PREFIX_00001 in ComfyUI's output folder that is not there yet, and its name below that; never outside.
+
+    The folder above it is made."""
     folder, name, counter, subfolder = output_place(prefix)
     made = folder / f"{name}_{counter:05}_"
     while made.exists():
         counter += 1
         made = folder / f"{name}_{counter:05}_"
-    made.mkdir(parents=True)
+    made.parent.mkdir(parents=True, exist_ok=True)
     return made, str(Path(subfolder) / made.name)

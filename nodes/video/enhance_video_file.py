@@ -146,10 +146,10 @@ class EnhanceVideoFile(io.ComfyNode):
         wanted = widget_settings(
             network.preset, realism, faithfulness, prompt, seed, steps, settings, handover=handover, stitch=stitch
         )
+        remove_unfinished(target)
         size = (info.height, info.width)
         job = prepare(info.frames, size, network, wanted, buffers, estimators, lambda: media.read_frames(source))
         chunks = KeptWindows(target.with_name(f"{target.name}.windows"), {"input": source.name})
-        remove_unfinished(target)
         shown = Shown(cls.hidden.unique_id, job, network, chunks)
         with media.VideoWriter(target, info.fps, size) as out:
             for frame in run(job, shown.sources(media.read_frames(source)), shown.progress, chunks):
@@ -215,6 +215,7 @@ class Shown:
         scale = min(1.0, PREVIEW_SIZE / max(job.size))
         self._size = tuple(max(1, round(side * scale)) for side in job.size)
         self._sources: dict[int, Tensor] = {}
+        self._last: Tensor | None = None
         self._samples: list[tuple[Tensor, Tensor]] = []
         self._done = 0
         self._tell(0)
@@ -242,7 +243,9 @@ class Shown:
     def result(self, frame: Tensor) -> None:
         """A finished frame; Cancel is heard here too."""
         if self._done in self._wanted:
-            pair = self._sources.pop(self._done), self._small(frame)
+            # A clip may end before its planned frames: its last frame then stands for the rest, here too.
+            self._last = self._sources.pop(self._done, self._last)
+            pair = self._last, self._small(frame)
             if self._done in self._kept:
                 self._samples.append(pair)
             self._bar(*self._steps, picture=Image.fromarray((torch.cat(pair, 1) * 255).round().byte().numpy()))

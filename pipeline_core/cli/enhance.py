@@ -6,7 +6,7 @@ from pathlib import Path
 from ..conditions.buffers import open_buffers
 from ..conditions.estimated import Estimators
 from ..conditions.stack import parse_controls
-from ..errors import UserError
+from ..doors import check_paths, writable
 from ..job.dials import job_settings
 from ..job.plan import prepare
 from ..job.run import run as run_job
@@ -24,7 +24,7 @@ from ..perception.captions import PROMPT_SETS, file_prompts
 from ..perception.estimators import load_estimators
 from ..video import media
 from ..video.files import remove_unfinished, write_json
-from .files import add_device, writable
+from .files import add_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,12 +96,9 @@ def add_setting(parser: argparse.ArgumentParser, name: str, setting: Setting) ->
 
 
 def run(options: argparse.Namespace) -> None:
+    check_outputs(options)
     info = media.probe(options.input)
-    writable(options.output, "the enhanced clip")
-    if options.report:
-        writable(options.report, "the report")
-    if options.output.exists() and options.output.samefile(options.input):
-        raise UserError(f"The output {options.output} is the input itself: change -o.")
+    remove_unfinished(options.output)
     buffers = find_buffers(options.input, options.buffers)
     estimators = load_estimators(options.depth_model, options.segmentation_model, options.device, options.flow_model)
     worded = worded_prompts(options, buffers)  # before the video model needs the memory
@@ -109,7 +106,12 @@ def run(options: argparse.Namespace) -> None:
     model = load_video_model(options.model, options.device, options.precision, options.weights, tell)
     settings = job_settings(model.preset, worded | given_settings(options), options.realism, options.faithfulness)
     keep = options.keep_windows
-    report = enhance_file(options.input, options.output, info, model, settings, buffers, estimators, keep)
+    try:
+        report = enhance_file(options.input, options.output, info, model, settings, buffers, estimators, keep)
+    except KeyboardInterrupt:
+        if windows_folder(options.output).is_dir():
+            raise KeyboardInterrupt("finished windows are kept, and the same command goes on from them") from None
+        raise
     if options.report:
         seams = plan_seams(report["plan"]["windows"])
         if seams:
@@ -117,6 +119,27 @@ def run(options: argparse.Namespace) -> None:
             measured = compare(options.input, options.output, buffers, extras=extras)
             report["seams"] = measured["figures"]["time"]
         write_json(options.report, report)
+
+
+READ = ("buffers", "depth_model", "segmentation_model", "flow_model", "model", "caption_model")
+
+
+def check_outputs(options: argparse.Namespace) -> None:
+    """UserError unless what is written can be written and nothing that is read is written over."""
+    read = {"the input": options.input}
+    read |= {f"--{name.replace('_', '-')}": getattr(options, name) for name in READ}
+    if options.buffers is None:
+        read["the buffers"] = beside(options.input)
+    check_paths(read, {"-o": options.output, "--report": options.report}, {"windows": windows_folder(options.output)})
+    writable(options.output, "the enhanced clip")
+    media.check_suffix(options.output)
+    if options.report:
+        writable(options.report, "the report")
+
+
+def windows_folder(target: Path) -> Path:
+    """Where the finished windows of a job rest until its output is whole."""
+    return target.with_name(f"{target.name}.windows")
 
 
 def worded_prompts(options: argparse.Namespace, buffers) -> dict[str, str]:
@@ -146,10 +169,14 @@ def given_settings(options: argparse.Namespace) -> dict:
 
 def find_buffers(clip: Path, folder: Path | None):
     """The buffers folder that was named, or CLIP_buffers beside the clip, or None."""
-    beside = clip.with_name(f"{clip.stem}_buffers")
-    if folder is None and beside.is_dir():
-        folder = beside
+    if folder is None and beside(clip).is_dir():
+        folder = beside(clip)
     return open_buffers(folder, clip) if folder is not None else None
+
+
+def beside(clip: Path) -> Path:
+    """The buffers folder of a clip where no other is named."""
+    return clip.with_name(f"{clip.stem}_buffers")
 
 
 def enhance_file(
@@ -179,10 +206,9 @@ def enhance_file(
         f"{info.frames} frames of {info.width}x{info.height} in {len(plan['windows'])} windows of "
         f"{plan['window']} frames, {plan['compute_factor']:.2f} x the frames computed"
     )
-    chunks = ChunkFolder(target.with_name(f"{target.name}.windows"), {"input": str(source), **job.report.to_dict()})
+    chunks = ChunkFolder(windows_folder(target), {"input": str(source), **job.report.to_dict()})
     if chunks.found:
         print(f"{chunks.found} windows of an earlier run are there; those of the same source and settings are kept")
-        remove_unfinished(target)
     bar = tqdm(total=1, desc="enhance", unit="step", dynamic_ncols=True)
 
     def progress(done: int, total: int) -> None:
@@ -194,8 +220,8 @@ def enhance_file(
             out.write(frame)
     for note in job.report.notes[planned:]:
         print(f"note: {note}")
-    if not keep_windows:
-        chunks.remove()
+    if not keep_windows and not chunks.remove():
+        print(f"note: {chunks.folder} was left, for something else is in it.")
     return {
         "input": str(source),
         "output": str(target),

@@ -83,6 +83,13 @@ def parse_seams(text: str) -> tuple[int, ...]:
         raise UserError(f"The seams {text!r} are not frame numbers such as 48,96: change seams.") from None
 
 
+def check_seams(seams: Iterable[int], frames: int) -> None:
+    """UserError unless every seam is a frame of a clip of `frames` that has one before it."""
+    for seam in seams:
+        if not 1 <= seam < frames:
+            raise UserError(f"A seam at frame {seam} came but must be from 1 to {frames - 1}: change seams.")
+
+
 def slope(values: Iterable[float | None]) -> float | None:
     """Least-squares slope of values over their index, per step; None entries are left out; None below two values."""
     points = [(t, v) for t, v in enumerate(values) if v is not None]

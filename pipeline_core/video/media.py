@@ -6,6 +6,7 @@ flat colour survives writing and reading within 2/255. Audio is neither read nor
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -171,6 +172,13 @@ def _to_bytes(frames: Tensor, first: int) -> Tensor:
     return (frames.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
+def check_suffix(path: Path) -> None:
+    """UserError unless clips of that name can be written."""
+    if path.suffix.lower() not in _FORMATS:
+        known = ", ".join(_FORMATS)
+        raise UserError(f"The output {path} does not end in {known}: give an output name that does.")
+
+
 class VideoWriter:
     """Write an H.264 clip frame by frame: `with VideoWriter(path, fps, (height, width)) as out: out.write(frames)`.
 
@@ -191,16 +199,16 @@ class VideoWriter:
     ) -> None:
         self.path, self.frames, self.full_chroma = Path(path), 0, full_chroma
         self.height, self.width = size
+        if not 0 < fps < math.inf:
+            raise UserError(f"A frame rate of {fps} came: give one above 0.")
         self.fps = Fraction(fps).limit_denominator(1_000_000)
-        if self.path.suffix.lower() not in _FORMATS:
-            known = ", ".join(_FORMATS)
-            raise UserError(f"The output {self.path} does not end in {known}: give an output name that does.")
+        check_suffix(self.path)
         if not self.path.parent.is_dir():
             raise UserError(f"The output folder {self.path.parent} does not exist: create it first.")
         if self.path.is_dir():
             raise UserError(f"The output {self.path} is a folder: give a file name.")
-        if self.fps <= 0:
-            raise UserError(f"A frame rate of {fps} came: give one above 0.")
+        if self.fps == 0:
+            raise UserError(f"A frame rate of {fps} came: give one of at least 0.000001.")
         if self.height < 1 or self.width < 1:
             raise UserError(f"A frame size of {self.height}x{self.width} came: give at least 1x1.")
         self._container = None
