@@ -91,8 +91,9 @@ class ControlNetStack(io.ComfyNode):
         weight_mask=None,
         vae=None,
     ) -> io.NodeOutput:
-        for name, value, most in (("weight", weight, 10), ("start_percent", start_percent, 1), ("end_percent", end_percent, 1)):
-            check_range(name, value, (0, most))  # a widget lets NaN through
+        check_range("weight", weight, (0, 10))  # a widget lets NaN through
+        check_range("start_percent", start_percent, (0, 1))
+        check_range("end_percent", end_percent, (0, 1))
         if start_percent > end_percent:
             raise UserError(
                 f"start_percent is {start_percent:g} and end_percent {end_percent:g}: set end_percent higher."

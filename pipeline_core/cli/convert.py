@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     target = options.output or options.source.with_suffix(".safetensors")
     check_paths({"the source": options.source}, {"-o": target})
-    if writable(target, "the converted checkpoint").suffix != ".safetensors":
+    if writable(target, "the converted checkpoint", suffixes=(".safetensors",)).suffix != ".safetensors":
         raise UserError(f"The output {target.name} does not end in .safetensors: change -o.")
     made = convert_transfer1(options.source, target, options.part, options.dtype)
     size, control = made.size, made.size.kind == CONTROL

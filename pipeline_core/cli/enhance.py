@@ -131,7 +131,7 @@ def check_outputs(options: argparse.Namespace) -> None:
     if options.buffers is None:
         read["the buffers"] = beside(options.input)
     check_paths(read, {"-o": options.output, "--report": options.report}, {"windows": windows_folder(options.output)})
-    writable(options.output, "the enhanced clip")
+    writable(options.output, "the enhanced clip", suffixes=media.SUFFIXES)
     media.check_suffix(options.output)
     if options.report:
         writable(options.report, "the report")

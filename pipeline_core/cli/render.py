@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> None:
     size = parse_size(options.size)
     check_drive(options.seed, options.frames, options.fps)
     check_paths({}, {"-o": options.output}, {"--buffers": options.buffers})
-    writable(options.output, "the clip")
+    writable(options.output, "the clip", suffixes=media.SUFFIXES)
     media.check_suffix(options.output)
     if options.buffers:
         writable(options.buffers, "the buffers", folder=True)

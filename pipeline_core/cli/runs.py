@@ -26,13 +26,13 @@ def run(options: argparse.Namespace) -> None:
     for path in options.reports:
         name = path.stem if path.stem not in reports else str(path)
         reports[name] = read_report(path)
+    sheet = plot_sheet(reports) if options.plots else None
+    if options.plots and sheet is None:
+        raise UserError("None of the reports has per-frame values: measure the clips again, or leave out --plots.")
     print(format_runs(reports))
     if options.csv:
         write_csv(options.csv, reports)
-    if options.plots:
-        sheet = plot_sheet(reports)
-        if sheet is None:
-            raise UserError("None of the reports has per-frame values: measure the clips again, or leave out --plots.")
+    if sheet is not None:
         with atomic_file(options.plots) as unfinished:
             sheet.save(unfinished, format="PNG")
 

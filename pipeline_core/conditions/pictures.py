@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..doors import open_picture, regular_file
+from ..doors import loading, open_picture, regular_file
 from ..errors import UserError
 from ..video import media
 from .exr import check_exr
@@ -105,13 +105,8 @@ def _stack(path: str | os.PathLike) -> np.ndarray:
 
 def _load(path: str | os.PathLike) -> np.ndarray:
     """A NumPy array, mapped from its file: what its header claims to have is not allocated."""
-    try:
-        return np.load(regular_file(path), mmap_mode="r", allow_pickle=False)
-    except UserError:
-        raise
-    # A header is a Python literal, and a damaged one ends in whatever its reader makes of it.
-    except (OSError, ValueError, EOFError, SyntaxError, TypeError, MemoryError, RecursionError, OverflowError) as error:
-        raise UserError(f"The NumPy file {path} is missing or damaged: save it again.") from error
+    with loading(regular_file(path), "a NumPy array", "save it again"):
+        return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def _plain_array(array: np.ndarray, path: str | os.PathLike) -> np.ndarray:

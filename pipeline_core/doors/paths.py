@@ -22,7 +22,8 @@ def regular_file(path: str | os.PathLike, most_bytes: int | None = None, change:
     try:
         found = os.stat(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise UserError(sentence(error, change) or f"{str(path)!r} cannot be a file's name: change the path.") from error
+        told = sentence(error, change) or f"{str(path)!r} cannot be a file's name: change the path."
+        raise UserError(told) from error
     if not stat.S_ISREG(found.st_mode):
         raise UserError(f"{path} is not a file: {change or 'give the path of a file'}.")
     if most_bytes is not None and found.st_size > most_bytes:
@@ -32,11 +33,16 @@ def regular_file(path: str | os.PathLike, most_bytes: int | None = None, change:
     return path
 
 
-def writable(path: str | os.PathLike, what: str, folder: bool = False) -> Path:
+# Kinds of file that nobody means to replace by something else.
+_PRECIOUS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".pt", ".pth", ".safetensors", ".exr", ".npy")
+
+
+def writable(path: str | os.PathLike, what: str, folder: bool = False, suffixes: tuple[str, ...] = ()) -> Path:
     """The path, if `what` can be written there; UserError otherwise, before any work is done.
 
     Tried for real, with an empty file under the name that the unfinished output will have, which is removed again.
-    folder: `what` is a folder, which may be there already.
+    folder: `what` is a folder, which may be there already. suffixes: what `what` is usually called; a clip, weights or
+    a buffer called otherwise is not replaced by it.
     """
     path = Path(path)
     try:
@@ -47,7 +53,7 @@ def writable(path: str | os.PathLike, what: str, folder: bool = False) -> Path:
         except FileNotFoundError:
             mode = None
         if mode is not None:
-            _check_replaceable(path, what, mode, folder)
+            _check_replaceable(path, what, mode, folder, suffixes)
         place = path / "x" if folder and mode is not None else path
         probe = unfinished_name(place)
         probe.touch(exist_ok=False)
@@ -62,7 +68,7 @@ def writable(path: str | os.PathLike, what: str, folder: bool = False) -> Path:
     return path
 
 
-def _check_replaceable(path: Path, what: str, mode: int, folder: bool) -> None:
+def _check_replaceable(path: Path, what: str, mode: int, folder: bool, suffixes: tuple[str, ...]) -> None:
     if folder:
         if not stat.S_ISDIR(mode):
             raise UserError(f"{path} is a file but {what} needs a folder: change the path.")
@@ -71,6 +77,8 @@ def _check_replaceable(path: Path, what: str, mode: int, folder: bool) -> None:
         raise UserError(f"{path} is a folder but {what} needs a file name: change the path.")
     if not stat.S_ISREG(mode):
         raise UserError(f"{path} is a device or pipe but {what} needs a file: change the path.")
+    if path.suffix.lower() in _PRECIOUS and path.suffix.lower() not in suffixes:
+        raise UserError(f"{path} is there and something else than {what} by its name: change the path.")
     if not mode & 0o222:
         raise UserError(f"{path} is write-protected: change the path for {what}, or allow writing.")
 

@@ -9,7 +9,7 @@ from ..conditions.stack import parse_controls
 from ..diffusion.invert import METHODS
 from ..diffusion.solvers import SOLVERS
 from ..doors.limits import MOST_TEXT
-from ..errors import UserError
+from ..errors import UserError, shown
 
 STARTS = ("inversion", "calibration", "sdedit", "noise")
 HANDOVERS = ("none", "mean", "motion", "fused")
@@ -80,12 +80,6 @@ class Setting:
             pair = isinstance(value, (tuple, list)) and len(value) == 2 and all(map(_is_number, value))
             return pair and self.low <= value[0] <= value[1] <= self.high
         return isinstance(value, dict) and all(_is_number(w) and 0 <= w < math.inf for w in value.values())
-
-
-def shown(value: object) -> str:
-    """A value that came, short and printable."""
-    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}..."
 
 
 def _is_number(value) -> bool:
@@ -174,7 +168,7 @@ def parse_settings(text: str) -> dict:
         name, equals, value = line.partition("=")
         name = name.strip()
         if name not in SETTINGS or not equals:
-            raise UserError(f"settings has {line!r} but needs name = value with a name of {', '.join(SETTINGS)}.")
+            raise UserError(f"settings has {shown(line)} but needs name = value with a name of {', '.join(SETTINGS)}.")
         if name in values:
             raise UserError(f"settings gives {name} twice: give it once.")
         values[name] = SETTINGS[name].parse(name, value)

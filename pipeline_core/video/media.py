@@ -24,6 +24,7 @@ from .files import atomic_file
 _BT709, _UNSPECIFIED, _BT601 = 1, 2, 5
 _LIMITED, _FULL = 1, 2
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
+SUFFIXES = tuple(_FORMATS)  # of clips that can be written
 
 
 @dataclass(frozen=True)
