@@ -99,6 +99,9 @@ def check_paths(
         {name: Path(path) for name, path in (paths or {}).items() if path is not None}
         for paths in (reads, writes, folders)
     )
+    for name, path in (*reads.items(), *writes.items(), *folders.items()):
+        if "\0" in str(path):
+            raise UserError(f"{name} holds a character that no file name may have: change {name}.")
     for name, path in writes.items():
         for other, source in reads.items():
             if _same(path, source):

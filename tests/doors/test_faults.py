@@ -19,8 +19,11 @@ from pipeline_core.video.files import atomic_file, atomic_folder, remove_unfinis
 ROOT = Path(__file__).parents[2]
 ROUNDS = int(os.environ.get("FAULTS", 1))  # `make fuzz` takes more
 # Files of at most so many bytes: what a full disk does to the writes of one process, without a disk of its own.
-FULL = "import resource, runpy, sys; limit = int(sys.argv.pop(1)); resource.setrlimit(resource.RLIMIT_FSIZE, " \
-       "(limit, limit)); sys.argv[0] = 'pipeline_core'; runpy.run_module('pipeline_core', run_name='__main__')"  # fmt: skip
+FULL = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
+runpy.run_module("pipeline_core", run_name="__main__")
+"""
 
 
 @pytest.fixture(scope="module")
