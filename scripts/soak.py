@@ -23,7 +23,7 @@ from pathlib import Path
 
 from client.comfy_client import Client
 from client.errors import ClientError
-from client.runs import history, queue
+from client.runs import failure, history, queue
 from client.workflow_graph import read_graph
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -131,7 +131,7 @@ def prompt(pick: random.Random, kind: str) -> dict:
     nodes = {node["class_type"]: node["inputs"] for node in graph.values()}
     seed, frames = pick.randrange(800_000, 900_000), pick.choice((5, 9, 17))
     nodes["VideoRealismDemoDrive"] |= {"scene_seed": seed, "frames": frames, "width": 80, "height": 48}
-    steps = 20 if kind == "cancelled" else 2
+    steps = 20 if kind == "cancelled" else 8  # fewer are refused by the exact inversion
     nodes["VideoRealismEnhanceRealism"] |= {"steps": steps, "seed": pick.randrange(2**31)}
     if kind == "invalid":
         name, field, value = pick.choice(INVALID)
@@ -154,7 +154,9 @@ def run(client: Client, graph: dict, kind: str, pick: random.Random) -> str:
     while time.monotonic() < deadline:
         entry = client.get(f"/history/{number}").get(number)
         if entry:
-            told = {name for name, _ in history(client, number)["status"]["messages"]}
+            told = dict(history(client, number)["status"]["messages"])
+            if kind != "invalid" and "execution_error" in told:
+                print(failure(graph, told["execution_error"]))
             ends = {"execution_error": "error", "execution_interrupted": "interrupted", "execution_success": "success"}
             return next((end for name, end in ends.items() if name in told), "unknown")
         waiting = client.get("/queue")
