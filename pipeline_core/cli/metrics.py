@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..conditions.buffers import open_buffers
 from ..doors import check_paths, read_json, writable
+from ..doors.limits import FRAMES
 from ..errors import UserError
 from ..metrics.compare import compare
 from ..metrics.judge import load_judge
@@ -165,7 +166,7 @@ def read_made_by(path: Path) -> dict:
 
 
 def _is_pair(window) -> bool:
-    return isinstance(window, list) and len(window) == 2 and all(type(n) is int and 0 <= n < 2**31 for n in window)
+    return isinstance(window, list) and len(window) == 2 and all(type(n) is int and 0 <= n <= FRAMES[1] for n in window)
 
 
 def quality_hook(text: str) -> tuple[str, Callable]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...conditions.conventions import CONVENTIONS
 from ...doors import read_json
 from ...doors.limits import SIDE
-from ...errors import UserError
+from ...errors import UserError, shown
 from ...video.files import write_text
 from ..networks.prediction import PREDICTIONS
 from ..released.transfer25 import released_preset
@@ -79,7 +79,7 @@ def check_preset(values: dict, path: Path) -> None:
             absent = name == "given_time" and value is None
             sound, needed = absent or _in(value, low, high), f"a number from {low:g} to {high:g}"
         if not sound:
-            raise UserError(f"{path} says {name} {value!r}; write {needed} there.")
+            raise UserError(f"{path} says {name} {shown(value)}; write {needed} there.")
 
 
 def _in(value, low: float, high: float) -> bool:
