@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 STAMP := .venv/.setup-done
 
-.PHONY: setup demo test test-plain lint bench train
+.PHONY: setup demo test test-plain fuzz soak lint bench train
 
 setup: $(STAMP)
 
@@ -31,6 +31,14 @@ NUMBERS = $(addprefix tests/,conditions diffusion job/test_enhance.py longvideo 
 test-plain: setup
 	@echo "the core's tests on plain instructions and two threads:"
 	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE $(PYTEST) $(NUMBERS)
+
+# The doors under 2,000 damaged files, odd values and paths, other ones every time; and more kills and terms than in the suite.
+fuzz: setup
+	FUZZ=2000 FAULTS=20 OMP_NUM_THREADS=1 $(PYTEST) tests/doors
+
+MINUTES ?= 60
+soak: setup
+	$(PY) scripts/soak.py --minutes $(MINUTES)
 
 bench: setup
 	@mkdir -p benchmarks/out

@@ -1,43 +1,27 @@
 """Command line: python -m pipeline_core {enhance, render, buffers, metrics, runs, convert, demo}.
 
-Exit codes: 0 done, 2 bad input, 130 cancelled.
+Exit codes: 0 done, 2 bad input, 130 cancelled (Ctrl-C or a polite kill, SIGTERM).
 """
 
-import argparse
 import sys
 
+from .cli.ends import ended
 from .cli.waiting import wait_passively
-
-if __name__ == "__main__":
-    wait_passively()  # before the commands import torch
-
-from .cli import buffers, convert, demo, enhance, metrics, render, runs
-from .errors import UserError
-
-COMMANDS = (enhance, render, buffers, metrics, runs, convert, demo)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline_core", description="Turn synthetic driving video into photoreal video."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    for command in COMMANDS:
-        name = command.__name__.rsplit(".", 1)[-1]
-        sub = commands.add_parser(name, help=command.__doc__.split("\n")[0], description=command.__doc__)
-        command.add_arguments(sub)
-        sub.set_defaults(run=command.run)
-    options = parser.parse_args(arguments)
-    try:
-        options.run(options)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("cancelled; finished windows are kept, and the same command goes on from them", file=sys.stderr)
-        return 130
-    return 0
+    """Run one command; returns its exit code. Every fault of what came from outside is one sentence on stderr."""
+    return ended(_run, arguments)
+
+
+def _run(arguments: list[str] | None) -> None:
+    # Imported here, for it takes seconds in which a user may cancel too.
+    from .cli.commands import parse
+
+    options = parse(arguments)
+    options.run(options)
 
 
 if __name__ == "__main__":
+    wait_passively()  # before the commands import torch
     sys.exit(main())

@@ -19,8 +19,8 @@ def chosen_device(device: str | torch.device | None = None) -> torch.device:
     if device is None:
         return best_device()
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        torch.empty(0, device=device).cpu()  # "meta" has no values to bring back
+    except (RuntimeError, AssertionError, NotImplementedError, ValueError, OverflowError) as error:
         line = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
         raise UserError(
             f"The device {device} cannot be used here ({line}): give cpu, or leave it out for the best there is."

@@ -1,5 +1,11 @@
-"""The one exception that means: the input is wrong, and here is what to change."""
+"""The one exception that means: the input is wrong, and here is what to change; and how what came is shown in it."""
 
 
 class UserError(ValueError):
     """Bad input. The message is one sentence: what came, what is needed, which input to change."""
+
+
+def shown(value: object) -> str:
+    """A value that came, short and printable, for a sentence."""
+    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."

@@ -5,6 +5,7 @@ import json
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ...pipeline_core.doors.limits import check_range
 from ...pipeline_core.errors import UserError
 from ..host.controls.stack import StackedControl, apply_stack, stacked
 from ..host.outputs import missing_output
@@ -90,6 +91,9 @@ class ControlNetStack(io.ComfyNode):
         weight_mask=None,
         vae=None,
     ) -> io.NodeOutput:
+        check_range("weight", weight, (0, 10))  # a widget lets NaN through
+        check_range("start_percent", start_percent, (0, 1))
+        check_range("end_percent", end_percent, (0, 1))
         if start_percent > end_percent:
             raise UserError(
                 f"start_percent is {start_percent:g} and end_percent {end_percent:g}: set end_percent higher."

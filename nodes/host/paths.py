@@ -89,11 +89,13 @@ def output_place(prefix: str) -> tuple[Path, str, int, str]:
 
 
 def new_output_folder(prefix: str) -> tuple[Path, str]:
-    """A new folder PREFIX_00001 in ComfyUI's output folder, and its name below that; never outside."""
+    """A folder PREFIX_00001 in ComfyUI's output folder that is not there yet, and its name below that; never outside.
+
+    The folder above it is made."""
     folder, name, counter, subfolder = output_place(prefix)
     target = folder / f"{name}_{counter:05}_"
     while target.exists():
         counter += 1
         target = folder / f"{name}_{counter:05}_"
-    target.mkdir(parents=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     return target, str(Path(subfolder) / target.name)

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from comfy_api.latest import io, ui
-from PIL import Image
 
 from ...pipeline_core.conditions.estimated import Estimators
+from ...pipeline_core.doors import open_picture, parse_json
 from ...pipeline_core.errors import UserError
 from ...pipeline_core.metrics.compare import compare_frames
 from ...pipeline_core.metrics.critic import EMBEDDED_CRITIC, load_critic
 from ...pipeline_core.metrics.judge import load_judge
 from ...pipeline_core.metrics.pictures import write_report
-from ...pipeline_core.metrics.report import file_hashes, format_runs, format_table
-from ...pipeline_core.metrics.seams import parse_seams
+from ...pipeline_core.metrics.report import check_report, file_hashes, format_runs, format_table
+from ...pipeline_core.metrics.seams import check_seams, parse_seams
 from ...pipeline_core.metrics.suite import Extras
 from ...pipeline_core.metrics.windows import load_video_encoder
 from ...pipeline_core.perception.estimators import load_estimators
@@ -137,7 +137,9 @@ class RealismReport(io.ComfyNode):
         earlier = read_runs(earlier_runs)
         clips = [clip_input(source, "source"), clip_input(output, "output")]
         clips.append(None if reference is None else clip_input(reference, "reference"))
-        extras = told_extras(chosen, estimate_flow, weight_files(METRICS).get(lpips), parse_seams(seams), prompt)
+        marks = parse_seams(seams)
+        check_seams(marks, len(clips[1]))
+        extras = told_extras(chosen, estimate_flow, weight_files(METRICS).get(lpips), marks, prompt)
         if clip_vision is not None:
             extras["encoder"] = vision_encoder(clip_vision)
         if real_frames is not None:
@@ -192,17 +194,16 @@ def told_extras(chosen: dict, estimate_flow: bool, lpips, seams: tuple[int, ...]
 
 def read_runs(text: str | None) -> dict[str, dict]:
     """The runs output of another report; UserError for any other text."""
-    runs = as_data(text) if text else {}
-    if not isinstance(runs, dict) or not all(isinstance(run, dict) and "figures" in run for run in runs.values()):
-        raise UserError("earlier_runs holds no reports: connect the runs output of another Realism Report to it.")
-    return runs
+    change = "connect the runs output of another Realism Report to earlier_runs"
+    runs = parse_json(text, "earlier_runs", change) if text else {}
+    return {name: check_report(run, f"The run {name!r} of earlier_runs", change) for name, run in runs.items()}
 
 
 def as_data(text: str):
     """What a JSON text holds, or the text itself."""
     try:
-        return json.loads(text)
-    except ValueError:
+        return parse_json(text, "made_with", "connect a report to made_with", None)
+    except UserError:
         return text
 
 
@@ -218,5 +219,5 @@ def picture(path: Path | None):
     """A PNG as an IMAGE; a single dark pixel where there is none."""
     if path is None:
         return torch.zeros(1, 1, 1, 3)
-    with Image.open(path) as held:
+    with open_picture(path, "run the report again") as held:
         return torch.from_numpy(np.array(held.convert("RGB"))).float()[None] / 255

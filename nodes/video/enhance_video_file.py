@@ -17,7 +17,6 @@ from ...pipeline_core.job.settings import EnhanceSettings
 from ...pipeline_core.job.table import HANDOVERS, STITCHES
 from ...pipeline_core.longvideo import ChunkFolder
 from ...pipeline_core.models.folders.loading import load_video_model
-from ...pipeline_core.video.files import remove_unfinished
 from ...pipeline_core.video.frames import as_floats, resize
 from ..host.folder.folders import model_folder
 from ..host.jobs import PREVIEW_SIZE, announce, compute_device, make_room, progress_bar
@@ -164,7 +163,6 @@ class EnhanceVideoFile(io.ComfyNode):
         job = prepare(info.frames, facts.size, network, wanted, buffers, estimators, read, keep=mask)
         job.report.notes.extend(facts.said())
         chunks = KeptWindows(target.with_name(f"{target.name}.windows"), {"input": source.name})
-        remove_unfinished(target)
         shown = Shown(cls.hidden.unique_id, job, network, chunks)
         with media.VideoWriter(target, info.fps, facts.size, like=facts) as out:
             job.report.notes.extend(out.notes)
@@ -232,6 +230,7 @@ class Shown:
         scale = min(1.0, PREVIEW_SIZE / max(job.size))
         self._size = tuple(max(1, round(side * scale)) for side in job.size)
         self._sources: dict[int, Tensor] = {}
+        self._last: Tensor | None = None
         self._samples: list[tuple[Tensor, Tensor]] = []
         self._done = 0
         self._tell(0)
@@ -259,7 +258,9 @@ class Shown:
     def result(self, frame: Tensor) -> None:
         """A finished frame; Cancel is heard here too."""
         if self._done in self._wanted:
-            pair = self._sources.pop(self._done), self._small(frame)
+            # A clip may end before its planned frames: its last frame then stands for the rest, here too.
+            self._last = self._sources.pop(self._done, self._last)
+            pair = self._last, self._small(frame)
             if self._done in self._kept:
                 self._samples.append(pair)
             self._bar(*self._steps, picture=Image.fromarray((torch.cat(pair, 1) * 255).round().byte().numpy()))

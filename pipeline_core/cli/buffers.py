@@ -8,6 +8,7 @@ from ..conditions.check import check_recording, described
 from ..conditions.layouts import CHANNELS, Recording, find_recording, recognised_recording
 from ..conditions.recognised import AUTO
 from ..conditions.recordings import DEPTH_SOURCES, INSTANCE_SOURCES, SEMANTIC_SOURCES, import_recording
+from ..doors import check_paths, writable
 from ..errors import UserError
 from ..perception.estimators import load_estimators
 from .files import add_device
@@ -85,6 +86,10 @@ def run(options: argparse.Namespace) -> None:
     if not options.clip.is_file():
         raise UserError(f"The video {options.clip} does not exist: give the path of an existing video file.")
     folder = options.output or options.clip.with_name(f"{options.clip.stem}_buffers")
+    named = ("recording", *CHANNELS, "depth_model", "segmentation_model")
+    read = {f"--{name.replace('_', '-')}": getattr(options, name) for name in named}
+    check_paths({"the clip": options.clip, **read}, {}, {"-o": folder})
+    writable(folder, "the buffers", folder=True)
     recording = _recording(options)
     estimators = load_estimators(options.depth_model, options.segmentation_model, options.device)
     if options.smooth and (estimators.depth is None or recording.depth is not None):

@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
+from ..doors import check_paths, writable
 from ..errors import UserError
 from ..models.released.convert import DTYPES, PARTS, convert_transfer1
 from ..models.released.transfer1 import CONTROL
-from .files import writable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,10 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     target = options.output or options.source.with_suffix(".safetensors")
-    if writable(target, "the converted checkpoint").suffix != ".safetensors":
+    check_paths({"the source": options.source}, {"-o": target})
+    if writable(target, "the converted checkpoint", suffixes=(".safetensors",)).suffix != ".safetensors":
         raise UserError(f"The output {target.name} does not end in .safetensors: change -o.")
-    if target.resolve() == options.source.resolve():
-        raise UserError(f"The output {target} is the source itself: change -o.")
     made = convert_transfer1(options.source, target, options.part, options.dtype)
     size, control = made.size, made.size.kind == CONTROL
     what = f"{made.modality} control".strip() if control else "base model"

@@ -3,20 +3,20 @@
 import argparse
 from pathlib import Path
 
-from ..conditions.buffers import open_buffers
-from ..errors import UserError
+from ..conditions.buffers import BuffersWriter, open_buffers
+from ..doors import writable
 from ..job.settings import EnhanceSettings
 from ..metrics.report import format_table
 from ..metrics.suite import Extras
 from ..models.folders.loading import load_video_model
 from ..video import media
 from ..video.facts import examine
-from ..video.files import atomic_file, write_json
+from ..video.files import atomic_file, atomic_folder, write_json
 from ..video.sheet import contact_sheet, side_by_side
 from .enhance import enhance_file
 from .files import add_device
 from .metrics import measure
-from .render import render_file
+from .render import check_drive, render_file
 
 SEED, FRAMES, FPS, SIZE = 910_003, 49, 24.0, (96, 160)
 
@@ -29,10 +29,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    folder = options.output
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file but the demo writes a folder: change -o.")
-    folder.mkdir(parents=True, exist_ok=True)
+    check_drive(options.seed, options.frames, FPS)
+    final = options.output
+    made = [above for above in final.absolute().parents if not above.exists()]
+    final.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if final.is_dir():
+            BuffersWriter(final / "source_buffers", final)  # refuses a folder that is something else
+        writable(final, "the demo", folder=True)
+        with atomic_folder(final) as folder:
+            report = make(options, folder)
+            write_json(folder / "report.json", named(report, folder, final))
+    finally:
+        for above in made:
+            if above.is_dir() and not any(above.iterdir()):
+                above.rmdir()
+    print(format_table(report["metrics"]))
+    print(f"Open {final / 'contact_sheet.png'} and {final / 'side_by_side.mp4'}.")
+
+
+def named(value, folder: Path, final: Path):
+    """The report with the folder's final name in its paths."""
+    if isinstance(value, dict):
+        return {key: named(held, folder, final) for key, held in value.items()}
+    if isinstance(value, list):
+        return [named(held, folder, final) for held in value]
+    return value.replace(str(folder), str(final)) if isinstance(value, str) else value
+
+
+def make(options: argparse.Namespace, folder: Path) -> dict:
+    """Everything of the demo but its report, into a folder; returns the report."""
     source, twin, result = folder / "source.mp4", folder / "twin.mp4", folder / "enhanced.mp4"
     render_file(options.seed, options.frames, FPS, SIZE, "synthetic", source, folder / "source_buffers")
     render_file(options.seed, options.frames, FPS, SIZE, "photoreal", twin, None)
@@ -40,7 +66,6 @@ def run(options: argparse.Namespace) -> None:
     model = load_video_model(device=options.device)
     report = enhance_file(examine(source), result, model, EnhanceSettings(), buffers)
     report["metrics"] = measure(source, result, None, twin, Extras(device=options.device))
-    write_json(folder / "report.json", report)
     clips = {
         "synthetic source": media.read_clip(source),
         "enhanced": media.read_clip(result),
@@ -51,5 +76,4 @@ def run(options: argparse.Namespace) -> None:
     media.write_clip(
         folder / "side_by_side.mp4", side_by_side([media.read_frames(source), media.read_frames(result)]), FPS
     )
-    print(format_table(report["metrics"]))
-    print(f"Open {folder / 'contact_sheet.png'} and {folder / 'side_by_side.mp4'}.")
+    return report

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..conditions.buffers import open_buffers
 from ..conditions.estimated import Estimators
 from ..conditions.stack import parse_controls
-from ..errors import UserError
+from ..doors import check_paths, writable
 from ..job.dials import job_settings
 from ..job.keep import read_keep_mask
 from ..job.plan import prepare
@@ -28,7 +28,7 @@ from ..perception.estimators import load_estimators
 from ..video import media
 from ..video.facts import ClipFacts, examine, frames_of
 from ..video.files import remove_unfinished, write_json
-from .files import add_device, writable
+from .files import add_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,14 +112,11 @@ def add_setting(parser: argparse.ArgumentParser, name: str, setting: Setting) ->
 
 
 def run(options: argparse.Namespace) -> None:
+    check_outputs(options)
     facts = examine(options.input)
     if not options.accept_damaged:
         facts.refuse_damage(", or go on with what is there by --accept-damaged")
-    writable(options.output, "the enhanced clip")
-    if options.report:
-        writable(options.report, "the report")
-    if options.output.exists() and options.output.samefile(options.input):
-        raise UserError(f"The output {options.output} is the input itself: change -o.")
+    remove_unfinished(options.output)
     buffers = find_buffers(options.input, options.buffers)
     estimators = load_estimators(options.depth_model, options.segmentation_model, options.device, options.flow_model)
     worded = worded_prompts(options, buffers)  # before the video model needs the memory
@@ -127,9 +124,13 @@ def run(options: argparse.Namespace) -> None:
     model = load_video_model(options.model, options.device, options.precision, options.weights, tell)
     settings = job_settings(model.preset, worded | given_settings(options), options.realism, options.faithfulness)
     keep = None if options.keep is None else read_keep_mask(options.keep, facts.size)
-    report = enhance_file(
-        facts, options.output, model, settings, buffers, estimators, options.keep_windows, options.accept_damaged, keep
-    )
+    windows, lenient = options.keep_windows, options.accept_damaged
+    try:
+        report = enhance_file(facts, options.output, model, settings, buffers, estimators, windows, lenient, keep)
+    except KeyboardInterrupt:
+        if windows_folder(options.output).is_dir():
+            raise KeyboardInterrupt("finished windows are kept, and the same command goes on from them") from None
+        raise
     if options.report:
         # A source that is cut, or was cut meanwhile, has no frames to measure the result against.
         seams = [] if options.accept_damaged else plan_seams(report["plan"]["windows"])
@@ -138,6 +139,27 @@ def run(options: argparse.Namespace) -> None:
             measured = compare(options.input, options.output, buffers, extras=extras)
             report["seams"] = measured["figures"]["time"]
         write_json(options.report, report)
+
+
+READ = ("buffers", "depth_model", "segmentation_model", "flow_model", "model", "caption_model")
+
+
+def check_outputs(options: argparse.Namespace) -> None:
+    """UserError unless what is written can be written and nothing that is read is written over."""
+    read = {"the input": options.input}
+    read |= {f"--{name.replace('_', '-')}": getattr(options, name) for name in READ}
+    if options.buffers is None:
+        read["the buffers"] = beside(options.input)
+    check_paths(read, {"-o": options.output, "--report": options.report}, {"windows": windows_folder(options.output)})
+    writable(options.output, "the enhanced clip", suffixes=media.SUFFIXES)
+    media.check_suffix(options.output)
+    if options.report:
+        writable(options.report, "the report")
+
+
+def windows_folder(target: Path) -> Path:
+    """Where the finished windows of a job rest until its output is whole."""
+    return target.with_name(f"{target.name}.windows")
 
 
 def worded_prompts(options: argparse.Namespace, buffers) -> dict[str, str]:
@@ -167,10 +189,14 @@ def given_settings(options: argparse.Namespace) -> dict:
 
 def find_buffers(clip: Path, folder: Path | None):
     """The buffers folder that was named, or CLIP_buffers beside the clip, or None."""
-    beside = clip.with_name(f"{clip.stem}_buffers")
-    if folder is None and beside.is_dir():
-        folder = beside
+    if folder is None and beside(clip).is_dir():
+        folder = beside(clip)
     return open_buffers(folder, clip) if folder is not None else None
+
+
+def beside(clip: Path) -> Path:
+    """The buffers folder of a clip where no other is named."""
+    return clip.with_name(f"{clip.stem}_buffers")
 
 
 def enhance_file(
@@ -204,10 +230,9 @@ def enhance_file(
         f"{info.frames} frames of {info.width}x{info.height} in {len(plan['windows'])} windows of "
         f"{plan['window']} frames, {plan['compute_factor']:.2f} x the frames computed"
     )
-    chunks = ChunkFolder(target.with_name(f"{target.name}.windows"), {"input": str(source), **job.report.to_dict()})
+    chunks = ChunkFolder(windows_folder(target), {"input": str(source), **job.report.to_dict()})
     if chunks.found:
         print(f"{chunks.found} windows of an earlier run are there; those of the same source and settings are kept")
-        remove_unfinished(target)
     bar = tqdm(total=1, desc="enhance", unit="step", dynamic_ncols=True)
 
     def progress(done: int, total: int) -> None:
@@ -220,8 +245,8 @@ def enhance_file(
         for frame in run_job(job, read(), progress, chunks):
             out.write(frame)
     _tell(job.report.notes[told:])
-    if not keep_windows:
-        chunks.remove()
+    if not keep_windows and not chunks.remove():
+        print(f"note: {chunks.folder} was left, for something else is in it.")
     return {
         "input": str(source),
         "output": str(target),

@@ -1,18 +1,9 @@
-"""What the commands share: output folders, sizes, and where networks run."""
+"""What the commands share: sizes, and where networks run."""
 
 import argparse
-from pathlib import Path
 
+from ..doors.limits import check_size
 from ..errors import UserError
-
-
-def writable(path: Path, what: str) -> Path:
-    """The path, if its folder exists; UserError otherwise, before any work is done."""
-    if not path.parent.is_dir():
-        raise UserError(f"The folder {path.parent} for {what} does not exist: create it or change the path.")
-    if path.is_dir():
-        raise UserError(f"{path} is a folder but {what} needs a file name: change the path.")
-    return path
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +14,10 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """ "96x160" (height x width) to (96, 160)."""
+    """ "96x160" (height x width) to (96, 160); UserError for anything else, and for sizes beyond the limits."""
     try:
         height, width = (int(part) for part in text.lower().split("x"))
     except ValueError:
         raise UserError(f"The size {text!r} is not HEIGHTxWIDTH, such as 96x160: change --size.") from None
+    check_size("--size", (height, width))
     return height, width

@@ -2,28 +2,30 @@
 
 import argparse
 import importlib
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from ..conditions.buffers import open_buffers
+from ..doors import check_paths, read_json, writable
+from ..doors.limits import FRAMES
 from ..errors import UserError
 from ..metrics.compare import compare
 from ..metrics.judge import load_judge
 from ..metrics.pictures import write_report
 from ..metrics.report import file_hashes, format_table, write_csv, write_frames_csv
-from ..metrics.seams import parse_seams, plan_seams
+from ..metrics.seams import check_seams, parse_seams, plan_seams
 from ..metrics.suite import GROUPS, Extras
 from ..metrics.windows import load_video_encoder
 from ..perception.encoders import load_encoder
 from ..perception.estimators import load_estimators
 from ..perception.flow import estimated_flow
 from ..perception.text_image import load_text_image
+from ..video import media
 from ..video.files import write_json
-from .enhance import find_buffers
-from .files import add_device, writable
+from .enhance import beside, find_buffers
+from .files import add_device
 
 # Options that name a model's file or folder: their hashes go into the report.
 MODELS = (
@@ -71,10 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    if options.json:
-        writable(options.json, "the figures")
-    if options.report and not options.report.parent.is_dir():
-        raise UserError(f"The folder {options.report.parent} for the report does not exist: change --report.")
+    check_outputs(options)
     if options.real and not (options.vision_model or options.video_model):
         raise UserError("Real frames came without a feature network: add --vision-model or --video-model.")
     made_by = read_made_by(options.made_by) if options.made_by else {}
@@ -87,11 +86,37 @@ def run(options: argparse.Namespace) -> None:
     print(format_table(report))
     if options.json:
         write_json(options.json, report)
-        write_csv(options.json.with_suffix(".csv"), {"value": report})
-        write_frames_csv(options.json.with_name(f"{options.json.stem}_frames.csv"), report)
+        _, figures, frames = json_files(options.json)
+        write_csv(figures, {"value": report})
+        write_frames_csv(frames, report)
     if options.report:
         write_report(options.report, report, options.source, options.output, options.reference, seams=extras.seams)
         print(f"The report is in {options.report}.")
+
+
+def check_outputs(options: argparse.Namespace) -> None:
+    """UserError unless what is written can be written and nothing that is read is written over."""
+    named = ("buffers", "output_buffers", "reference", "made_by", "real", *MODELS)
+    read = {"the source": options.source, "the output": options.output}
+    read |= {f"--{name.replace('_', '-')}": getattr(options, name) for name in named}
+    if options.buffers is None:
+        read["the buffers"] = beside(options.source)
+    written = {}
+    if options.json:
+        written = dict(zip(("--json", "the table of --json", "the frames' table of --json"), json_files(options.json)))
+    check_paths(read, written, {"--report": options.report})
+    for what, path in written.items():
+        writable(path, what)
+    if options.report:
+        writable(options.report, "--report", folder=True)
+    if options.seams:
+        seams, frames = parse_seams(options.seams), media.probe(options.output).frames
+        check_seams(seams, frames)
+
+
+def json_files(path: Path) -> tuple[Path, Path, Path]:
+    """What --json writes: figures as JSON and as CSV, and figures of every frame as CSV."""
+    return path, path.with_suffix(".csv"), path.with_name(f"{path.stem}_frames.csv")
 
 
 def told_extras(options: argparse.Namespace, made_by: dict) -> Extras:
@@ -128,13 +153,20 @@ def told_extras(options: argparse.Namespace, made_by: dict) -> Extras:
 
 def read_made_by(path: Path) -> dict:
     """The report of the enhance command; UserError for anything else."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: give the JSON file of enhance --report to --made-by.") from error
-    if not isinstance(content, dict) or not isinstance(content.get("plan"), dict):
-        raise UserError(f"{path} holds no plan of windows: give the JSON file of enhance --report to --made-by.")
+    change = "give the JSON file of enhance --report to --made-by"
+    content = read_json(path, change)
+    plan, settings = content.get("plan"), content.get("settings", {})
+    windows = plan.get("windows") if isinstance(plan, dict) else None
+    if not isinstance(windows, list) or not all(_is_pair(window) for window in windows):
+        raise UserError(f"{path} holds no plan of windows: {change}.")
+    prompt = settings.get("prompt") if isinstance(settings, dict) else 0
+    if prompt is not None and not isinstance(prompt, str):
+        raise UserError(f"{path} holds no settings of a job: {change}.")
     return content
+
+
+def _is_pair(window) -> bool:
+    return isinstance(window, list) and len(window) == 2 and all(type(n) is int and 0 <= n <= FRAMES[1] for n in window)
 
 
 def quality_hook(text: str) -> tuple[str, Callable]:

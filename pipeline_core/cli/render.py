@@ -5,12 +5,14 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from ..conditions.buffers import BuffersWriter
+from ..doors import check_paths, writable
+from ..doors.limits import DRIVE, FRAMES, RATES, SEEDS, check_range
 from ..errors import UserError
 from ..video import media
 from ..world import STYLES, drive_scene
 from ..world import render as render_world
 from ..world.render import frames_at_once, scene_data
-from .files import parse_size, writable
+from .files import parse_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,19 +26,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    writable(options.output, "the clip")
-    media.check_rate(options.fps, "--fps gave", "change --fps")
-    if options.frames < 1:
-        raise UserError(f"--frames is {options.frames} but at least 1 is needed: change --frames.")
+    size = parse_size(options.size)
+    check_drive(options.seed, options.frames, options.fps)
+    check_paths({}, {"-o": options.output}, {"--buffers": options.buffers})
+    writable(options.output, "the clip", suffixes=media.SUFFIXES)
+    media.check_suffix(options.output)
+    if options.buffers:
+        writable(options.buffers, "the buffers", folder=True)
     render_file(
         options.seed,
         options.frames,
         options.fps,
-        parse_size(options.size),
+        size,
         options.style,
         options.output,
         options.buffers,
     )
+
+
+def check_drive(seed: int, frames: int, fps: float = 24.0) -> None:
+    """UserError for a scene number, a length or a rate that is out of range."""
+    check_range("--seed", seed, SEEDS)
+    check_range("--frames", frames, FRAMES)
+    check_range("--fps", fps, RATES)
+    if frames / fps > DRIVE:
+        raise UserError(f"{frames} frames at {fps:g} a second are more than {DRIVE} seconds: lower --frames.")
 
 
 def render_file(

@@ -24,14 +24,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..doors import open_picture, read_json
 from ..errors import UserError
 from ..video import media
 from ..video.files import unfinished_name
 from . import encodings
+from .buffer_files import AGAIN, LIGHT_FIELDS, VERSION, check_lights, check_manifest
 
 _MANIFEST = "buffers.json"
-_VERSION = 1
-LIGHT_FIELDS = {"state": None, "box": None, "lamp_box": None, "visible": 0.0}
 
 
 def fingerprint(clip: str | os.PathLike) -> str:
@@ -50,20 +50,8 @@ def _save(path: Path, image: np.ndarray) -> None:
 
 
 def _load(path: Path) -> np.ndarray:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image)
-    except OSError as error:
-        raise UserError(f"The buffer {path} is missing or damaged: render the buffers again.") from error
-
-
-def _read_json(path: Path):
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is missing or damaged: render the buffers again.") from error
+    with open_picture(path, AGAIN) as image:
+        return np.asarray(image)
 
 
 class BuffersWriter:
@@ -168,7 +156,7 @@ class BuffersWriter:
                 f"{info.height}x{info.width}: give the clip that was rendered with them, at their size."
             )
         manifest = {
-            "version": _VERSION,
+            "version": VERSION,
             "frames": info.frames,
             "height": info.height,
             "width": info.width,
@@ -205,10 +193,13 @@ class Buffers:
 
     def __init__(self, folder: Path, manifest: dict) -> None:
         self.folder = folder
-        self.frames, self.height, self.width = (int(manifest[k]) for k in ("frames", "height", "width"))
+        self.frames, self.height, self.width = (manifest[k] for k in ("frames", "height", "width"))
         self.channels = tuple(manifest["channels"])
-        self.lights: list[dict] = _read_json(folder / "lights.json")
-        self.scene: dict = _read_json(folder / "scene.json")
+        self.lights: list[dict] = read_json(folder / "lights.json", AGAIN, list)
+        self.scene: dict = read_json(folder / "scene.json", AGAIN)
+        check_lights(self.lights, self.frames, folder / "lights.json")
+        if not isinstance(self.scene.get("description", ""), str):
+            raise UserError(f"{folder / 'scene.json'} describes the scene in something else than text: {AGAIN}.")
 
     def _read(self, channel: str, start: int, stop: int | None, decode: Callable[[np.ndarray], Tensor]) -> Tensor:
         if channel not in self.channels:
@@ -253,11 +244,13 @@ def open_buffers(folder: str | os.PathLike, clip: str | os.PathLike) -> Buffers:
         raise UserError(f"{folder} is no buffers folder (no {_MANIFEST} in it): give one written with a clip.")
     if not clip.is_file():
         raise UserError(f"The video {clip} does not exist: give the path of an existing video file.")
-    manifest = _read_json(folder / _MANIFEST)
-    if not isinstance(manifest, dict) or manifest.get("version") != _VERSION:
-        raise UserError(f"{folder / _MANIFEST} is of another version or damaged: render the buffers again.")
+    manifest = read_json(folder / _MANIFEST, AGAIN)
+    check_manifest(manifest, folder / _MANIFEST)
     if manifest.get("clip_sha256") != fingerprint(clip):
         raise UserError(f"The buffers {folder} belong to another clip than {clip}: give that clip's own folder.")
+    info = media.probe(clip)
+    if (info.frames, info.height, info.width) != tuple(manifest[k] for k in ("frames", "height", "width")):
+        raise UserError(f"{folder / _MANIFEST} states other frames than {clip} has: {AGAIN}.")
     return Buffers(folder, manifest)
 
 
@@ -268,6 +261,6 @@ def scene_description(folder: str | os.PathLike | None) -> str:
     if path is None or not path.is_file():
         return ""
     try:
-        return str(json.loads(path.read_text(encoding="utf-8")).get("description", ""))
-    except (OSError, ValueError, AttributeError):
+        return str(read_json(path, AGAIN).get("description", ""))
+    except UserError:
         return ""

@@ -10,12 +10,12 @@ say nothing are looked at.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..doors import read_json
 from ..errors import UserError
 from .class_recognition import holds_instances
 from .numbering import is_picture, picture_groups
@@ -133,11 +133,11 @@ def _capture(folder: Path) -> dict:
     path = folder / "manifest.json"
     if not path.is_file():
         return {}
-    try:
-        videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
-        return {str(name): str(file) for name, file in videos.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is damaged: give a whole capture of CARLA's Cosmos example.") from error
+    change = "give a whole capture of CARLA's Cosmos example"
+    videos = read_json(path, change).get("videos")
+    if not isinstance(videos, dict) or not all(isinstance(file, str) and "\0" not in file for file in videos.values()):
+        raise UserError(f"{path} is damaged: {change}.")
+    return videos
 
 
 def _by_manifest(folder: Path, videos: dict, camera: str) -> dict:

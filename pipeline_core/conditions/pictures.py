@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..doors import loading, open_picture, regular_file
 from ..errors import UserError
 from ..video import media
 from ..video.opening import local_name, open_clip
+from .exr import check_exr
 from .numbering import list_pictures
 
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".mov", ".avi", ".webm")
@@ -94,13 +96,16 @@ def sample_pictures(source: str | os.PathLike, count: int = 5) -> list[np.ndarra
 
 
 def _stack(path: str | os.PathLike) -> np.ndarray:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"The NumPy file {path} is missing or damaged: save it again.") from error
+    array = _load(path)
     if array.ndim not in (3, 4):
         raise UserError(f"{path} has the shape {array.shape}: give pictures one after the other, (T, H, W) or more.")
     return array
+
+
+def _load(path: str | os.PathLike) -> np.ndarray:
+    """A NumPy array, mapped from its file: what its header claims to have is not allocated."""
+    with loading(regular_file(path), "a NumPy array", "save it again"):
+        return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def _plain_array(array: np.ndarray, path: str | os.PathLike) -> np.ndarray:
@@ -124,31 +129,24 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
     16-bit colour PNG keeps its low bytes here, which Pillow drops without a word. A PNG with a colour table comes as
     (H, W, 3) colours; `read_indices` gives the numbers. UserError if it cannot be read.
     """
-    from PIL import Image
-
-    path = Path(path)
-    try:
-        if path.suffix.lower() == ".npy":
-            return _plain_array(np.load(path, allow_pickle=False), path)
-        if path.suffix.lower() == ".exr" or _is_wide(path):
+    path = regular_file(path)
+    if path.suffix.lower() == ".npy":
+        return _plain_array(_load(path), path)
+    if path.suffix.lower() == ".exr":
+        check_exr(path)
+        return _decode(path)
+    with open_picture(path, "save it again") as image:
+        if _is_wide(path):
             return _decode(path)
-        with Image.open(path) as image:
-            wide = image.mode.startswith("I")
-            array = np.array(image if wide or image.mode in ("L", "RGB", "F") else image.convert("RGB"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"The picture {path} is missing or damaged: save it again.") from error
+        wide = image.mode.startswith("I")
+        array = np.array(image if wide or image.mode in ("L", "RGB", "F") else image.convert("RGB"))
     return array.astype(np.uint16) if wide else array
 
 
 def read_indices(path: str | os.PathLike) -> np.ndarray:
     """The numbers (H, W) of a PNG with a colour table or in grey, uint8 or uint16; UserError for any other picture."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            mode, array = image.mode, np.array(image)
-    except (OSError, ValueError) as error:
-        raise UserError(f"The picture {path} is missing or damaged: save it again.") from error
+    with open_picture(path, "save it again") as image:
+        mode, array = image.mode, np.array(image)
     if mode not in ("P", "L") and not mode.startswith("I"):
         raise UserError(f"{path} has neither a colour table nor grey numbers: choose another instance format.")
     return array.astype(np.uint16) if mode.startswith("I") else array

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import UserError
+from ..errors import UserError, shown
 
 CONTROLS = ("edge", "depth", "segmentation")
 _ALIASES = {"seg": "segmentation"}
@@ -21,7 +21,7 @@ def control_name(name: str) -> str:
     name = name.strip().lower()
     name = _ALIASES.get(name, name)
     if name not in CONTROLS:
-        raise UserError(f"The control {name!r} is unknown: choose from {', '.join(CONTROLS)}.")
+        raise UserError(f"The control {shown(name)} is unknown: choose from {', '.join(CONTROLS)}.")
     return name
 
 
@@ -41,7 +41,7 @@ def parse_controls(text: str) -> dict[str, float]:
         except ValueError:
             weight = math.nan
         if not 0 <= weight < math.inf:
-            raise UserError(f"The control {part.strip()!r} has no weight of 0 or more: write it as {name}=1.")
+            raise UserError(f"The control {shown(part.strip())} has no weight of 0 or more: write it as {name}=1.")
         if name in weights:
             raise UserError(f"The control {name} is given twice: give it one weight.")
         weights[name] = weight

@@ -37,7 +37,12 @@ class KeptWindows:
         """What was finished under this key, or else what `make` makes, kept under it."""
         if self._chunks is None:
             return make()
+        damaged = len(self._chunks.damaged)
         finished = self._chunks.load(index, key)
+        if len(self._chunks.damaged) > damaged:
+            self._job.report.notes.append(
+                f"The file of window {index + 1} was damaged since it was written: the window was computed again."
+            )
         if finished is None:
             finished = replace(make(), key=key)
             self._chunks.save(index, finished)

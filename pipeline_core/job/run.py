@@ -79,7 +79,7 @@ class _Windows:
         job, window = self.job, self.job.windows[index]
         predict, x0 = window_predictor(job, inputs), job.model.encode(inputs["source"])
         given = None if before is None else _given(job, index, inputs, before)
-        seed, step_done = job.settings.seed + index, lambda *_: self.steps.advance()
+        seed, step_done = (job.settings.seed + index) % 2**63, lambda *_: self.steps.advance()
         finished = enhance_handed(predict, x0, job.sigmas, job.settings, job.interpolant, seed, step_done, given)
         return replace(finished, entry={"start": window.start, "stop": window.stop, **finished.entry})
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ..conditions.stack import parse_controls
 from ..diffusion.invert import METHODS
 from ..diffusion.solvers import SOLVERS
-from ..errors import UserError
+from ..doors.limits import MOST_TEXT
+from ..errors import UserError, shown
 
 STARTS = ("inversion", "calibration", "sdedit", "noise")
 HANDOVERS = ("none", "mean", "motion", "fused")
@@ -36,7 +37,7 @@ class Setting:
     def check(self, name: str, value) -> None:
         """UserError in one sentence unless `value` is a legal one."""
         if not self._legal(value):
-            raise UserError(f"{name} is {value!r} but must be {self.legal_values()}: change {name}.")
+            raise UserError(f"{name} is {shown(value)} but must be {self.legal_values()}: change {name}.")
 
     def legal_values(self) -> str:
         """What it may be, in words."""
@@ -46,7 +47,7 @@ class Setting:
             whole = "a whole number " if self.kind == "count" else ""
             return f"{whole}above {self.low:g} and at most {self.high:g}" if self.above else f"{whole}{self._range()}"
         return {
-            "text": "a text",
+            "text": f"a text of at most {MOST_TEXT} characters in Unicode (UTF-8), without NUL",
             "switch": "on or off",
             "interval": f"two numbers, the lower first, {self._range()}",
             "weights": "weights of 0 and more by control, such as edge=1,depth=0.5",
@@ -57,7 +58,7 @@ class Setting:
         try:
             value = _PARSERS.get(self.kind, str)(text.strip())
         except ValueError:
-            raise UserError(f"{name} is {text!r} but must be {self.legal_values()}: change {name}.") from None
+            raise UserError(f"{name} is {shown(text)} but must be {self.legal_values()}: change {name}.") from None
         self.check(name, value)
         return value
 
@@ -68,7 +69,7 @@ class Setting:
         if self.kind == "choice":
             return value in self.choices
         if self.kind == "text":
-            return isinstance(value, str)
+            return isinstance(value, str) and len(value) <= MOST_TEXT and _is_unicode(value)
         if self.kind == "switch":
             return isinstance(value, bool)
         if self.kind == "count":
@@ -83,6 +84,13 @@ class Setting:
 
 def _is_number(value) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        return "\0" not in text and text == text.encode().decode()
+    except UnicodeEncodeError:
+        return False
 
 
 def _interval(text: str) -> tuple[float, ...]:
@@ -164,7 +172,7 @@ def parse_settings(text: str) -> dict:
         name, equals, value = line.partition("=")
         name = name.strip()
         if name not in SETTINGS or not equals:
-            raise UserError(f"settings has {line!r} but needs name = value with a name of {', '.join(SETTINGS)}.")
+            raise UserError(f"settings has {shown(line)} but needs name = value with a name of {', '.join(SETTINGS)}.")
         if name in values:
             raise UserError(f"settings gives {name} twice: give it once.")
         values[name] = SETTINGS[name].parse(name, value)

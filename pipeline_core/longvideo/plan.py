@@ -3,6 +3,8 @@
 import json
 from dataclasses import dataclass
 
+from ..doors import parse_json
+from ..doors.limits import FRAMES
 from ..errors import UserError
 
 
@@ -97,7 +99,10 @@ def plan_text(frames: int, window: int, overlap: int, temporal_ratio: int = 1) -
 def read_plan(text: str) -> list[Window]:
     """The windows of a `plan_text`; UserError for any other text."""
     try:
-        plan = json.loads(text)
-        return plan_windows(*(int(plan[key]) for key in ("frames", "window", "overlap", "temporal_ratio")))
-    except (ValueError, KeyError, TypeError):
+        plan = parse_json(text, "The plan", "connect the plan output of Chunk Plan to plan")
+        counts = [int(plan[key]) for key in ("frames", "window", "overlap", "temporal_ratio")]
+        if not all(0 <= count <= FRAMES[1] for count in counts):
+            raise ValueError
+        return plan_windows(*counts)
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise UserError("The plan is not a text that Chunk Plan wrote: connect its plan output to plan.") from None

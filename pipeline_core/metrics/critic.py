@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..devices import chosen_device
+from ..doors import load_tensors, read_json
 from ..errors import UserError
 from .base import check_frames
 from .realism import Critic
@@ -75,16 +76,15 @@ def save_critic(network: CriticNetwork, folder: Path, config: dict) -> None:
 
 
 def _read_network(folder: Path) -> CriticNetwork:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise UserError(f"{folder} holds no {name}; give the folder of a critic.")
     try:
-        network = CriticNetwork(tuple(json.loads((folder / CONFIG).read_text(encoding="utf-8"))["widths"]))
-        network.load_state_dict(load_file(str(folder / WEIGHTS)))
-    except (KeyError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+        network = CriticNetwork(tuple(read_json(folder / CONFIG, "give an intact folder")["widths"]))
+        network.load_state_dict(load_tensors(folder / WEIGHTS))
+    except UserError:
+        raise
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise UserError(f"The critic in {folder} cannot be read ({error}); give an intact folder.") from error
     if not all(bool(value.isfinite().all()) for value in network.parameters()):
         raise UserError(f"The critic in {folder} holds NaN or infinite weights; give an intact folder.")

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..doors import open_picture
 from ..errors import UserError
 from ..video import media
 from .base import Figure, check_frames
@@ -139,13 +140,9 @@ def _found(path: Path) -> tuple[list[Path], list[Path]]:
 
 def _picture(path: Path) -> Tensor:
     import numpy as np
-    from PIL import Image
 
-    try:
-        with Image.open(path) as image:
-            return torch.from_numpy(np.array(image.convert("RGB")))
-    except OSError as error:
-        raise UserError(f"The picture {path} cannot be read: remove it or save it again.") from error
+    with open_picture(path, "remove it or save it again") as image:
+        return torch.from_numpy(np.array(image.convert("RGB")))
 
 
 def _joined(frames: Iterator[Tensor], chunk: int) -> Iterator[Tensor]:

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..devices import chosen_device, finest_dtype
+from ..doors import load_tensors
 from ..errors import UserError
 from .base import Figure, check_pair, mean_figure
 
@@ -92,15 +93,9 @@ class LPIPS:
 
 def _read(path: Path) -> tuple[str, dict[str, Tensor], str]:
     """Network name, float32 weights and SHA-256 of a file, after making sure that all of it is there and sane."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     if not path.is_file():
         raise UserError(f"The LPIPS weights {path} do not exist: give a local safetensors file.")
-    try:
-        state = {name: value.float() for name, value in load_file(str(path)).items()}
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"The LPIPS weights {path} cannot be read ({error}): give an intact file.") from error
+    state = {name: value.float() for name, value in load_tensors(path).items()}
     first = state.get("net.slice1.0.weight", torch.empty(0))
     name, stages = _STAGES.get(first.shape[-1], (None, ())) if first.dim() == 4 else (None, ())
     wanted = {f"net.{conv}.{part}" for _, convs in stages for conv, _, _ in convs for part in ("weight", "bias")}

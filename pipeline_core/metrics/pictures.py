@@ -11,9 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import UserError
 from ..video import media
-from ..video.files import atomic_file, write_json, write_text
+from ..video.files import atomic_folder, write_json, write_text
 from ..video.sheet import contact_sheet, labelled_side_by_side
 from .report import format_runs, format_table, write_csv, write_frames_csv
 
@@ -186,21 +185,28 @@ def write_report(
     and heat map side by side, at most 640 pixels wide each; slider_source.png and slider_output.png, the worst frame
     alone at full size; side_by_side.png, five frames of every clip. earlier: reports of other runs {run: report};
     plots, CSV and table then have them beside this one, which is called `name`. Clips: paths, or frames (T, H, W, 3)
-    in [0, 1]. The folder is made if its parent exists; files of those names are replaced, older worst_*.png are
-    removed, other files are left.
+    in [0, 1]. The folder is made if its parent exists; files of those names are replaced once all are written,
+    older worst_*.png are removed, other files are left.
     """
+    folder = Path(folder)
+    older = list(folder.glob("worst_*.png"))
+    runs = {**(earlier or {}), name: report}
+    clips = {"source": source, "output": output, **({} if reference is None else {"reference": reference})}
+    with atomic_folder(folder) as unfinished:
+        written = [path.name for path in _written(unfinished, report, clips, worst, seams, runs)]
+    for path in older:
+        if path.name not in written:
+            path.unlink(missing_ok=True)
+    return [folder / name for name in written]
+
+
+def _written(
+    folder: Path, report: dict, clips: Mapping, worst: int, seams: Iterable[int], runs: Mapping[str, dict]
+) -> list[Path]:
+    """The files of `write_report`, written into an empty folder."""
     from PIL import Image
 
-    folder = Path(folder)
-    if not folder.parent.is_dir():
-        raise UserError(f"The folder {folder.parent} for the report does not exist: create it or change the path.")
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file but the report needs a folder: change the path.")
-    folder.mkdir(exist_ok=True)
-    for old in folder.glob("worst_*.png"):
-        old.unlink()
     write_json(folder / "report.json", report)
-    runs = {**(earlier or {}), name: report}
     write_csv(folder / "figures.csv", runs)
     write_frames_csv(folder / "frames.csv", report)
     beside = f"{format_runs(runs)}\n\n" if len(runs) > 1 else ""
@@ -210,8 +216,7 @@ def write_report(
     def save(name: str, picture) -> None:
         if isinstance(picture, Tensor):
             picture = Image.fromarray((picture.cpu() * 255).round().clamp(0, 255).byte().numpy())
-        with atomic_file(folder / name) as unfinished:
-            picture.save(unfinished, format="PNG")
+        picture.save(folder / name, format="PNG")
         written.append(folder / name)
 
     plots = plot_sheet(runs, seams)
@@ -221,11 +226,10 @@ def write_report(
     picked = worst_frames(report["frames"].get(section, {}).get(figure, []), better, worst)
     frames = report["about"]["frames"]
     spread = torch.linspace(0, frames - 1, min(5, frames)).round().long().tolist()
-    clips = {"source": source, "output": output, **({} if reference is None else {"reference": reference})}
     held = {name: _frames(clip, {*picked, *spread}) for name, clip in clips.items()}
     for t in picked:
         row = {who: shrunk(held[who][t][None]) for who in clips}
-        other = "reference" if reference is not None else "source"
+        other = "reference" if "reference" in clips else "source"
         row[f"difference to the {other}, white = {HEAT_FULL}"] = heat_map(row["output"], row[other])
         save(f"worst_{t:06d}.png", labelled_side_by_side(row)[0])
     for who in ("source", "output") if picked else ():

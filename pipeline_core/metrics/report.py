@@ -11,6 +11,7 @@ import platform
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..errors import UserError
 from ..video.files import write_text
 from .base import Figure
 
@@ -37,6 +38,36 @@ def collect(sections: Mapping[str, Mapping[str, Figure]], **about) -> dict:
                 "note": note,
             }
     return {"about": about, "figures": figures}
+
+
+def check_report(content, what: str, change: str) -> dict:
+    """A report as `collect` and `Suite.report` make it, from what some JSON held; UserError for anything else.
+
+    what, change: how the sentence begins and ends.
+    """
+
+    def figure(held) -> bool:
+        words = isinstance(held, dict) and all(isinstance(held.get(k), str) for k in ("unit", "better", "note"))
+        return words and (held.get("value") is None or _is_finite(held["value"]))
+
+    if not isinstance(content, dict) or not isinstance(content.get("figures"), dict):
+        raise UserError(f"{what} holds no figures: {change}.")
+    content = {"frames": {}, **content}
+    sections, series = content["figures"], content["frames"]
+    sound = all(isinstance(held, dict) and all(map(figure, held.values())) for held in sections.values())
+    sound = sound and isinstance(series, dict) and all(isinstance(held, dict) for held in series.values())
+    for values in (values for held in series.values() for values in held.values()) if sound else ():
+        sound = sound and isinstance(values, list) and all(v is None or _is_finite(v) for v in values)
+    if not sound:
+        raise UserError(f"{what} holds figures of another kind: {change}.")
+    return content
+
+
+def _is_finite(value) -> bool:
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond any float
+        return False
 
 
 def environment() -> dict[str, str]:

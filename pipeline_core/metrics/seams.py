@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from ..errors import UserError
+from ..errors import UserError, shown
 from .base import Figure, check_frames, check_pair, luma
 from .frequency import detail
 from .temporal import change_along, check_motion
@@ -80,7 +80,14 @@ def parse_seams(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
-        raise UserError(f"The seams {text!r} are not frame numbers such as 48,96: change seams.") from None
+        raise UserError(f"The seams {shown(text)} are not frame numbers such as 48,96: change seams.") from None
+
+
+def check_seams(seams: Iterable[int], frames: int) -> None:
+    """UserError unless every seam is a frame of a clip of `frames` that has one before it."""
+    for seam in seams:
+        if not 1 <= seam < frames:
+            raise UserError(f"A seam at frame {seam} came but must be from 1 to {frames - 1}: change seams.")
 
 
 def slope(values: Iterable[float | None]) -> float | None:

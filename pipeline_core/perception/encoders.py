@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..devices import chosen_device
+from ..doors import read_json
 from ..errors import UserError
 from .estimators import load_network
+from .preprocessing import DAMAGED, told_by
 
 Encode = Callable[[Tensor], Tensor]  # frames (N, H, W, 3) in [0, 1] -> features (N, D)
 
@@ -77,16 +78,13 @@ def model_type(folder: Path) -> str:
     path = folder / "config.json"
     if not path.is_file():
         raise UserError(f"{folder} holds no config.json: give a local transformers model folder.")
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8")).get("model_type"))
-    except (ValueError, AttributeError) as error:
-        raise UserError(f"{path} is damaged: give a local transformers model folder.") from error
+    return str(read_json(path, DAMAGED).get("model_type"))
 
 
 def preprocessing(folder: Path, normal: tuple, config) -> tuple[tuple, tuple, int]:
     """Mean, std and side of the pictures: as preprocessor_config.json says, else `normal` and the model's own side."""
     path = folder / "preprocessor_config.json"
-    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    settings = told_by(path)
     size = settings.get("crop_size", getattr(config, "image_size", 224))
     size = size.get("height", 224) if isinstance(size, dict) else size
     return settings.get("image_mean", normal[0]), settings.get("image_std", normal[1]), int(size)

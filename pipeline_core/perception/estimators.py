@@ -6,7 +6,6 @@ buffers, so that everything after them is the same: depth as a distance, classes
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,8 +17,11 @@ from ..conditions.depth import FAR_PLANE, QUANTILES, DisparityLimits, depth_limi
 from ..conditions.estimated import Estimate, Estimators, chunks
 from ..conditions.segmentation import TAG
 from ..devices import chosen_device
+from ..doors import loading, read_json
+from ..doors.tensors import read_header
 from ..errors import UserError
 from .flow import load_raft
+from .preprocessing import DAMAGED, told_by
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 # Names that Cityscapes, ADE20K and Mapillary models use for what CARLA calls otherwise.
@@ -120,10 +122,8 @@ def tags_of_labels(id2label: dict, folder: Path) -> Tensor:
 def model_type(folder: Path) -> str | None:
     """What config.json says the model is; None where there is none, which `load_network` says better."""
     path = folder / "config.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8")).get("model_type") if path.is_file() else None
-    except (ValueError, AttributeError) as error:
-        raise UserError(f"{path} is damaged: give a local transformers model folder.") from error
+    kind = read_json(path, DAMAGED).get("model_type") if path.is_file() else None
+    return kind if isinstance(kind, str) else None
 
 
 def load_network(folder: Path, kind: str, device: str | torch.device):
@@ -135,11 +135,10 @@ def load_network(folder: Path, kind: str, device: str | torch.device):
         raise UserError(f"{folder} holds no config.json: give a local transformers model folder.")
     if not any(folder.glob("*.safetensors")):
         raise UserError(f"{folder} holds no .safetensors weights: give a folder with safetensors.")
-    try:
+    for path in sorted(folder.glob("*.safetensors")):
+        read_header(path)
+    with loading(folder, kind, "give another model folder"):
         model = getattr(transformers, kind).from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
-    except (ValueError, OSError, KeyError) as error:
-        line = str(error).strip().splitlines()[0]
-        raise UserError(f"{folder} could not be loaded as {kind} ({line}): give another model folder.") from error
     return model.to(device).eval().requires_grad_(False)
 
 
@@ -164,7 +163,7 @@ def _load(folder: Path, kind: str, device: torch.device):
 def _preprocessing(folder: Path) -> tuple[tuple, tuple, int]:
     """Mean, std and short side from preprocessor_config.json where it is there; ImageNet's and 518 otherwise."""
     path = folder / "preprocessor_config.json"
-    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    settings = told_by(path)
     size = settings.get("size", 518)
     if isinstance(size, dict):
         size = min(size.get("shortest_edge", size.get("height", 518)), size.get("width", 10**9))

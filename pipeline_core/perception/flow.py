@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..devices import chosen_device
+from ..doors import load_tensors
 from ..errors import UserError
 
 Flow = Callable[[Tensor], Tensor]
@@ -69,16 +70,14 @@ def load_raft(path: str | Path, device: str | torch.device | None = None) -> Flo
         raise UserError(f"{path} is for RAFT, which torchvision has and which is not installed: leave the file out.")
     if path.suffix != ".safetensors" or not path.is_file():
         raise UserError(f"{path} is no .safetensors file: give RAFT's weights, saved as safetensors.")
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
     from torchvision.models.optical_flow import raft_large, raft_small
 
+    weights = load_tensors(path)
     try:
-        weights = load_file(path)
         first = weights["feature_encoder.convnormrelu.0.weight"]
         model = (raft_large if len(first) == 64 else raft_small)(weights=None)
         model.load_state_dict(weights)
-    except (SafetensorError, KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError) as error:
         line = str(error).strip().splitlines()[0]
         raise UserError(f"{path} holds no weights of torchvision's RAFT ({line}): give raft_large's or raft_small's.")
     model = model.to(device).eval().requires_grad_(False)

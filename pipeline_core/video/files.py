@@ -5,26 +5,51 @@ from __future__ import annotations
 import glob
 import json
 import os
-import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..doors.paths import unfinished_name
 from ..errors import UserError
 
-
-def unfinished_name(path: str | os.PathLike) -> Path:
-    """A new name in the same folder, hidden, for what will be called `path`; no two calls give the same."""
-    path = Path(path)
-    return path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
+try:
+    import fcntl
+except ImportError:  # Windows, where a file that is open cannot be deleted anyway
+    fcntl = None
 
 
 def remove_unfinished(path: str | os.PathLike) -> None:
-    """Delete what a killed process left beside `path` under its unfinished names."""
+    """Delete what a killed process left beside `path` under its unfinished names; UserError where another process is
+    writing `path` right now."""
     path = Path(path)
     for unfinished in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        unfinished.unlink(missing_ok=True)
+        try:
+            with _held(unfinished):
+                unfinished.unlink(missing_ok=True)
+        except BlockingIOError:
+            raise UserError(f"Another run is writing {path}: wait for it, or change the output's name.") from None
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    """Keep a file for this process while the block runs, where the system knows how; BlockingIOError for one that
+    another holds. The system lets go of what a killed process held."""
+    if fcntl is None:
+        yield
+        return
+    number = os.open(path, os.O_RDWR)
+    try:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass  # a network disk without locks
+        yield
+    finally:
+        os.close(number)
 
 
 @contextmanager
@@ -42,11 +67,44 @@ def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
     try:
         unfinished.touch(exist_ok=False)
         mode = stat.S_IMODE((path if path.is_file() else unfinished).stat().st_mode)
-        yield unfinished
+        with _held(unfinished):
+            yield unfinished
         unfinished.chmod(mode)
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """An empty folder to fill by its unfinished name; what is in it becomes part of `path` when the block ends without
+    an error. Files and folders of the same names there are replaced, everything else stays.
+
+    Until then, and after an error, `path` is as it was. UserError where the folder above it does not exist, and for a
+    file where a folder came or the other way round.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise UserError(f"The folder {path.parent} for {path.name} does not exist: create it or change the path.")
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path} is a file but a folder is needed: change the path.")
+    unfinished = unfinished_name(path)
+    try:
+        unfinished.mkdir()
+        yield unfinished
+        if not path.is_dir():
+            os.replace(unfinished, path)
+            return
+        pairs = [(made, path / made.name) for made in unfinished.iterdir()]
+        for made, target in pairs:
+            if target.exists() and target.is_dir() != made.is_dir():
+                raise UserError(f"{target} is of another kind than what is to be written: move it away.")
+        for made, target in pairs:
+            if target.is_dir():
+                shutil.rmtree(target)
+            os.replace(made, target)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

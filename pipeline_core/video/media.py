@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ..doors.limits import RATES
 from ..errors import UserError
 from .colour import Colour, from_rgb, to_rgb
 from .decoding import decoded
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from .facts import ClipFacts
 
 _FORMATS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
-RATES = Fraction(1, 100), Fraction(1000)  # frames per second, lowest and highest
+SUFFIXES = tuple(_FORMATS)  # of clips that can be written
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,13 @@ def _to_codes(frames: Tensor, first: int, deep: bool) -> Tensor:
     return whole.to(torch.int32 if deep else torch.uint8)
 
 
+def check_suffix(path: Path) -> None:
+    """UserError unless clips of that name can be written."""
+    if path.suffix.lower() not in _FORMATS:
+        known = ", ".join(_FORMATS)
+        raise UserError(f"The output {path} does not end in {known}: give an output name that does.")
+
+
 class VideoWriter:
     """Write an H.264 clip frame by frame: `with VideoWriter(path, fps, (height, width)) as out: out.write(frames)`.
 
@@ -195,9 +203,7 @@ class VideoWriter:
         self.height, self.width = size
         self.notes: list[str] = []
         self._like, self._lenient, self._sound = like, lenient, None
-        if self.path.suffix.lower() not in _FORMATS:
-            known = ", ".join(_FORMATS)
-            raise UserError(f"The output {self.path} does not end in {known}: give an output name that does.")
+        check_suffix(self.path)
         if not self.path.parent.is_dir():
             raise UserError(f"The output folder {self.path.parent} does not exist: create it first.")
         if self.path.is_dir():

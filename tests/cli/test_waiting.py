@@ -52,6 +52,6 @@ def test_the_users_own_setting_wins():
     assert policy("run", "pipeline_core", GOMP_SPINCOUNT="1000") == "None"
 
 
-@pytest.mark.parametrize("what", ["pipeline_core.__main__", "pipeline_core.enhance", "benchmarks.embedded"])
+@pytest.mark.parametrize("what", ["pipeline_core.cli.commands", "pipeline_core.enhance", "benchmarks.embedded"])
 def test_importing_sets_nothing(what):
     assert policy("import", what) == "None"

@@ -83,5 +83,5 @@ def test_weights_that_cannot_be_right_are_refused(tmp_path, damage):
         path.write_text("no weights")
     elif damage != "missing":
         save_file(state, str(path))
-    with pytest.raises(UserError, match="give|save"):
+    with pytest.raises(UserError, match="give|save|download"):
         LPIPS(path)

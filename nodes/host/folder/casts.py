@@ -9,7 +9,7 @@ import comfy.model_management
 import comfy.ops
 import torch
 
-from ....pipeline_core.models.folders.layout import Stored
+from ....pipeline_core.doors.tensors import Stored
 from ....pipeline_core.models.folders.loading import TYPES, load_part
 from ....pipeline_core.models.folders.memory import Plan, is_matrix, plan_memory
 from ....pipeline_core.models.folders.preset_file import read_preset

@@ -5,12 +5,11 @@ Only JSON and safetensors headers are read here, so that a wrong file is refused
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from math import prod
 from pathlib import Path
-from typing import NamedTuple
 
+from ...doors import read_json
+from ...doors.tensors import Stored, read_header
 from ...errors import UserError
 
 BRANCH_PREFIX = "controlnet_"
@@ -24,23 +23,7 @@ CLASSES = {
 }
 # How the released branches call what is called otherwise here.
 RELEASED_NAMES = {"seg": "segmentation", "blur": "vis"}
-BYTES = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
-_LARGEST_HEADER = 100_000_000  # safetensors' own limit
-
-
-class Stored(NamedTuple):
-    """One tensor as a safetensors header states it."""
-
-    dtype: str
-    shape: tuple[int, ...]
-
-    @property
-    def count(self) -> int:
-        return prod(self.shape)
-
-    @property
-    def bytes(self) -> int:
-        return self.count * BYTES.get(self.dtype, 1)
+RESTORE = "restore the model folder"
 
 
 def read_index(folder: str | Path) -> Mapping[str, list[str]]:
@@ -51,11 +34,11 @@ def read_index(folder: str | Path) -> Mapping[str, list[str]]:
         raise UserError(f"The model folder {folder} does not exist; give a folder in diffusers' layout.")
     if not path.is_file():
         raise UserError(f"{folder} has no model_index.json; give the folder that holds transformer/, vae/ and so on.")
-    index = {name: part for name, part in _read_object(path).items() if not name.startswith("_") and _named(part)}
+    index = {name: part for name, part in read_json(path, RESTORE).items() if not name.startswith("_") and _named(part)}
     for config in sorted(folder.glob(f"{LONE_BRANCH}*/config.json")):
         # The released branches come one by one and are in nobody's index.
         if is_branch(config.parent.name):
-            index.setdefault(config.parent.name, ["diffusers", str(_read_object(config).get("_class_name"))])
+            index.setdefault(config.parent.name, ["diffusers", str(read_json(config, RESTORE).get("_class_name"))])
     return index
 
 
@@ -97,7 +80,7 @@ def read_headers(part: Path) -> dict[str, Stored]:
         raise UserError(f"{part} has no .safetensors file; convert the weights to safetensors first.")
     tensors: dict[str, Stored] = {}
     for path in files:
-        tensors |= _read_header(path)
+        tensors |= read_header(path)
     return tensors
 
 
@@ -111,35 +94,15 @@ def check_kind(path: Path, tensors: Mapping[str, Stored], needed: str) -> None:
         raise UserError(f"{path} holds a video autoencoder; a {needed} is needed there.")
 
 
-def _read_header(path: Path) -> dict[str, Stored]:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        text = file.read(length) if length <= min(_LARGEST_HEADER, size) else b""
-    broken = f"{path} is not a whole safetensors file; download it again."
-    try:
-        values = json.loads(text)
-        end = max((entry["data_offsets"][1] for name, entry in values.items() if name != "__metadata__"), default=0)
-        tensors = {
-            name: Stored(entry["dtype"], tuple(entry["shape"]))
-            for name, entry in values.items()
-            if name != "__metadata__"
-        }
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise UserError(broken) from error
-    if 8 + length + end != size:
-        raise UserError(broken)
-    return tensors
+def check_layers(part: Path, tensors: int) -> None:
+    """UserError where a config.json states more layers than its files have tensors, or sizes that no network has.
 
-
-def _read_object(path: Path) -> dict:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON ({error}); restore the model folder.") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path} is not a JSON object; restore the model folder.")
-    return values
+    A library would build the layers, one by one, before it finds that their weights are missing.
+    """
+    path = part / "config.json"
+    for name, value in read_json(path, RESTORE).items():
+        if type(value) is int and abs(value) > (tensors if "layers" in name or "blocks" in name else 2**31):
+            raise UserError(f"{path} says {name} {value}, which its weights do not have: {RESTORE}.")
 
 
 def _named(part: object) -> bool:

@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 
 from ...devices import chosen_device
+from ...doors import loading
 from ...errors import UserError
 from ..networks.text import language_part
 from ..networks.video_model import VideoModel
-from .layout import CLASSES, branch_parts, check_kind, is_branch, part_folder, read_headers, read_index
+from .layout import CLASSES, branch_parts, check_kind, check_layers, is_branch, part_folder, read_headers, read_index
 from .memory import Plan, plan_memory
 from .placement import Turns, in_one_byte, streamed
 from .precision import check_bf16_weights, choose_precision
@@ -117,17 +118,16 @@ def load_part(folder: str | Path, name: str, dtype: torch.dtype = torch.float32)
     if not allowed or not hasattr(module, class_name):
         needed = " or ".join(expected) if expected else "diffusers video autoencoder"
         raise UserError(f"{path} is a {class_name}; a {needed} is needed there.")
-    check_kind(path, read_headers(path), class_name)
+    stored = read_headers(path)
+    check_kind(path, stored, class_name)
+    check_layers(path, len(stored))
     options = {"torch_dtype" if library == "diffusers" else "dtype": dtype}
-    try:
-        with warnings.catch_warnings(), _no_progress_bars():
-            warnings.simplefilter("ignore")
-            part, info = getattr(module, class_name).from_pretrained(
-                str(path), local_files_only=True, use_safetensors=True, output_loading_info=True, **options
-            )
-    except Exception as error:
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{path} could not be loaded ({line}); restore that part of the model folder.") from error
+    restore = loading(path, class_name, "restore that part of the model folder")
+    with restore, warnings.catch_warnings(), _no_progress_bars():
+        warnings.simplefilter("ignore")
+        part, info = getattr(module, class_name).from_pretrained(
+            str(path), local_files_only=True, use_safetensors=True, output_loading_info=True, **options
+        )
     part = language_part(part) if name == "text_encoder" else part
     _check_weights(path, part, info)
     return part.eval().requires_grad_(False)
@@ -167,4 +167,5 @@ def load_tokenizer(folder: str | Path):
     path = Path(folder) / "tokenizer"
     if "tokenizer" not in read_index(folder) or not (path / "tokenizer.json").is_file():
         raise UserError(f"{folder} has no tokenizer/tokenizer.json; restore that part of the model folder.")
-    return PreTrainedTokenizerFast.from_pretrained(str(path), local_files_only=True)
+    with loading(path, "a tokenizer", "restore that part of the model folder"):
+        return PreTrainedTokenizerFast.from_pretrained(str(path), local_files_only=True)

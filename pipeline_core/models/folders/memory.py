@@ -6,13 +6,14 @@ of the transformer holds at once, for every token; it has not been measured on a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...doors import read_json
+from ...doors.tensors import Stored
 from ...errors import UserError
-from .layout import Stored, branch_parts, part_folder, read_headers
+from .layout import RESTORE, branch_parts, part_folder, read_headers
 from .preset import Preset
 
 WEIGHTS = ("auto", "fp32", "bf16", "fp8")
@@ -135,10 +136,14 @@ def chosen_weights(weights: str, transformer: Mapping[str, Stored]) -> str:
 
 def step_bytes(folder: Path, cells: tuple[int, int, int], controls: int) -> int:
     """Estimated bytes of one condition's forward beside the weights, for a latent of (t, h, w) cells."""
-    config = json.loads((Path(folder) / "transformer" / "config.json").read_text(encoding="utf-8"))
-    p_t, p_h, p_w = config["patch_size"]
+    path = Path(folder) / "transformer" / "config.json"
+    config = read_json(path, RESTORE)
+    patch, sizes = config.get("patch_size"), [config.get("num_attention_heads"), config.get("attention_head_dim")]
+    if not (isinstance(patch, list) and len(patch) == 3 and all(type(n) is int and n > 0 for n in [*patch, *sizes])):
+        raise UserError(f"{path} states no sizes of a transformer: {RESTORE}.")
+    p_t, p_h, p_w = patch
     tokens = (cells[0] // p_t) * (cells[1] // p_h) * (cells[2] // p_w)
-    width = config["num_attention_heads"] * config["attention_head_dim"]
+    width = sizes[0] * sizes[1]
     return tokens * width * 2 * (BLOCK_TENSORS + BRANCH_TENSORS * controls)
 
 
@@ -167,8 +172,9 @@ def _cells(preset: Preset) -> tuple[int, int, int]:
 
 def _coding_bytes(folder: Path, cells: tuple[int, int, int]) -> int:
     """Estimated bytes a Wan VAE needs beside its weights: it codes frames one after the other."""
-    config = json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8"))
-    width = config.get("base_dim", FULL_VAE_WIDTH)
+    width = read_json(folder / "vae" / "config.json", RESTORE).get("base_dim", FULL_VAE_WIDTH)
+    if type(width) is not int or width < 1:
+        raise UserError(f"{folder / 'vae' / 'config.json'} states no width of a VAE: {RESTORE}.")
     return cells[1] * cells[2] * VAE_BYTES_PER_CELL * 2 * width // FULL_VAE_WIDTH
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import pickletools
-import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ...doors import load_tensors, loading
+from ...doors.tensors import read_header as stored_tensors
 from ...errors import UserError
 from ...video.files import atomic_file
 from .transfer1 import BASE, CONTROL, PREFIX, NetworkSize, modality_of, network_size, own_names
@@ -31,6 +32,7 @@ DTYPES = {
     "fp16": torch.float16,
     "fp8_e4m3fn": torch.float8_e4m3fn,
 }
+MOST_PICKLE = 16 << 20  # bytes of the list of tensors; that of a 14-billion model has 1 MB
 PARTS = ("auto", CONTROL, BASE)
 # Everything a file of plain tensors names; io.BytesIO is what TransformerEngine keeps its empty states in.
 _HARMLESS = {
@@ -74,19 +76,7 @@ def read_header(path: Path) -> dict[str, tuple[int, ...]]:
             f"{path.name} is a PyTorch pickle, which could run code when it is loaded; convert it first with python -m "
             "pipeline_core convert."
         )
-    try:
-        (length,) = struct.unpack("<Q", start)
-        with path.open("rb") as file:
-            file.seek(8)
-            header = json.loads(file.read(length)) if length < 100_000_000 else None
-        entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        end = 8 + length + max((entry["data_offsets"][1] for entry in entries.values()), default=0)
-        shapes = {name: tuple(entry["shape"]) for name, entry in entries.items()}
-    except (struct.error, ValueError, AttributeError, KeyError, TypeError, IndexError):
-        raise UserError(f"{path.name} is no safetensors file, or only its beginning; download it again.") from None
-    if path.stat().st_size != end:
-        raise UserError(f"{path.name} has {path.stat().st_size} bytes where its header says {end}; download it again.")
-    return shapes
+    return {name: stored.shape for name, stored in stored_tensors(path).items()}
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
@@ -103,17 +93,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
                 f"{path.name} is not in PyTorch's zip format: it is damaged, or too old to be checked before it is "
                 "read; download it again."
             )
-        from safetensors.torch import load_file
-
-        read_header(path)
-        return load_file(str(path))
+        return load_tensors(path)
     _check_pickle(path)
-    try:
-        with _bytes_allowed():
-            loaded = torch.load(str(path), map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{path.name} could not be read ({line[:160]}); download it again.") from error
+    with loading(path, "a checkpoint", "download it again"), _bytes_allowed():
+        loaded = torch.load(str(path), map_location="cpu", weights_only=True, mmap=True)
     return _tensors_in(loaded)
 
 
@@ -133,8 +116,11 @@ def _check_pickle(path: Path) -> None:
                 raise UserError(f"{path.name} holds two files of one name; get it from the model's own page.")
             if any(name.endswith("/constants.pkl") for name in names):
                 raise UserError(f"{path.name} is a TorchScript program, not a checkpoint; choose the file of weights.")
+            _check_unpacked(path, archive)
             pickles = [archive.read(name) for name in names if name.endswith(".pkl")]
-    except (zipfile.BadZipFile, OSError, EOFError):
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError, NotImplementedError) as error:
+        if isinstance(error, UserError):
+            raise
         raise UserError(f"{path.name} is cut off or damaged; download it again.") from None
     if not pickles:
         raise UserError(f"{path.name} is a zip archive without weights; choose the checkpoint's .pt file.")
@@ -149,6 +135,22 @@ def _check_pickle(path: Path) -> None:
             raise
         except Exception as error:  # whatever a damaged stream does to the reader
             raise UserError(f"{path.name} has a damaged list of tensors ({error}); download it again.") from None
+
+
+def _check_unpacked(path: Path, archive: zipfile.ZipFile) -> None:
+    """UserError for an archive that holds more than its file: torch packs nothing, so that is no checkpoint."""
+    for member in archive.infolist():
+        if member.filename.endswith(".pkl") and member.file_size > MOST_PICKLE:
+            raise UserError(
+                f"{path.name} says that its list of tensors is {member.file_size >> 20} MB long, which no "
+                "checkpoint's is; get it from the model's own page."
+            )
+    unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > 2 * path.stat().st_size:
+        raise UserError(
+            f"{path.name} would unpack to {unpacked / 1e9:.1f} GB, which no checkpoint of weights does; get it from "
+            "the model's own page."
+        )
 
 
 def _refuse_code(path: Path, what: str) -> None:

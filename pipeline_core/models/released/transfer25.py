@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from ...doors import read_json
 from ..families import FAMILIES
 from ..folders.layout import branch_parts, read_index
 from ..folders.preset import Preset
@@ -50,7 +50,7 @@ def _levels(path: Path) -> tuple[float, float]:
     released = 0.01, 200.0
     if not path.is_file():
         return released
-    values = json.loads(path.read_text(encoding="utf-8"))
+    values = read_json(path, "restore the model folder")
     if not (values.get("use_karras_sigmas") and values.get("use_flow_sigmas")):
         return released
     return tuple(float(values.get(name) or default) for name, default in zip(("sigma_min", "sigma_max"), released))

@@ -1,0 +1,62 @@
+"""How a command ends: done, one sentence about what came from outside, or cancelled. Imports nothing heavy."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+DONE, BAD_INPUT, CANCELLED = 0, 2, 130
+
+
+def ended(work: Callable, *arguments) -> int:
+    """Call `work` and return the exit code: 0, 2 after a UserError or a fault of files and memory, 130 after a cancel.
+
+    What is said goes to stderr in one line. A fault of this pack itself is raised as it is.
+    """
+    try:
+        with _terminated_as_cancelled():
+            work(*arguments)
+            sys.stdout.flush()  # a disk that is full or a reader that is gone shows here
+    except KeyboardInterrupt as cancel:
+        print("cancelled" + "".join(f"; {told}" for told in cancel.args if isinstance(told, str)), file=sys.stderr)
+        return CANCELLED
+    except Exception as error:
+        from ..doors.sentences import sentence
+        from ..errors import UserError
+
+        told = str(error) if isinstance(error, UserError) else sentence(error)
+        if told is None:
+            raise
+        if isinstance(error, OSError):
+            _let_go_of_stdout()
+        print(f"error: {' '.join(told.splitlines())}", file=sys.stderr)
+        return BAD_INPUT
+    return DONE
+
+
+@contextmanager
+def _terminated_as_cancelled() -> Iterator[None]:
+    """SIGTERM as Ctrl-C: files are put away either way. Left alone outside the main thread, which alone has signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _cancel)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _cancel(number: int, frame) -> None:
+    raise KeyboardInterrupt
+
+
+def _let_go_of_stdout() -> None:
+    """Where stdout itself is what failed, keep Python from trying it again at exit."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -1,0 +1,159 @@
+"""Kills, terms, full and read-only disks, two writers: one sentence, the right exit code, and nothing half-made."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline_core.__main__ import main
+from pipeline_core.errors import UserError
+from pipeline_core.video import media
+from pipeline_core.video.files import atomic_file, atomic_folder, remove_unfinished, write_text
+
+ROOT = Path(__file__).parents[2]
+ROUNDS = int(os.environ.get("FAULTS", 1))  # `make fuzz` takes more
+# Files of at most so many bytes: what a full disk does to the writes of one process, without a disk of its own.
+FULL = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
+runpy.run_module("pipeline_core", run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    path = tmp_path_factory.mktemp("source") / "s.mp4"
+    media.write_clip(path, torch.rand(13, 32, 48, 3, generator=torch.Generator().manual_seed(0)), 12.5)
+    return path
+
+
+@pytest.fixture(scope="module")
+def command(source, model_folder):
+    return ["enhance", str(source), "--model", str(model_folder), "--steps", "12", "--start", "noise", "-o"]
+
+
+@pytest.fixture(scope="module")
+def whole(command, tmp_path_factory):
+    path = tmp_path_factory.mktemp("whole") / "o.mp4"
+    assert main([*command, str(path)]) == 0
+    return media.read_clip(path)
+
+
+def started(arguments, *before):
+    python = [sys.executable, *(before or ("-m", "pipeline_core"))]
+    pipe = subprocess.PIPE
+    return subprocess.Popen([*python, *map(str, arguments)], cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 130), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_ended_in_the_middle_it_goes_on_to_the_same_file(command, whole, tmp_path, number, code):
+    for seed in range(ROUNDS):
+        target = tmp_path / f"{seed}.mp4"
+        process = started([*command, target])
+        while process.poll() is None and not (tmp_path / f"{seed}.mp4.windows" / "manifest.json").is_file():
+            time.sleep(0.005)
+        time.sleep(random.Random(seed).random() * 0.1)
+        process.send_signal(number)
+        said = process.communicate()[1]
+        if process.returncode != 0:  # it may have been done already
+            assert process.returncode == code and "Traceback" not in said and not target.exists()
+            assert code != 130 or said.splitlines()[-1].startswith("cancelled; finished windows are kept"), said
+        assert main([*command, str(target)]) == 0
+        assert torch.equal(media.read_clip(target), whole)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{seed}.mp4" for seed in range(ROUNDS))
+
+
+def test_cancelled_while_it_imports_it_ends_with_130_and_promises_nothing(command, tmp_path):
+    for wait in (0.3, 0.6):
+        process = started([*command, tmp_path / "o.mp4"])
+        time.sleep(wait)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate()[1]
+        # Before Python has got as far as this package, the system ends the process itself.
+        assert process.returncode in (130, -signal.SIGTERM) and "Traceback" not in said and "kept" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [0, 100, 3000])
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_but_whole_windows(command, tmp_path, limit):
+    process = started([limit, *command, tmp_path / "o.mp4"], "-c", FULL)
+    said = process.communicate()[1]
+    errors = [line for line in said.splitlines() if "error: " in line]
+    assert process.returncode == 2 and len(errors) == 1 and "Traceback" not in said, said
+    left = [path for path in tmp_path.rglob("*") if path.name != "manifest.json"]
+    assert not (tmp_path / "o.mp4").exists() and not [path for path in left if path.suffix == ".part"]
+    assert all(any(path.iterdir()) for path in left if path.is_dir())
+
+
+def test_a_full_stdout_and_a_reader_that_left_are_one_sentence(tmp_path):
+    arguments = [sys.executable, "-m", "pipeline_core", "runs", str(ROOT / "models" / "none.json")]
+    (tmp_path / "r.json").write_text('{"figures": {}}')
+    arguments[-1] = str(tmp_path / "r.json")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(arguments, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2 and done.stderr.splitlines() == ["error: A file found the disk full: free some space "
+                                                                 "or choose another folder."]  # fmt: skip
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(arguments, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "stopped reading" in done.stderr
+
+
+def test_two_writers_of_one_output_the_second_is_refused_and_the_first_undisturbed(tmp_path):
+    with atomic_file(tmp_path / "o.mp4") as unfinished:
+        unfinished.write_bytes(b"first")
+        with pytest.raises(UserError, match="Another run is writing"):
+            remove_unfinished(tmp_path / "o.mp4")
+    assert (tmp_path / "o.mp4").read_bytes() == b"first"
+    (tmp_path / ".o.mp4.0badcafe.part").write_bytes(b"left by a kill")
+    remove_unfinished(tmp_path / "o.mp4")
+    assert [path.name for path in tmp_path.iterdir()] == ["o.mp4"]
+
+
+def test_a_folder_is_filled_as_a_whole_or_not_at_all(tmp_path):
+    folder = tmp_path / "report"
+    for text in ("first", "second"):
+        with atomic_folder(folder) as unfinished:
+            write_text(unfinished / "a.txt", text)
+            (unfinished / "inner").mkdir()
+            write_text(unfinished / "inner" / "b.txt", text)
+        (folder / "mine.txt").write_text("kept")
+    with pytest.raises(KeyboardInterrupt):
+        with atomic_folder(folder) as unfinished:
+            write_text(unfinished / "a.txt", "third")
+            raise KeyboardInterrupt
+    found = {str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*.txt")}
+    assert found == {"report/a.txt": "second", "report/inner/b.txt": "second", "report/mine.txt": "kept"}
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_demo_that_is_cancelled_leaves_nothing(tmp_path, monkeypatch):
+    def cancelled(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline_core.cli.demo.enhance_file", cancelled)
+    assert main(["demo", "--frames", "5", "-o", str(tmp_path / "deep" / "demo")]) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flipped_bit_in_a_finished_window_is_computed_again_and_said(command, whole, tmp_path, capsys):
+    target = tmp_path / "o.mp4"
+    assert main([*command, str(target), "--keep-windows"]) == 0
+    window = tmp_path / "o.mp4.windows" / "000001.safetensors"
+    content = bytearray(window.read_bytes())
+    content[-5] ^= 4
+    window.write_bytes(content)
+    (tmp_path / "o.mp4.windows" / "notes.txt").write_text("mine")
+    capsys.readouterr()
+    assert main([*command, str(target)]) == 0
+    said = capsys.readouterr().out
+    assert "window 2 was damaged" in said and "was left, for something else is in it" in said
+    assert torch.equal(media.read_clip(target), whole)
+    assert [path.name for path in (tmp_path / "o.mp4.windows").iterdir()] == ["notes.txt"]
