@@ -39,19 +39,19 @@ class DetailTransfer(io.ComfyNode):
     @classmethod
     def execute(cls, source, result, detail, small_source=None) -> io.NodeOutput:
         source, result = clip_input(source, "source"), clip_input(result, "result")
-        given = {"source": source, "result": result}
+        clips = {"source": source, "result": result}
         if small_source is not None:
-            given["small_source"] = small_source = clip_input(small_source, "small_source")
-        same_length(given)
+            clips["small_source"] = small_source = clip_input(small_source, "small_source")
+        same_length(clips)
         check_sizes(source, result, small_source)
         frames, progress = torch.empty_like(source), progress_bar()
         size = tuple(result.shape[1:3])
-        for index, (full, made) in enumerate(zip(source, result)):
+        for index, (full, small_result) in enumerate(zip(source, result)):
             progress(index, len(source))
             small = resize(full[None], size)[0] if small_source is None else small_source[index]
-            frames[index] = with_detail(full, small, made, detail)
-        told = f"{len(frames)} frames from {size[1]}x{size[0]} to {source.shape[2]}x{source.shape[1]}"
-        return io.NodeOutput(frames, ui=ui.PreviewText(told))
+            frames[index] = with_detail(full, small, small_result, detail)
+        text = f"{len(frames)} frames from {size[1]}x{size[0]} to {source.shape[2]}x{source.shape[1]}"
+        return io.NodeOutput(frames, ui=ui.PreviewText(text))
 
 
 def check_sizes(source, result, small_source) -> None:

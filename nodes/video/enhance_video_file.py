@@ -210,9 +210,9 @@ class KeptWindows(ChunkFolder):
     taken = 0
 
     def load(self, index: int, key: str):
-        found = super().load(index, key)
-        self.taken += found is not None
-        return found
+        finished = super().load(index, key)
+        self.taken += finished is not None
+        return finished
 
 
 class Shown:
@@ -221,8 +221,8 @@ class Shown:
     def __init__(self, node: str, job: Job, network: WatchedModel, chunks: KeptWindows):
         self.node, self.windows, self.network = node, job.windows, network
         self.lines = plan_lines(job.report.plan["frames"], job.windows)
-        if chunks.found:
-            self.lines.append(f"{chunks.found} windows of an earlier run are there")
+        if chunks.count:
+            self.lines.append(f"{chunks.count} windows of an earlier run are there")
         self._bar, self._at, self._steps = progress_bar(), -1, (0, 1)
         last = job.report.plan["frames"] - 1
         self._kept = {round(k * last / (SAMPLES - 1)) for k in range(SAMPLES)}

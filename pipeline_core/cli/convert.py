@@ -26,11 +26,12 @@ def run(options: argparse.Namespace) -> None:
     check_paths({"the source": options.source}, {"-o": target})
     if writable(target, "the converted checkpoint", suffixes=(".safetensors",)).suffix != ".safetensors":
         raise UserError(f"The output {target.name} does not end in .safetensors: change -o.")
-    made = convert_transfer1(options.source, target, options.part, options.dtype)
-    size, control = made.size, made.size.kind == CONTROL
-    what = f"{made.modality} control".strip() if control else "base model"
+    checkpoint = convert_transfer1(options.source, target, options.part, options.dtype)
+    size, control = checkpoint.size, checkpoint.size.kind == CONTROL
+    what = f"{checkpoint.modality} control".strip() if control else "base model"
     print(
-        f"Cosmos-Transfer1 {what}: {size.blocks} blocks of width {size.width}, {made.weights / 1e9:.2f} billion "
-        f"weights ({str(made.dtype).removeprefix('torch.')}), {made.bytes / 1e9:.2f} GB in {made.path}"
+        f"Cosmos-Transfer1 {what}: {size.blocks} blocks of width {size.width}, {checkpoint.weights / 1e9:.2f} billion "
+        f"weights ({str(checkpoint.dtype).removeprefix('torch.')}), {checkpoint.bytes / 1e9:.2f} GB in "
+        f"{checkpoint.path}"
     )
     print(f"ComfyUI looks for it in models/{'controlnet' if control else 'diffusion_models'}.")

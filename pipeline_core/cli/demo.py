@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     check_drive(options.seed, options.frames, FPS)
     final = options.output
-    made = [above for above in final.absolute().parents if not above.exists()]
+    to_make = [above for above in final.absolute().parents if not above.exists()]
     final.parent.mkdir(parents=True, exist_ok=True)
     try:
         if final.is_dir():
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> None:
             report = make(options, folder)
             write_json(folder / "report.json", named(report, folder, final))
     finally:
-        for above in made:
+        for above in to_make:
             if above.is_dir() and not any(above.iterdir()):
                 above.rmdir()
     print(format_table(report["metrics"]))

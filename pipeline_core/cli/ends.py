@@ -20,18 +20,20 @@ def ended(work: Callable, *arguments) -> int:
             work(*arguments)
             sys.stdout.flush()  # a disk that is full or a reader that is gone shows here
     except KeyboardInterrupt as cancel:
-        print("cancelled" + "".join(f"; {told}" for told in cancel.args if isinstance(told, str)), file=sys.stderr)
+        print(
+            "cancelled" + "".join(f"; {reason}" for reason in cancel.args if isinstance(reason, str)), file=sys.stderr
+        )
         return CANCELLED
     except Exception as error:
         from ..doors.sentences import sentence
         from ..errors import UserError
 
-        told = str(error) if isinstance(error, UserError) else sentence(error)
-        if told is None:
+        reason = str(error) if isinstance(error, UserError) else sentence(error)
+        if reason is None:
             raise
         if isinstance(error, OSError):
             _let_go_of_stdout()
-        print(f"error: {' '.join(told.splitlines())}", file=sys.stderr)
+        print(f"error: {' '.join(reason.splitlines())}", file=sys.stderr)
         return BAD_INPUT
     return DONE
 

@@ -100,15 +100,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_setting(parser: argparse.ArgumentParser, name: str, setting: Setting) -> None:
     """An option for one setting of the job, None where it is not given."""
-    option, told = setting.option or f"--{name.replace('_', '-')}", {"dest": name, "help": setting.help}
+    option, destination = setting.option or f"--{name.replace('_', '-')}", {"dest": name, "help": setting.help}
     if setting.kind == "switch":
-        parser.add_argument(option, action="store_true", default=None, **told)
+        parser.add_argument(option, action="store_true", default=None, **destination)
     elif setting.kind == "interval":
-        parser.add_argument(option, type=float, nargs=2, metavar=("LOWEST", "HIGHEST"), **told)
+        parser.add_argument(option, type=float, nargs=2, metavar=("LOWEST", "HIGHEST"), **destination)
     elif setting.kind == "choice":
-        parser.add_argument(option, choices=setting.choices, **told)
+        parser.add_argument(option, choices=setting.choices, **destination)
     else:
-        parser.add_argument(option, type={"number": float, "count": int}.get(setting.kind, str), **told)
+        parser.add_argument(option, type={"number": float, "count": int}.get(setting.kind, str), **destination)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -224,15 +224,15 @@ def enhance_file(
     read = lambda: frames_of(facts, accept_damaged)  # noqa: E731
     job = prepare(info.frames, facts.size, model, settings, buffers, estimators, read, keep=keep)
     job.report.notes.extend(facts.said())
-    told = _tell(job.report.notes)
+    said = _tell(job.report.notes)
     plan = job.report.plan
     print(
         f"{info.frames} frames of {info.width}x{info.height} in {len(plan['windows'])} windows of "
         f"{plan['window']} frames, {plan['compute_factor']:.2f} x the frames computed"
     )
     chunks = ChunkFolder(windows_folder(target), {"input": str(source), **job.report.to_dict()})
-    if chunks.found:
-        print(f"{chunks.found} windows of an earlier run are there; those of the same source and settings are kept")
+    if chunks.count:
+        print(f"{chunks.count} windows of an earlier run are there; those of the same source and settings are kept")
     bar = tqdm(total=1, desc="enhance", unit="step", dynamic_ncols=True)
 
     def progress(done: int, total: int) -> None:
@@ -244,7 +244,7 @@ def enhance_file(
         job.report.notes.extend(out.notes)
         for frame in run_job(job, read(), progress, chunks):
             out.write(frame)
-    _tell(job.report.notes[told:])
+    _tell(job.report.notes[said:])
     if not keep_windows and not chunks.remove():
         print(f"note: {chunks.folder} was left, for something else is in it.")
     return {

@@ -57,16 +57,16 @@ def check_exr(path: Path) -> None:
 
 def _attributes(head: bytes) -> tuple[dict[str, bytes], int]:
     """The header's attributes by name, and where the table of offsets begins."""
-    found, place = {}, 8
+    attributes, place = {}, 8
     while head[place]:
         name, place = _word(head, place)
         _, place = _word(head, place)
         (length,) = struct.unpack_from("<i", head, place)
         if length < 0:
             raise ValueError
-        found[name] = head[place + 4 : place + 4 + length]
+        attributes[name] = head[place + 4 : place + 4 + length]
         place += 4 + length
-    return found, place + 1
+    return attributes, place + 1
 
 
 def _word(head: bytes, place: int) -> tuple[str, int]:

@@ -20,15 +20,15 @@ def regular_file(path: str | os.PathLike, most_bytes: int | None = None, change:
     """
     path = Path(path)
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        told = sentence(error, change) or f"{str(path)!r} cannot be a file's name: change the path."
-        raise UserError(told) from error
-    if not stat.S_ISREG(found.st_mode):
+        reason = sentence(error, change) or f"{str(path)!r} cannot be a file's name: change the path."
+        raise UserError(reason) from error
+    if not stat.S_ISREG(status.st_mode):
         raise UserError(f"{path} is not a file: {change or 'give the path of a file'}.")
-    if most_bytes is not None and found.st_size > most_bytes:
+    if most_bytes is not None and status.st_size > most_bytes:
         raise UserError(
-            f"{path} has {found.st_size / 1e6:.0f} MB but at most {most_bytes / 1e6:.0f} are read: give another file."
+            f"{path} has {status.st_size / 1e6:.0f} MB but at most {most_bytes / 1e6:.0f} are read: give another file."
         )
     return path
 

@@ -54,9 +54,9 @@ def read_header(path: str | os.PathLike) -> dict[str, Stored]:
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not a whole safetensors file: {change}.") from error
     header.pop("__metadata__", None)
-    found, spans = {}, []
+    tensors, spans = {}, []
     for name, entry in header.items():
-        found[name], span = _entry(entry, name, path)
+        tensors[name], span = _entry(entry, name, path)
         spans.append(span)
     end = 0
     for start, stop in sorted(spans):
@@ -65,7 +65,7 @@ def read_header(path: str | os.PathLike) -> dict[str, Stored]:
         end = stop
     if 8 + length + end != size:
         raise UserError(f"{path} has {size} bytes where its header says {8 + length + end}: {change}.")
-    return found
+    return tensors
 
 
 def _entry(entry, name: str, path: Path) -> tuple[Stored, tuple[int, int]]:

@@ -72,9 +72,9 @@ def enhance_handed(
     interpolant: Interpolant,
     seed: int,
     step_done: Callback,
-    given: HandOver | None = None,
+    handover: HandOver | None = None,
 ) -> Finished:
-    """`enhance_latent` for a window that goes on from the one before; given: what it gets from it."""
+    """`enhance_latent` for a window that goes on from the one before; handover: what it gets from it."""
     guidance = CFG(settings.cfg)
     if settings.guidance_reach is not None:
         guidance = ConflictDamping(guidance, reach=settings.guidance_reach)
@@ -84,8 +84,8 @@ def enhance_handed(
     state = {"state_dtype": finest_dtype(x0.device), "callback": step_done}
     start = make_start(predict, denoise, x0, sigmas, settings, interpolant, seed, state)
     noise, solver = start.noise, start.solver
-    if given is not None:
-        noise, solver = handed_start(noise, solver, given)
-        denoise = with_handover(denoise, given, last_corrected(sigmas, settings.handover_share))
+    if handover is not None:
+        noise, solver = handed_start(noise, solver, handover)
+        denoise = with_handover(denoise, handover, last_corrected(sigmas, settings.handover_share))
     latent = sample(denoise, noise, sigmas, interpolant, x0=start.x0, solver=solver, **state)
     return Finished(latent, noise, start.entry)

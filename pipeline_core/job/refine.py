@@ -77,8 +77,8 @@ def _refined_window(job: Job, index: int, source: Tensor, delivered: Tensor, ste
     seed = job.settings.seed + index
     args = refine_sigmas(job).to(x0.device), whole.settings, job.interpolant, seed, lambda *_: step_done()
     latent, _ = enhance_latent(tiled_predict(predicts, latents), x0, *args)
-    made = pixels.join([_planes(job.model.decode(part.contiguous())) for part in latents.cut(latent)])
-    return _frames(made)[:, :height, :width].clamp(0, 1).cpu()
+    refined_frames = pixels.join([_planes(job.model.decode(part.contiguous())) for part in latents.cut(latent)])
+    return _frames(refined_frames)[:, :height, :width].clamp(0, 1).cpu()
 
 
 def _planes(frames: Tensor) -> Tensor:

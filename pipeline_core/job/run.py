@@ -32,13 +32,13 @@ def run(
     the result at the clip's size too. Cancel by raising in `progress`. chunks: where finished windows are kept, and
     found again by a later run of the same job.
     """
-    steps, kept = Steps(job, progress), KeptWindows(job, chunks)
+    steps, store = Steps(job, progress), KeptWindows(job, chunks)
     mix = flow_aligned(job.estimators.flow) if job.settings.stitch == "flow" else crossfade
     delivery = Delivery(job)
     if job.settings.handover == "fused":
-        results = _run_fused(job, delivery.small(frames), steps, kept, mix)
+        results = _run_fused(job, delivery.small(frames), steps, store, mix)
     else:
-        windows = _Windows(job, steps, kept)
+        windows = _Windows(job, steps, store)
         say, small = job.report.notes.append, delivery.small(frames)
         results = enhance_stream(small, job.windows, windows.enhance, windows.decode, mix, say)
     pairs = delivery.full(results)
@@ -51,8 +51,8 @@ def run(
 class _Windows:
     """Window after window, each through the model and then through the decoder: the two halves of `enhance_stream`."""
 
-    def __init__(self, job: Job, steps: Steps, kept: KeptWindows):
-        self.job, self.steps, self.kept = job, steps, kept
+    def __init__(self, job: Job, steps: Steps, store: KeptWindows):
+        self.job, self.steps, self.store = job, steps, store
         self.source = None  # of the window that is decoded next
         self.colours = None  # how far the first window's mean colour is from its source's
 
@@ -61,8 +61,8 @@ class _Windows:
         inputs = window_inputs(job, index, clip)
         self.source = inputs["source"]
         before = before if job.settings.handover != "none" else None
-        key = self.kept.key(index, inputs, before.key if before else "")
-        finished = self.kept.window(index, key, lambda: self._sampled(index, inputs, before))
+        key = self.store.key(index, inputs, before.key if before else "")
+        finished = self.store.window(index, key, lambda: self._sampled(index, inputs, before))
         self.steps.window_done(index)
         job.report.windows.append(finished.entry)
         return finished
@@ -78,13 +78,13 @@ class _Windows:
     def _sampled(self, index: int, inputs: dict[str, Tensor], before: Finished | None) -> Finished:
         job, window = self.job, self.job.windows[index]
         predict, x0 = window_predictor(job, inputs), job.model.encode(inputs["source"])
-        given = None if before is None else _given(job, index, inputs, before)
+        handover = None if before is None else _handover(job, index, inputs, before)
         seed, step_done = (job.settings.seed + index) % 2**63, lambda *_: self.steps.advance()
-        finished = enhance_handed(predict, x0, job.sigmas, job.settings, job.interpolant, seed, step_done, given)
+        finished = enhance_handed(predict, x0, job.sigmas, job.settings, job.interpolant, seed, step_done, handover)
         return replace(finished, entry={"start": window.start, "stop": window.stop, **finished.entry})
 
 
-def _given(job: Job, index: int, inputs: dict[str, Tensor], before: Finished) -> HandOver | None:
+def _handover(job: Job, index: int, inputs: dict[str, Tensor], before: Finished) -> HandOver | None:
     """What window `index` gets from the one before it, along the source's flow where the inputs have it."""
     flow, ratio = None, job.temporal_ratio
     if "flow" in inputs:
@@ -94,13 +94,13 @@ def _given(job: Job, index: int, inputs: dict[str, Tensor], before: Finished) ->
     return hand_over(before.latent, before.noise, earlier, later, ratio, job.settings.anchor, flow)
 
 
-def _run_fused(job: Job, frames: Iterable[Tensor], steps: Steps, kept: KeptWindows, mix: Mix) -> Iterator[Tensor]:
+def _run_fused(job: Job, frames: Iterable[Tensor], steps: Steps, store: KeptWindows, mix: Mix) -> Iterator[Tensor]:
     """`run` with every step predicted by all windows over one long latent: holds the clip's latents, not its frames."""
     spans, lead_in = [latent_frames(w, job.temporal_ratio) for w in job.windows], int(job.temporal_ratio > 1)
     parts, predicts, key = [], [], ""
     for index, clip in enumerate(window_clips(frames, job.windows, job.report.notes.append)):
         inputs = window_inputs(job, index, clip)
-        key = kept.key(index, inputs, key)
+        key = store.key(index, inputs, key)
         parts.append(job.model.encode(inputs["source"]))
         check_fused(parts[0], spans[-1].stop)
         predicts.append(window_predictor(job, inputs))
@@ -111,7 +111,7 @@ def _run_fused(job: Job, frames: Iterable[Tensor], steps: Steps, kept: KeptWindo
         finished = enhance_handed(predict, x0, job.sigmas, job.settings, job.interpolant, job.settings.seed, step_done)
         return replace(finished, entry={"start": 0, "stop": job.windows[-1].stop, **finished.entry})
 
-    finished = kept.window(0, key, sampled)
+    finished = store.window(0, key, sampled)
     steps.window_done(len(job.windows) - 1)
     job.report.windows.append(finished.entry)
     clips = (clip[w.start - start :] for w, (start, clip) in zip(job.windows, _decoded_spans(job, spans, finished)))

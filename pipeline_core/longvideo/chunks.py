@@ -78,7 +78,7 @@ class ChunkFolder:
             self._older = {window["file"] for window in windows}
 
     @property
-    def found(self) -> int:
+    def count(self) -> int:
         """How many windows the manifest names."""
         return len(self._windows)
 

@@ -13,7 +13,7 @@ from ..devices import chosen_device
 from ..doors import read_json
 from ..errors import UserError
 from .estimators import load_network
-from .preprocessing import DAMAGED, told_by
+from .preprocessing import DAMAGED, picture_settings
 
 Encode = Callable[[Tensor], Tensor]  # frames (N, H, W, 3) in [0, 1] -> features (N, D)
 
@@ -84,7 +84,7 @@ def model_type(folder: Path) -> str:
 def preprocessing(folder: Path, normal: tuple, config) -> tuple[tuple, tuple, int]:
     """Mean, std and side of the pictures: as preprocessor_config.json says, else `normal` and the model's own side."""
     path = folder / "preprocessor_config.json"
-    settings = told_by(path)
+    settings = picture_settings(path)
     size = settings.get("crop_size", getattr(config, "image_size", 224))
     size = size.get("height", 224) if isinstance(size, dict) else size
     return settings.get("image_mean", normal[0]), settings.get("image_std", normal[1]), int(size)

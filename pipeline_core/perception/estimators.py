@@ -21,7 +21,7 @@ from ..doors import loading, read_json
 from ..doors.tensors import read_header
 from ..errors import UserError
 from .flow import load_raft
-from .preprocessing import DAMAGED, told_by
+from .preprocessing import DAMAGED, picture_settings
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 # Names that Cityscapes, ADE20K and Mapillary models use for what CARLA calls otherwise.
@@ -163,7 +163,7 @@ def _load(folder: Path, kind: str, device: torch.device):
 def _preprocessing(folder: Path) -> tuple[tuple, tuple, int]:
     """Mean, std and short side from preprocessor_config.json where it is there; ImageNet's and 518 otherwise."""
     path = folder / "preprocessor_config.json"
-    settings = told_by(path)
+    settings = picture_settings(path)
     size = settings.get("size", 518)
     if isinstance(size, dict):
         size = min(size.get("shortest_edge", size.get("height", 518)), size.get("width", 10**9))

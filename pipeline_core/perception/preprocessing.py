@@ -19,7 +19,7 @@ _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 def preprocessing(folder: Path, sides: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor, tuple[int, int]]:
     """Mean, std (3, 1, 1) on the network's device and the sides, from preprocessor_config.json where it is there."""
     for name in ("preprocessor_config.json", "processor_config.json"):
-        settings = told_by(folder / name)
+        settings = picture_settings(folder / name)
         if "image_mean" in settings:
             break
     size = settings.get("size") if isinstance(settings.get("size"), dict) else {}
@@ -30,24 +30,24 @@ def preprocessing(folder: Path, sides: tuple[int, int], device: torch.device) ->
     return mean, std, sides
 
 
-def told_by(path: Path) -> dict:
+def picture_settings(path: Path) -> dict:
     """What a file of that name says of pictures, {} where there is none; UserError for statistics that are no three
     finite numbers and for sizes beyond those of pictures."""
-    told = read_json(path, DAMAGED) if path.is_file() else {}
-    held = told.get("image_processor", told)
-    told = held if isinstance(held, dict) else {"size": held}
+    picture = read_json(path, DAMAGED) if path.is_file() else {}
+    held = picture.get("image_processor", picture)
+    picture = held if isinstance(held, dict) else {"size": held}
     for name in ("image_mean", "image_std"):
-        values = told.get(name, [1, 1, 1])
+        values = picture.get(name, [1, 1, 1])
         if not isinstance(values, list) or len(values) != 3 or not all(_within(v, 1e6) for v in values):
             raise UserError(f"{path} gives {name} other than as three numbers: {DAMAGED}.")
-    if 0 in told.get("image_std", [1]):
+    if 0 in picture.get("image_std", [1]):
         raise UserError(f"{path} gives an image_std of 0: {DAMAGED}.")
     for name in ("size", "crop_size"):
-        size = told.get(name, 224)
+        size = picture.get(name, 224)
         sides = list(size.values()) if isinstance(size, dict) else [size]
         if not all(side is None or (_within(side, SIDE[1] ** 2) and side >= 1) for side in sides):
             raise UserError(f"{path} gives a {name} other than in pixels: {DAMAGED}.")
-    return told
+    return picture
 
 
 def _within(value, most: float) -> bool:

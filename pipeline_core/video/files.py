@@ -95,14 +95,14 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
         if not path.is_dir():
             os.replace(unfinished, path)
             return
-        pairs = [(made, path / made.name) for made in unfinished.iterdir()]
-        for made, target in pairs:
-            if target.exists() and target.is_dir() != made.is_dir():
+        pairs = [(part, path / part.name) for part in unfinished.iterdir()]
+        for part, target in pairs:
+            if target.exists() and target.is_dir() != part.is_dir():
                 raise UserError(f"{target} is of another kind than what is to be written: move it away.")
-        for made, target in pairs:
+        for part, target in pairs:
             if target.is_dir():
                 shutil.rmtree(target)
-            os.replace(made, target)
+            os.replace(part, target)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

@@ -84,9 +84,11 @@ def test_enhance_tells_every_network(monkeypatch, clip, tmp_path):
 
 
 def test_the_captioner_is_told(monkeypatch, clip, tmp_path):
-    found = {}
+    found, folder = {}, tmp_path / "captioner"
+    folder.mkdir()
     told(monkeypatch, enhance, "file_prompts", found, stop=True)
-    assert main(["enhance", clip, "-o", str(tmp_path / "o.mp4"), "--device", NAME, "--caption-model", "folder"]) == 2
+    arguments = ["--device", NAME, "--caption-model", str(folder)]
+    assert main(["enhance", clip, "-o", str(tmp_path / "o.mp4"), *arguments]) == 2
     assert found == {"file_prompts": [NAME]}
 
 

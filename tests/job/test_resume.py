@@ -85,7 +85,7 @@ def test_fused_windows_of_a_finished_clip_are_found_again_and_before_that_start_
     for _ in range(2):
         again, _, resumed = go(model, clip, tmp_path / "w", settings)
         assert torch.equal(again, whole) and resumed.to_dict() == report.to_dict()
-        assert ChunkFolder(tmp_path / "w", {}).found == 1
+        assert ChunkFolder(tmp_path / "w", {}).count == 1
     assert not torch.equal(whole, go(model, clip, None, replace(SETTINGS, handover="none"))[0])
 
 
@@ -125,7 +125,7 @@ def test_a_nan_stops_there_and_keeps_the_rest(model, clip, tmp_path):
     frames[-1] = torch.nan
     with pytest.raises(UserError, match="NaN"):
         go(model, clip, tmp_path / "w", replace(SETTINGS, controls={}, start="sdedit"), frames)
-    assert ChunkFolder(tmp_path / "w", {}).found == 4
+    assert ChunkFolder(tmp_path / "w", {}).count == 4
 
 
 def test_the_hand_over_brings_neighbours_together(model, clip):

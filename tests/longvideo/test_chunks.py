@@ -26,7 +26,7 @@ def test_what_was_saved_is_found_again_under_its_key_only(tmp_path):
         folder.save(i, window(i))
     folder.save(1, window(7, "other"))
     again = ChunkFolder(tmp_path / "w", {})
-    assert again.found == 3 and same(again.load(0, "k"), window(0)) and same(again.load(1, "other"), window(7, "other"))
+    assert again.count == 3 and same(again.load(0, "k"), window(0)) and same(again.load(1, "other"), window(7, "other"))
     assert again.load(1, "k") is None and again.load(3, "k") is None
     assert json.loads((tmp_path / "w" / MANIFEST).read_text())["about"] == {"seed": 1}
     again.remove()
@@ -45,7 +45,7 @@ def test_damage_costs_the_damaged_window_and_no_other(tmp_path):
     assert [again.load(i, "k") is not None for i in range(4)] == [True, False, False, False]
     for text in ("", "[]", '{"version": 0, "windows": []}', '{"version": 1, "windows": [{}]}'):
         (tmp_path / MANIFEST).write_text(text)
-        assert ChunkFolder(tmp_path, {}).found == 0
+        assert ChunkFolder(tmp_path, {}).count == 0
 
 
 def test_a_folder_that_is_something_else_is_left_alone(tmp_path):

@@ -35,7 +35,7 @@ class Remembered(ChunkFolder):
     """Keeps the windows in memory."""
 
     def __init__(self):
-        self.windows = []
+        self.windows, self.damaged = [], []
 
     def load(self, index, key):
         return None

@@ -125,5 +125,5 @@ def test_other_folders_are_refused(folders, tmp_path, segmentation_folder):
     with pytest.raises(UserError, match="config.json"):
         load_encoder(tmp_path)
     (tmp_path / "config.json").write_text("{broken")
-    with pytest.raises(UserError, match="damaged"):
+    with pytest.raises(UserError, match="not valid JSON"):
         load_encoder(tmp_path)
