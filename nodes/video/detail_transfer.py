@@ -43,7 +43,7 @@ class DetailTransfer(io.ComfyNode):
         if small_source is not None:
             clips["small_source"] = small_source = clip_input(small_source, "small_source")
         same_length(clips)
-        check_sizes(source, result, small_source)
+        check_sizes(result, small_source)
         frames, progress = torch.empty_like(source), progress_bar()
         size = tuple(result.shape[1:3])
         for index, (full, small_result) in enumerate(zip(source, result)):
@@ -54,14 +54,9 @@ class DetailTransfer(io.ComfyNode):
         return io.NodeOutput(frames, ui=ui.PreviewText(text))
 
 
-def check_sizes(source, result, small_source) -> None:
-    """UserError for a result above its source, and for a small source of another size than the result."""
-    (height, width), size = source.shape[1:3], result.shape[1:3]
-    if size[0] > height or size[1] > width:
-        raise UserError(
-            f"result is {size[1]}x{size[0]}, larger than source with {width}x{height}: connect the clip at its own "
-            "size to source."
-        )
+def check_sizes(result, small_source) -> None:
+    """UserError for a small source of another size than the result."""
+    size = result.shape[1:3]
     if small_source is not None and small_source.shape[1:3] != size:
         raise UserError(
             f"small_source is {small_source.shape[2]}x{small_source.shape[1]} but must have the size of result, "

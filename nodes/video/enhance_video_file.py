@@ -17,6 +17,7 @@ from ...pipeline_core.job.settings import EnhanceSettings
 from ...pipeline_core.job.table import HANDOVERS, STITCHES
 from ...pipeline_core.longvideo import ChunkFolder
 from ...pipeline_core.models.folders.loading import load_video_model
+from ...pipeline_core.video.files import remove_unfinished
 from ...pipeline_core.video.frames import as_floats, resize
 from ..host.folder.folders import model_folder
 from ..host.jobs import PREVIEW_SIZE, announce, compute_device, make_room, progress_bar
@@ -141,6 +142,7 @@ class EnhanceVideoFile(io.ComfyNode):
             raise UserError(f"The video {video} is not in ComfyUI's input folder; choose one in the input video.")
         source = input_clip(video)
         target, subfolder = target_of(source, filename_prefix)
+        remove_unfinished(target)
         beside = source.with_name(f"{source.stem}_buffers")
         buffers = open_buffers(beside, source) if beside.is_dir() else None
         facts, device = examine(source), compute_device()

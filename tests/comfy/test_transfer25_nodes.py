@@ -327,9 +327,9 @@ def code_beside(folder):
     [
         (lora, "holds a LoRA; a whole CosmosTransformer3DModel is needed there"),
         (another_part, "holds a video autoencoder; a CosmosTransformer3DModel is needed there"),
-        (truncated, "is not a whole safetensors file; download it again"),
+        (truncated, "bytes where its header says"),
         (pickled, "has no .safetensors file; convert the weights to safetensors first"),
-        (renamed_pickle, "is not a whole safetensors file; download it again"),
+        (renamed_pickle, "is not a whole safetensors file: download it again"),
         (code_beside, "text_encoder is a Trap; a T5EncoderModel or Qwen2_5_VLForConditionalGeneration is needed there"),
     ],
 )
