@@ -19,6 +19,10 @@ from pipeline_core.models.folders.placement import Turns, in_one_byte, streamed
 from pipeline_core.models.folders.precision import bf16_failure
 from pipeline_core.models.networks.cosmos import cosmos_forward
 
+needs_bf16 = pytest.mark.skipif(
+    bf16_failure(torch.device("cpu")) != "", reason="torch does not carry out bfloat16 here"
+)
+
 
 @pytest.fixture(scope="module")
 def tiny():
@@ -87,6 +91,7 @@ class Live(TorchDispatchMode):
             self.now -= self.alive.pop(key)[1]
 
 
+@needs_bf16
 def test_a_step_takes_what_was_estimated(folder):
     """Tensors alive at once in one condition's forward in two bytes, counted while it runs; and by the token."""
     transformer, cells = load_part(folder, "transformer", torch.bfloat16), (3, 16, 24)
@@ -116,6 +121,7 @@ def least_free(folder, preset, best):
     return high
 
 
+@needs_bf16
 def test_placements_begin_where_what_is_really_on_the_device_fits(folder):
     """Networks of the real folder take their turns, and what they hold in memory is counted as they come and go."""
     preset, resident = read_preset(folder), {}
@@ -176,7 +182,7 @@ def answer(model):
     return torch.cat(model.predictor(texts, hints, {"edge": 1.0}, VE)(x, 3.0, list(texts)))
 
 
-@pytest.mark.skipif(bf16_failure(torch.device("cpu")) != "", reason="torch does not carry out bfloat16 here")
+@needs_bf16
 def test_one_byte_is_the_network_with_rounded_matrices(folder):
     found = answer(load_video_model(folder, precision="fp32", weights="fp8"))
     rounded = load_video_model(folder, precision="fp32", weights="bf16")
