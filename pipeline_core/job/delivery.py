@@ -41,6 +41,9 @@ class Delivery:
         for result in results:
             if pair := self._waiting.popleft() if self._waiting else next(again, None):
                 frame, small = pair
+            if tuple(frame.shape[:2]) == tuple(self._job.work_size):  # the model saw every pixel: nothing to bring back
+                yield frame, result
+                continue
             # Full size is the model's device's work; finished frames rest on the CPU, where a long clip fits.
             small, result = (picture.to(self._job.model.device) for picture in (small, result))
             yield frame, with_detail(frame, small, result, self._job.settings.detail).cpu()

@@ -39,7 +39,7 @@ class EnhanceSettings:
     stitch: how frames that two windows share become one: "crossfade", or "flow", which aligns the two first (5 % less
     change along the motion and 0.04 dB on those frames, for two estimates of flow each).
     detail: how much of the source's own detail the result gets where the model only changed its colours (see
-    video/detail.py): 0 shows the model's pixels, enlarged to the clip's size.
+    video/detail.py): 0 shows the model's pixels, enlarged to the clip's size. No part in clips of the model's own size.
     refine: strength of a second pass at the clip's own size, in tiles of the model's size (see refine.py); 0 is off.
     cfg_range: (lowest, highest) sigma, VE units, between which guidance acts; None is everywhere. inversion_steps: of
     the inversion alone, some of the levels of the other pass; None is all of them, and the exact way back. cache:
