@@ -13,6 +13,7 @@ import comfy.samplers
 
 from ...pipeline_core.errors import UserError
 from .run_cache import WINDOWS, run_cache
+from .running import models_at_work
 
 KEY = "video_realism_experts"
 ASK = "sampler_calc_cond_batch_function"  # of model_options: what answers in the place of calc_cond_batch
@@ -49,7 +50,7 @@ class Experts:
         """As a sampler of its own would, so that the other one makes room where both do not fit; the rest stays."""
         shape = step_shape(x.shape, options.get("context_handler"))
         needed = expert.model.memory_required([2 * shape[0], *shape[1:]])  # two branches, as ComfyUI reckons
-        at_work = comfy.model_management.loaded_models(only_currently_used=True)  # a reference model, ControlNets
+        at_work = models_at_work()  # a reference model, ControlNets
         rest = [model for model in at_work if not (expert.is_clone(model) or other.is_clone(model))]
         comfy.model_management.load_models_gpu([expert, *rest], memory_required=needed)
         expert.model.current_patcher = expert  # older ComfyUI forgets it

@@ -127,9 +127,14 @@ def step_callback(model, steps: int) -> Callable[[int, int, Tensor], None]:
     return callback
 
 
+def models_at_work() -> list:
+    """The MODELs that are loaded and in use; older ComfyUI lists those that are gone too."""
+    return [model for model in comfy.model_management.loaded_models(only_currently_used=True) if model is not None]
+
+
 @contextmanager
 def sampling_models_kept() -> Iterator[None]:
     """While a map is encoded: loading the VAE may push out the models that are sampling, so they are loaded again."""
-    loaded = comfy.model_management.loaded_models(only_currently_used=True)
+    loaded = models_at_work()
     yield
     comfy.model_management.load_models_gpu(loaded)
