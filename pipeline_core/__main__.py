@@ -5,7 +5,7 @@ Exit codes: 0 done, 2 bad input, 130 cancelled (Ctrl-C or a polite kill, SIGTERM
 
 import sys
 
-from .cli.ends import ended
+from .cli.ends import ended, leaving_at_once
 from .cli.waiting import wait_passively
 
 
@@ -15,8 +15,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str] | None) -> None:
-    # Imported here, for it takes seconds in which a user may cancel too.
-    from .cli.commands import parse
+    with leaving_at_once():  # it takes seconds, in which a user may cancel too
+        from .cli.commands import parse
 
     options = parse(arguments)
     options.run(options)

@@ -55,6 +55,28 @@ def _cancel(number: int, frame) -> None:
     raise KeyboardInterrupt
 
 
+@contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """While packages are imported: Ctrl-C and SIGTERM end the process then and there, for nothing has been begun.
+
+    A KeyboardInterrupt is no use here: packages catch it, C code drops it, and Python forgets what the exit code was.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, _leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(number: int, frame) -> None:
+    os.write(sys.stderr.fileno(), b"cancelled\n")
+    os._exit(CANCELLED)
+
+
 def _let_go_of_stdout() -> None:
     """Where stdout itself is what failed, keep Python from trying it again at exit."""
     try:

@@ -83,7 +83,7 @@ def test_enhance_tells_every_network(monkeypatch, clip, tmp_path):
     assert found == {"prompts": NAME, "load_estimators": [NAME], "load_video_model": [NAME]}
 
 
-def test_the_captioner_is_told(monkeypatch, clip, tmp_path):
+def test_the_captioner_is_told(device, monkeypatch, clip, tmp_path):
     found, folder = {}, tmp_path / "captioner"
     folder.mkdir()
     told(monkeypatch, enhance, "file_prompts", found, stop=True)

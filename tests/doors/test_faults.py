@@ -70,7 +70,7 @@ def test_ended_in_the_middle_it_goes_on_to_the_same_file(command, whole, tmp_pat
 
 
 def test_cancelled_while_it_imports_it_ends_with_130_and_promises_nothing(command, tmp_path):
-    for wait in (0.3, 0.6):
+    for wait in (0.2, 0.4, 0.6, 0.9, 1.3):
         process = started([*command, tmp_path / "o.mp4"])
         time.sleep(wait)
         process.send_signal(signal.SIGTERM)
