@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 STAMP := .venv/.setup-done
 
-.PHONY: setup demo test test-plain fuzz soak lint bench train
+.PHONY: setup demo test test-plain fuzz soak lint bench train train-perception
 
 setup: $(STAMP)
 
@@ -49,3 +49,8 @@ RUN := training/runs/long
 CORE := 1
 train: setup
 	$(PY) -m training run --core $(CORE) --out $(RUN)
+
+# The world's own perception networks, one after the other; each goes on from where it was stopped.
+train-perception: setup
+	for network in depth segmentation detector text_image; do \
+		$(PY) -m training.perception $$network --core $(CORE) || exit 1; done

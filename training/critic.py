@@ -21,6 +21,7 @@ from pipeline_core.errors import UserError
 from pipeline_core.metrics.critic import EMBEDDED_CRITIC, CriticNetwork, save_critic
 from pipeline_core.models.networks.vae import decode_latents, encode_clips
 
+from .disturbance import disturb
 from .latents import load_vae
 
 FIRST_SEED, SEEDS = 600_000, 1000
@@ -59,28 +60,6 @@ def load_frames(files: list[Path], vae: torch.nn.Module, stride: int = 4) -> dic
     return {kind: torch.cat(clips) for kind, clips in frames.items()}
 
 
-def disturb(frames: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Random gain, gamma, cast, saturation, mirror, blur and noise per frame; frames (N, 3, H, W) in [0, 1]."""
-    n = len(frames)
-
-    def between(low: float, high: float, channels: int = 1) -> torch.Tensor:
-        return low + (high - low) * torch.rand(n, channels, 1, 1, generator=generator)
-
-    grey = frames.mean(1, keepdim=True)
-    x = (grey + (frames - grey) * between(0.4, 1.3)).clamp(0, 1) ** between(0.7, 1.4)
-    x = x * between(0.7, 1.3) * between(0.85, 1.15, 3) + between(-0.08, 0.08)
-    width = between(0.0, 0.9) * (between(0, 1) < 0.6)
-    offsets = torch.arange(-2, 3.0)
-    kernel = torch.exp(-(offsets**2) / (2 * width.view(n, 1) ** 2 + 1e-6))
-    kernel = (kernel / kernel.sum(1, keepdim=True)).repeat_interleave(3, 0)
-    flat = F.pad(x.reshape(1, 3 * n, *x.shape[2:]), (2, 2, 2, 2), mode="replicate")
-    flat = F.conv2d(flat, kernel[:, None, None], groups=3 * n)
-    x = F.conv2d(flat, kernel[:, None, :, None], groups=3 * n).view_as(x)
-    x = x + between(0.0, 0.025) * torch.randn(x.shape, generator=generator)
-    mirrored = between(0, 1) < 0.5
-    return torch.where(mirrored, x.flip(-1), x).clamp(0, 1)
-
-
 def draw_batch(frames: dict[bool, torch.Tensor], generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
     """Equal numbers of both classes, one random window for all: (B, 3, 80, 128) and labels (B,)."""
     parts, (h, w) = [], CROP
@@ -93,7 +72,9 @@ def draw_batch(frames: dict[bool, torch.Tensor], generator: torch.Generator) -> 
     x = int(torch.randint(parts[0].shape[2] - w + 1, (1,), generator=generator))
     clips = torch.cat(parts)[:, y : y + h, x : x + w].movedim(-1, 1).float() / 255
     labels = torch.cat([torch.ones(BATCH // 2), torch.zeros(BATCH // 2)])
-    return disturb(clips, generator), labels
+    mirrored = torch.rand(BATCH, 1, 1, 1, generator=generator) < 0.5
+    clips = disturb(clips, generator)
+    return torch.where(mirrored, clips.flip(-1), clips), labels
 
 
 @torch.no_grad()

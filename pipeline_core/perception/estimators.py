@@ -139,7 +139,8 @@ def load_network(folder: Path, kind: str, device: str | torch.device):
         read_header(path)
     with loading(folder, kind, "give another model folder"):
         model = getattr(transformers, kind).from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
-    return model.to(device).eval().requires_grad_(False)
+    # Weights kept in half precision too: frames come in single.
+    return model.float().to(device).eval().requires_grad_(False)
 
 
 def _load(folder: Path, kind: str, device: torch.device):

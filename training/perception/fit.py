@@ -1,0 +1,148 @@
+"""Train a small network until its steps are done; killed at any moment it goes on from its checkpoint."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pipeline_core.errors import UserError
+
+from ..run.checkpoint import read_state, read_tensors, save_checkpoint
+from ..run.log import RunLog
+
+WARMUP = 100  # steps
+AVERAGE = 0.998  # of the weights, per step
+
+
+@dataclass(frozen=True)
+class Task:
+    """A network and how it learns. build: its model, new; batch: frames a step; rate: AdamW's highest; loss: (model,
+    Batch) -> scalar; figures: (model, shards) -> name -> number, of scenes it was not trained on; write: (model,
+    folder) -> a model folder in the released layout."""
+
+    build: Callable
+    batch: int
+    rate: float
+    steps: int
+    loss: Callable
+    figures: Callable
+    write: Callable
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How a run goes, which changes nothing of what it learns: seconds between checkpoints, steps between figures."""
+
+    seconds: float = 120.0
+    every: int = 250
+
+
+def fit(
+    task: Task,
+    folder: Path,
+    shards: list,
+    tuning: list,
+    steps: int,
+    seed: int = 0,
+    stop: Callable[[], bool] = lambda: False,
+    habits: Habits = Habits(),  # noqa: B008 (frozen)
+) -> torch.nn.Module:
+    """Train in `folder` until `steps`, or until stop() says so; returns the model with its averaged weights.
+
+    Batches are functions of (seed, step), the rate of (step, steps): the same machine ends at the same weights however
+    often it was stopped. UserError where the folder's checkpoint is of other steps or another seed.
+    """
+    from .data import draw
+
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    model = task.build()
+    config = {"steps": steps, "seed": seed, "scenes": len(shards)}
+    weights = dict(model.named_parameters())
+    averages = {name: value.detach().clone() for name, value in weights.items()}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=task.rate, betas=(0.9, 0.99), weight_decay=1e-2)
+    state = read_state(folder) or {"step": 0, "config": config, "cpu_seconds": 0.0, "losses": [0.0, 0]}
+    if state["config"] != config:
+        raise UserError(f"{folder} was begun with {state['config']} and now {config} came: give another --out.")
+    if state["step"]:
+        _restore(folder, model, optimizer, averages)
+    log = RunLog(folder, state["step"])
+    saved, began = time.monotonic(), time.process_time()
+
+    def save(step: int) -> None:
+        nonlocal began
+        state["step"], state["cpu_seconds"] = step, state["cpu_seconds"] + time.process_time() - began
+        began = time.process_time()
+        save_checkpoint(folder, _tensors(model, optimizer, averages), state)
+
+    for step in range(state["step"], steps):
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        torch.manual_seed(seed * 1_000_003 + step)  # dropout and the like
+        model.train()
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = task.loss(model, draw(shards, task.batch, generator))
+        optimizer.param_groups[0]["lr"] = task.rate * _share(step, steps)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        decay = min(AVERAGE, (step + 1) / (step + 10))
+        with torch.no_grad():
+            for name, value in weights.items():
+                averages[name].lerp_(value, 1 - decay)
+        state["losses"] = [state["losses"][0] + loss.item(), state["losses"][1] + 1]
+        if (step + 1) % habits.every == 0 or step + 1 == steps:
+            figures = task.figures(averaged(task, model, averages), tuning)
+            total, count = state["losses"]
+            log.write("figures", step + 1, {"loss": total / count} | figures)
+            state["losses"] = [0.0, 0]
+        if stop():
+            save(step + 1)
+            break
+        if time.monotonic() - saved > habits.seconds:
+            save(step + 1)
+            saved = time.monotonic()
+    else:
+        save(steps)
+    return averaged(task, model, averages)
+
+
+def averaged(task: Task, model: torch.nn.Module, averages: dict[str, Tensor]) -> torch.nn.Module:
+    """A copy of the model with the averaged weights, in evaluation."""
+    copy = task.build()
+    copy.load_state_dict(model.state_dict())
+    copy.eval().requires_grad_(False)
+    for name, value in copy.named_parameters():
+        value.copy_(averages[name])
+    return copy
+
+
+def _share(step: int, steps: int) -> float:
+    """Of the highest rate: up over WARMUP steps, down a half cosine."""
+    return min(1.0, (step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def _tensors(model, optimizer, averages) -> dict[str, Tensor]:
+    moments = {
+        f"{kind}.{name}": optimizer.state[value][kind]
+        for name, value in model.named_parameters()
+        for kind in ("exp_avg", "exp_avg_sq", "step")
+        if value in optimizer.state
+    }
+    held = {f"model.{name}": value for name, value in model.state_dict().items()}
+    return held | moments | {f"average.{name}": value for name, value in averages.items()}
+
+
+def _restore(folder: Path, model, optimizer, averages) -> None:
+    model.load_state_dict(read_tensors(folder, "model"))
+    averages |= read_tensors(folder, "average")
+    moments = {kind: read_tensors(folder, kind) for kind in ("exp_avg", "exp_avg_sq", "step")}
+    for name, value in model.named_parameters():
+        if name in moments["step"]:
+            optimizer.state[value] = {kind: tensors[name] for kind, tensors in moments.items()}
