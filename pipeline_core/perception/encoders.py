@@ -43,7 +43,8 @@ def load_encoder_network(folder: Path, device: str | torch.device):
     """The network of such a folder, all of it."""
     if model_type(folder) not in _KINDS:
         raise UserError(f"{folder} is a {model_type(folder)} model: give one of {', '.join(_KINDS)}.")
-    return load_network(folder, _KINDS[model_type(folder)][0], device)
+    # Kept in half precision or not: frames come in single.
+    return load_network(folder, _KINDS[model_type(folder)][0], device).float()
 
 
 def image_encoder(folder: Path, model, device: str | torch.device) -> Encode:

@@ -139,13 +139,12 @@ def load_network(folder: Path, kind: str, device: str | torch.device):
         read_header(path)
     with loading(folder, kind, "give another model folder"):
         model = getattr(transformers, kind).from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
-    # Weights kept in half precision too: frames come in single.
-    return model.float().to(device).eval().requires_grad_(False)
+    return model.to(device).eval().requires_grad_(False)
 
 
 def _load(folder: Path, kind: str, device: torch.device):
     """A model in evaluation and the function that turns frames into its input."""
-    model = load_network(folder, kind, device)
+    model = load_network(folder, kind, device).float()  # kept in half precision or not: frames come in single
     mean, std, size = _preprocessing(folder)
     mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (mean, std))
     multiple = _patch(model.config)
