@@ -218,11 +218,12 @@ def frames_of(facts: ClipFacts, lenient: bool = False) -> Iterator[Tensor]:
     container, stream = open_clip(facts.path)
     index = 0
     with container:
-        stored = None
+        stored = turn = None
         for frame in decoded(container.demux(stream), stream, lambda error: None):
-            stored = stored or (frame.height, frame.width)
+            if turn is None:
+                stored, turn = (frame.height, frame.width), turn_of(frame)
             one_size(stored, frame, index, facts.path)
-            yield turn_of(frame).apply(to_rgb(frame, facts.path, deep=True))
+            yield turn.apply(to_rgb(frame, facts.path, deep=True))
             index += 1
             if index == facts.info.frames:
                 break

@@ -126,14 +126,15 @@ def read_frames(path: str | os.PathLike, start: int = 0, stop: int | None = None
         ) from error
 
     with container:
-        stored = None
+        stored = turn = None
         for frame in decoded(container.demux(stream), stream, broken):
             if stop is not None and index >= stop:
                 return
-            stored = stored or (frame.height, frame.width)
+            if turn is None:
+                stored, turn = (frame.height, frame.width), turn_of(frame)
             one_size(stored, frame, index, path)
             if index >= start:
-                yield turn_of(frame).apply(to_rgb(frame, path))
+                yield turn.apply(to_rgb(frame, path))
             index += 1
     if index == 0:
         raise UserError(f"The video {path} has no frames: give a clip with at least one frame.")

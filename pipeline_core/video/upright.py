@@ -43,7 +43,11 @@ class Turn:
 
 def turn_of(frame) -> Turn:
     """From the display matrix of a decoded frame: (x, y) is shown at (a x + c y, b x + d y), y downwards; entries in
-    the order a b u c d v x y w, as 16.16 fixed point (ISO 14496-12, 6.2.2)."""
+    the order a b u c d v x y w, as 16.16 fixed point (ISO 14496-12, 6.2.2).
+
+    Ask it of a clip's first frame alone: PyAV's side data and its frame hold each other, so that a frame that was asked
+    waits for Python's garbage collector, which sees a small object and not the megabytes behind it.
+    """
     from av.sidedata.sidedata import Type
 
     try:

@@ -1,6 +1,7 @@
 """Oracles: frames that went in come out; counts, rates and sizes are exact; bad input leaves nothing
 behind."""
 
+import gc
 import wave
 from fractions import Fraction
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from pipeline_core.errors import UserError
+from pipeline_core.video.facts import examine, frames_of
 from pipeline_core.video.media import VideoWriter, probe, read_clip, read_frames, write_clip
 
 SATURATED = [(r, g, b) for r in (0, 255) for g in (0, 255) for b in (0, 255)]
@@ -40,6 +42,19 @@ def test_a_moving_picture_survives_in_the_right_place_and_order(tmp_path):
     assert mse.max() < 0.1 * (back[:-1] - clip[1:]).square().mean()
     part = read_clip(tmp_path / "a.mp4", 2, 5)
     assert torch.equal(part, back[2:5])
+
+
+def test_frames_that_were_read_are_let_go_at_once(tmp_path):
+    write_clip(tmp_path / "a.mp4", torch.rand(30, 32, 48, 3, generator=torch.Generator().manual_seed(2)), 24)
+    facts = examine(tmp_path / "a.mp4")
+    gc.collect()
+    gc.disable()  # which comes late: it counts small objects, not the megabytes behind them
+    try:
+        for frames in (read_frames(tmp_path / "a.mp4"), frames_of(facts)):
+            assert len(list(frames)) == 30
+            assert sum(type(held).__name__ == "VideoFrame" for held in gc.get_objects()) <= 2
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
