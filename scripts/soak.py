@@ -145,10 +145,10 @@ def prompt(pick: random.Random, kind: str) -> dict:
     seed, frames = pick.randrange(800_000, 900_000), pick.choice((5, 5, 9, 17))
     steps = 20 if kind == "cancelled" else 8  # fewer are refused by the exact inversion
     sizes = {"scene_seed": seed, "frames": frames, "width": 80, "height": 48, "steps": steps, "seed": seed}
-    sizes |= {"window": 9, "overlap": 1}
+    sizes |= {"window": 9, "overlap": 1, "low": 0.5}
     nodes = [(node["class_type"], node["inputs"]) for node in graph.values()]
     for _, inputs in nodes:
-        inputs.update({name: new for name, new in sizes.items() if isinstance(inputs.get(name), int)})
+        inputs.update({name: new for name, new in sizes.items() if isinstance(inputs.get(name), int | float)})
     ours = [pair for pair in nodes if pair[0].startswith("VideoRealism")]
     if kind == "odd":
         inputs = pick.choice(ours)[1]
