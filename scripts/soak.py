@@ -30,8 +30,9 @@ from client.workflow_graph import read_graph
 ROOT = Path(__file__).resolve().parents[1]
 STUCK = 300  # seconds until a prompt counts as stuck
 WARM_UP = 0.2  # of the prompts: caches fill until then
-# Shipped graphs that begin with Demo Drive, the one of one node as often as all others together.
-GRAPHS = {"enhance_one_node": 3, "realism_demo": 1, "long_video_sampler": 1, "calibrated_sdedit": 1}
+# Shipped graphs that begin with Demo Drive, and what else the one of one node is set to.
+GRAPHS = ("enhance_one_node", "realism_demo", "long_video_sampler", "calibrated_sdedit")
+SETTINGS = ("", "start = noise", "start = calibration", "start = sdedit", "start = noise\nhandover = fused")
 # What no prompt may ask of these nodes, and what must then be said in words, not by a crash.
 INVALID = (
     ("VideoRealismDemoDrive", "frames", -1),
@@ -141,7 +142,7 @@ def soak(client: Client, process: subprocess.Popen, options: argparse.Namespace)
 
 def prompt(pick: random.Random, kind: str) -> dict:
     """A shipped graph, small, with other numbers every time; an invalid or odd one has one input spoiled."""
-    graph = read_graph(ROOT / "workflows" / "api" / f"{pick.choices(*zip(*GRAPHS.items()))[0]}.api.json")
+    graph = read_graph(ROOT / "workflows" / "api" / f"{pick.choice(GRAPHS)}.api.json")
     seed, frames = pick.randrange(800_000, 900_000), pick.choice((5, 5, 9, 17))
     steps = 20 if kind == "cancelled" else 8  # fewer are refused by the exact inversion
     sizes = {"scene_seed": seed, "frames": frames, "width": 80, "height": 48, "steps": steps, "seed": seed}
@@ -149,6 +150,8 @@ def prompt(pick: random.Random, kind: str) -> dict:
     nodes = [(node["class_type"], node["inputs"]) for node in graph.values()]
     for _, inputs in nodes:
         inputs.update({name: new for name, new in sizes.items() if isinstance(inputs.get(name), int | float)})
+        if "settings" in inputs:
+            inputs["settings"] = pick.choice(SETTINGS)
     ours = [pair for pair in nodes if pair[0].startswith("VideoRealism")]
     if kind == "odd":
         inputs = pick.choice(ours)[1]
