@@ -11,6 +11,7 @@ from ..conditions.recordings import DEPTH_SOURCES, INSTANCE_SOURCES, SEMANTIC_SO
 from ..doors import check_paths, writable
 from ..errors import UserError
 from ..perception.estimators import load_estimators
+from .bars import progress_bar
 from .files import add_device
 
 
@@ -74,8 +75,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
     if options.check is not None:
         scale = options.depth_scale
         formats = options.depth_format, options.semantic_format
@@ -96,12 +95,7 @@ def run(options: argparse.Namespace) -> None:
         raise UserError("--smooth steadies the depth of --depth-model, which is not used here: leave it out.")
     for line in described(recording):
         print(line)
-    with tqdm(desc="buffers", unit="frame", dynamic_ncols=True) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with progress_bar("buffers", "frame") as progress:
         buffers = import_recording(
             folder, options.clip, recording.depth, recording.semantic, recording.instance, recording.depth_format,
             recording.semantic_format, progress, recording.depth_scale or options.depth_scale,

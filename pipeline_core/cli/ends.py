@@ -44,15 +44,45 @@ def _terminated_as_cancelled() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _cancel)
+    before = {number: signal.signal(number, _cancel) for number in (signal.SIGINT, signal.SIGTERM)}
+    hook, sys.unraisablehook = sys.unraisablehook, _cancel_again(sys.unraisablehook)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        _cancelled.clear()
+        sys.unraisablehook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# Where a signal finds Python inside a destructor or a library's callback, or a library that catches everything, its
+# KeyboardInterrupt goes no further. So it is noted here too.
+_cancelled = threading.Event()
 
 
 def _cancel(number: int, frame) -> None:
+    _cancelled.set()
     raise KeyboardInterrupt
+
+
+def heed_cancel() -> None:
+    """Raise KeyboardInterrupt where the command was cancelled, and goes on all the same."""
+    if _cancelled.is_set():
+        raise KeyboardInterrupt
+
+
+def _cancel_again(usual: Callable) -> Callable:
+    """For sys.unraisablehook: a cancel that Python had to drop is sent again, as soon as the dropper has returned."""
+
+    def dropped(what) -> None:
+        if not issubclass(what.exc_type, KeyboardInterrupt):
+            usual(what)
+            return
+        again = threading.Timer(0.05, signal.raise_signal, (signal.SIGTERM,))
+        again.daemon = True
+        again.start()
+
+    return dropped
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from ..perception.estimators import load_estimators
 from ..video import media
 from ..video.facts import ClipFacts, examine, frames_of
 from ..video.files import remove_unfinished, write_json
+from .bars import progress_bar
 from .files import add_device
 
 
@@ -218,8 +219,6 @@ def enhance_file(
     again after a kill or a cancel, and with the same source and settings, the job goes on from there. keep: a mask of
     pixels that stay the source's own, see `prepare`.
     """
-    from tqdm import tqdm
-
     info, source = facts.info, facts.path
     read = lambda: frames_of(facts, accept_damaged)  # noqa: E731
     job = prepare(info.frames, facts.size, model, settings, buffers, estimators, read, keep=keep)
@@ -233,14 +232,8 @@ def enhance_file(
     chunks = ChunkFolder(windows_folder(target), {"input": str(source), **job.report.to_dict()})
     if chunks.count:
         print(f"{chunks.count} windows of an earlier run are there; those of the same source and settings are kept")
-    bar = tqdm(total=1, desc="enhance", unit="step", dynamic_ncols=True)
-
-    def progress(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-
     writer = media.VideoWriter(target, info.fps, facts.size, like=facts, lenient=accept_damaged)
-    with bar, writer as out:
+    with progress_bar("enhance", "step") as progress, writer as out:
         job.report.notes.extend(out.notes)
         for frame in run_job(job, read(), progress, chunks):
             out.write(frame)

@@ -24,6 +24,7 @@ from ..perception.flow import estimated_flow
 from ..perception.text_image import load_text_image
 from ..video import media
 from ..video.files import write_json
+from .bars import progress_bar
 from .enhance import beside, find_buffers
 from .files import add_device
 
@@ -190,16 +191,8 @@ def measure(
     critic: bool = True,
 ) -> dict:
     """`compare` with a progress bar, the embedded critic and the buffers found beside the source."""
-    from tqdm import tqdm
-
     from ..metrics.critic import load_critic
 
-    bar = tqdm(total=1, desc="measure", unit="frame", dynamic_ncols=True)
-
-    def progress(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-
     judge = load_critic(device=extras.device) if critic else None
-    with bar:
+    with progress_bar("measure", "frame") as progress:
         return compare(source, output, find_buffers(source, buffers), reference, judge, progress, extras, about)

@@ -12,6 +12,7 @@ from ..video import media
 from ..world import STYLES, drive_scene
 from ..world import render as render_world
 from ..world.render import frames_at_once, scene_data
+from .bars import progress_bar
 from .files import parse_size
 
 
@@ -57,17 +58,20 @@ def render_file(
     seed: int, frames: int, fps: float, size: tuple[int, int], style: str, output: Path, buffers: Path | None
 ) -> None:
     """Render to a file in constant memory, and the buffers beside it in the same pass."""
-    from tqdm import tqdm
-
     scene = drive_scene(seed, frames, fps)
     count = frames_at_once(size)
     chunks = [range(i, min(i + count, frames)) for i in range(0, frames, count)]
     # The buffers name the finished clip by its bytes, so their folder closes after the clip does.
     beside = nullcontext() if buffers is None else BuffersWriter(buffers, output, scene_data(scene, style))
     # Full chroma: at this size 4:2:0 alone would cost a flat-shaded clip more than ten decibels.
-    with beside, media.VideoWriter(output, fps, size, full_chroma=True) as out:
-        for numbers in tqdm(chunks, desc=f"render {style}", unit="chunk", dynamic_ncols=True):
+    with (
+        progress_bar(f"render {style}", "chunk") as progress,
+        beside,
+        media.VideoWriter(output, fps, size, full_chroma=True) as out,
+    ):
+        for done, numbers in enumerate(chunks, 1):
             piece = render_world(scene, numbers, size, style)
             out.write(piece.rgb)
             if buffers is not None:
                 beside.append(piece.depth, piece.classes, piece.instances, piece.flow, piece.lights)
+            progress(done, len(chunks))

@@ -13,7 +13,6 @@ Apart from the manifest everything is optional. The manifest's fingerprint keeps
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -28,19 +27,11 @@ from ..doors import open_picture, read_json
 from ..errors import UserError
 from ..video import media
 from ..video.files import unfinished_name
+from ..video.original import fingerprint
 from . import encodings
 from .buffer_files import AGAIN, LIGHT_FIELDS, VERSION, check_lights, check_manifest
 
 _MANIFEST = "buffers.json"
-
-
-def fingerprint(clip: str | os.PathLike) -> str:
-    """SHA-256 of a clip's bytes, as hex."""
-    digest = hashlib.sha256()
-    with open(clip, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _save(path: Path, image: np.ndarray) -> None:

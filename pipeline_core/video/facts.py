@@ -20,6 +20,7 @@ from .decoding import decoded
 from .lengths import missing_bytes
 from .media import VideoInfo, check_rate, one_size
 from .opening import open_clip, reason
+from .original import Original
 from .upright import turn_of
 
 _TRUSTED_COUNT = "mov,mp4,m4a,3gp,3g2,mj2"  # whose header has one entry a frame
@@ -29,13 +30,15 @@ _TRUSTED_COUNT = "mov,mp4,m4a,3gp,3g2,mj2"  # whose header has one entry a frame
 class ClipFacts:
     """What a result keeps of the clip it is made from.
 
-    info: as `probe`, of the frames that can be decoded, upright. times: of every frame, strictly increasing, and
-    last: how long the last one is shown, in units of time_base (seconds). bits: of a component. subsampled: are there
-    fewer samples of chroma than pixels. pixel_aspect: width by height. sound: stream -> packets. damage: what is
-    missing, a clause, "" for a whole file. notes: sentences on what is read in a way that a person should know of.
+    original: the file, to tell whether it changed since. info: as `probe`, of the frames that can be decoded, upright.
+    times: of every frame, strictly increasing, and last: how long the last one is shown, in units of time_base
+    (seconds). bits: of a component. subsampled: are there fewer samples of chroma than pixels. pixel_aspect: width by
+    height. sound: stream -> packets. damage: what is missing, a clause, "" for a whole file. notes: sentences on what
+    is read in a way that a person should know of.
     """
 
     path: Path
+    original: Original
     info: VideoInfo
     times: array
     last: int
@@ -115,6 +118,7 @@ def examine(path: str | os.PathLike) -> ClipFacts:
     clip has; damage is told in the facts.
     """
     container, stream = open_clip(path)
+    original = Original.of(path)
     with container:
         count, times, first, corrupt, interlaced = _Count(), array("q"), None, 0, False
         timed = True
@@ -137,7 +141,7 @@ def examine(path: str | os.PathLike) -> ClipFacts:
         times, last, time_base = array("q", range(len(times))), 1, 1 / Fraction(fps)
         notes.append(f"The clip does not say when its frames are shown: they were taken as {float(fps):g} a second.")
     info = VideoInfo(len(times), Fraction(fps), *first.upright, float((times[-1] - times[0] + last) * time_base))
-    facts = ClipFacts(Path(path), info, times, last, time_base, first.colour, first.bits, first.subsampled)
+    facts = ClipFacts(Path(path), original, info, times, last, time_base, first.colour, first.bits, first.subsampled)
     facts = replace(facts, pixel_aspect=first.pixel_aspect, sound=sound, damage=damage, notes=tuple(notes))
     if not facts.steady:
         facts = replace(facts, notes=(*notes, "The clip's frame rate varies: every frame kept its time."))

@@ -186,9 +186,11 @@ class VideoWriter:
     players and browsers do not show it.
 
     like: the clip that the frames were made of, which gives its times, colour tags, 10 bits, pixel shape and sound;
-    `notes` then has a sentence on everything that the file does not keep. lenient: its sound may break off.
+    `notes` then has a sentence on everything that the file does not keep. lenient: it may have changed meanwhile, and
+    its sound may break off.
 
-    Raises UserError for a missing folder, an unknown suffix, wrong sizes, values outside [0, 1] and an empty clip.
+    Raises UserError for a missing folder, an unknown suffix, wrong sizes, values outside [0, 1] and an empty clip, and
+    at the end for a clip `like` that is no longer what it was.
     """
 
     def __init__(
@@ -294,6 +296,8 @@ class VideoWriter:
                 self._mux(self._stream.encode())
                 if self._sound is not None:
                     self._sound.until(None)
+                if self._like is not None and not self._lenient:
+                    self._like.original.refuse_change(self._like.path)
         finally:
             self._container.close()
             if self._sound is not None:

@@ -18,6 +18,7 @@ from pipeline_core.video.files import atomic_file, atomic_folder, remove_unfinis
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = int(os.environ.get("FAULTS", 1))  # `make fuzz` takes more
+WINDOW = 6000  # bytes: no file of a job here is larger, and its output is hardly smaller
 # Files of at most so many bytes: what a full disk does to the writes of one process, without a disk of its own.
 FULL = """
 import resource, runpy, sys
@@ -80,15 +81,52 @@ def test_cancelled_while_it_imports_it_ends_with_130_and_promises_nothing(comman
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("limit", [0, 100, 3000])
-def test_a_full_disk_is_one_sentence_and_leaves_nothing_but_whole_windows(command, tmp_path, limit):
-    process = started([limit, *command, tmp_path / "o.mp4"], "-c", FULL)
+# A signal that comes while Python is in a destructor or in a library that catches everything.
+LOST = """
+import os, signal, sys
+import pipeline_core.job.run as run
+from pipeline_core.__main__ import main
+way, number, inputs = sys.argv.pop(1), int(sys.argv.pop(1)), run.window_inputs
+class Left:
+    def __del__(self):
+        os.kill(os.getpid(), number)
+        [None for _ in range(100)]
+def lost(*arguments):
+    if way == "destructor":
+        Left()
+    else:
+        try:
+            os.kill(os.getpid(), number)
+            [None for _ in range(100)]
+        except BaseException:
+            pass
+    return inputs(*arguments)
+run.window_inputs = lost
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("way", ["destructor", "library"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_cancel_that_is_swallowed_is_heard_at_the_next_step(command, tmp_path, way, number):
+    process = started([way, int(number), *command, tmp_path / "o.mp4"], "-c", LOST)
     said = process.communicate()[1]
-    errors = [line for line in said.splitlines() if "error: " in line]
-    assert process.returncode == 2 and len(errors) == 1 and "Traceback" not in said, said
-    left = [path for path in tmp_path.rglob("*") if path.name != "manifest.json"]
-    assert not (tmp_path / "o.mp4").exists() and not [path for path in left if path.suffix == ".part"]
-    assert all(any(path.iterdir()) for path in left if path.is_dir())
+    assert process.returncode == 130 and "Traceback" not in said and said.splitlines()[-1] == "cancelled", said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_but_whole_windows(command, whole, tmp_path):
+    for limit in [0, 100, 3000, *(random.Random(seed).randrange(WINDOW) for seed in range(ROUNDS - 3))]:
+        process = started([limit, *command, tmp_path / "o.mp4"], "-c", FULL)
+        said = process.communicate()[1]
+        errors = [line for line in said.splitlines() if "error: " in line]
+        assert process.returncode == 2 and len(errors) == 1 and "Traceback" not in said, said
+        left = [path for path in tmp_path.rglob("*") if path.name != "manifest.json"]
+        assert not (tmp_path / "o.mp4").exists() and not [path for path in left if path.suffix == ".part"]
+        assert all(any(path.iterdir()) for path in left if path.is_dir())
+    assert main([*command, str(tmp_path / "o.mp4")]) == 0  # with the disk free again it goes on
+    assert torch.equal(media.read_clip(tmp_path / "o.mp4"), whole)
+    assert [path.name for path in tmp_path.iterdir()] == ["o.mp4"]
 
 
 def test_a_full_stdout_and_a_reader_that_left_are_one_sentence(tmp_path):

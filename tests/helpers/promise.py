@@ -17,10 +17,11 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-def keeps_the_promise(folder: Path, *arguments, outputs=()) -> int:
+def keeps_the_promise(folder: Path, *arguments, outputs=(), new=()) -> int:
     """Run a command in this process on files in `folder`; AssertionError unless it ends as promised.
 
-    outputs: names in the folder that it may write when it succeeds. Returns the exit code.
+    outputs: names in the folder that it may write when it succeeds; new: others that it may make, a folder with all
+    that is in it, but not change. Returns the exit code.
     """
     before, stdout, stderr = contents(folder), io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
@@ -34,9 +35,12 @@ def keeps_the_promise(folder: Path, *arguments, outputs=()) -> int:
     assert "Traceback" not in stderr.getvalue(), stderr.getvalue()
     after = contents(folder)
     if code == 2:
-        assert len(said) == 1, (arguments, said)
+        assert len(said) == 1 and "memory is used up" not in said[0], (arguments, said)
         assert usage or said[0].startswith("error: ") and said[0].rstrip().endswith("."), said
         assert after == before, (arguments, said, set(after) ^ set(before))
+    for name in after.keys() - before.keys():
+        parts = [Path(name), *Path(name).parents]
+        assert any(str(part) in (*outputs, *new) for part in parts), (arguments, f"{name} was left")
     for name, content in before.items():
         assert name in outputs or after.get(name) == content, (arguments, f"{name} was changed")
     return code

@@ -1,0 +1,28 @@
+"""Says at the end of a run what every door did with its cases."""
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    try:
+        return (yield)
+    finally:
+        if tally := getattr(getattr(item.function, "hypothesis", None), "inner_test", None):
+            item.user_properties.append(("tally", {"door": item.name, **getattr(tally, "tally", {})}))
+
+
+def pytest_terminal_summary(terminalreporter):
+    reports = [report for found in terminalreporter.stats.values() for report in found if hasattr(report, "when")]
+    tallies = [value for report in reports if report.when == "call" for _, value in report.user_properties]
+    if not tallies:
+        return
+    terminalreporter.section("doors")
+    row = "{:45} {:>7} {:>9} {:>8} {:>9}".format
+    terminalreporter.write_line(row("door", "refused", "accepted", "longest", "memory"))
+    for tally in tallies:
+        refused, accepted = tally.get("refused", 0), tally.get("accepted", 0)
+        longest, memory = f"{tally.get('seconds', 0):.1f} s", f"{tally.get('bytes', 0) / 2**20:.0f} MiB"
+        terminalreporter.write_line(row(tally["door"], refused, accepted, longest, memory))
+    both = [sum(tally.get(end, 0) for tally in tallies) for end in ("refused", "accepted")]
+    terminalreporter.write_line(row("all", *both, "", ""))
