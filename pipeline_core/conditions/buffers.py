@@ -254,6 +254,18 @@ def open_buffers(folder: str | os.PathLike, clip: str | os.PathLike) -> Buffers:
     return Buffers(folder, manifest)
 
 
+def buffers_beside(clip: Path) -> Path:
+    """The buffers folder of a clip where no other is named: CLIP_buffers beside it."""
+    return clip.with_name(f"{clip.stem}_buffers")
+
+
+def find_buffers(clip: Path, folder: Path | None = None) -> Buffers | None:
+    """The buffers folder that is named, or the one beside the clip, opened; None where there is none."""
+    if folder is None and buffers_beside(clip).is_dir():
+        folder = buffers_beside(clip)
+    return open_buffers(folder, clip) if folder is not None else None
+
+
 def scene_description(folder: str | os.PathLike | None) -> str:
     """What is in the scene, in words, where a recording's folder says so in its scene.json; "" for no folder, and where
     it says nothing."""
