@@ -10,9 +10,40 @@ def main_number(figure: dict) -> float:
     return math.inf if "identical" in figure["note"] else math.nan
 
 
+# (section, figure, how it is told); figures of one line are joined, and what was not measured is left out.
+WORDS = (
+    (("to the source", "edge_f1", "edges kept {:.0%}"),),
+    (
+        ("objects", "lights_kept", "lights kept {:.0%}"),
+        ("objects", "signs_kept", "signs kept {:.0%}"),
+        ("objects", "vehicles_kept", "vehicles kept {:.0%}"),
+    ),
+    (
+        ("to the source", "chroma_ratio", "colours {:.2f} x as strong"),
+        ("to the source", "hue_distance", "hues {:.0f} degrees off"),
+    ),
+    (("realism", "critic", "photoreal to the critic {:.0%}"),),
+    (
+        ("to the reference", "psnr", "reference {:.1f} dB away"),
+        ("to the reference", "ssim", "SSIM to it {:.2f}"),
+    ),
+)
+
+
+def words(report: dict) -> list[str]:
+    """What happened to the clip, in up to five lines for people who know none of the figures' names."""
+    lines = []
+    for line in WORDS:
+        told = [(report["figures"].get(section, {}).get(name), text) for section, name, text in line]
+        parts = [text.format(figure["value"]) for figure, text in told if figure and figure["value"] is not None]
+        if parts:
+            lines.append(", ".join(parts))
+    return lines
+
+
 def node_text(report: dict) -> str:
-    """What was measured, a line each, short enough for a node; what was not is in the JSON with its reason."""
-    lines, left_out = [], 0
+    """What happened in words; below, what was measured, a line each. What was not is in the JSON with its reason."""
+    lines, left_out = [*words(report), ""], 0
     for section, figures in report["figures"].items():
         measured = {name: f for name, f in figures.items() if f["value"] is not None}
         left_out += len(figures) - len(measured)

@@ -8,10 +8,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from graphs.origins import properties
+
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 TITLE, GAP, PAD = 30, 40, 20  # pixels: title bar, space between nodes, space inside a group
 ROW, LINE = 22, 17  # pixels: a socket or widget, a line of text
 MULTILINE = 80  # the least height of a text box
+# Nodes 2.0 draws everything higher: a socket, a widget, a text box, what stands around them and below (our name).
+ROW_2, WIDGET_2, MULTILINE_2, FRAME_2 = 21, 30, 96, 52
+# Pixels of the pictures that these show by themselves: of an input, or of latents while they run.
+PICTURES = {
+    "ImageScale": 262,
+    "LoadVideo": 250,
+    "SaveVideo": 60,
+    "SamplerCustomAdvanced": 260,
+    "VideoRealismDDIMInvert": 260,
+    "VideoRealismDualPromptSampler": 260,
+    "VideoRealismEnhanceRealism": 260,
+    "VideoRealismEnhanceVideoFile": 260,
+    "VideoRealismLongVideoSampler": 260,
+}
 GROUP_COLOURS = ["#5b7f95", "#6d8f6d", "#94806a", "#7d6f94", "#8f6d74", "#5f8f8a", "#7a7f88"]
 NOTE_COLOURS = {"color": "#3d4247", "bgcolor": "#4b5157"}
 
@@ -50,6 +66,14 @@ class Node:
         texts = sum(bool(options(spec).get("multiline")) for _, spec in self.widgets())
         rows = max(len(self.sockets()), len(self.info["output"])) + len(self.widget_values()) - texts
         return 14 + rows * (ROW + 2) + texts * MULTILINE + (20 + report * LINE if report else 0)
+
+    def room(self, report: int) -> int:
+        """Pixels that the node may fill in any frontend, before and after a run: what has to stay free for it."""
+        texts = sum(bool(options(spec).get("multiline")) for _, spec in self.widgets())
+        rows = max(len(self.sockets()), len(self.info["output"]))
+        widgets = len(self.widget_values()) - texts
+        drawn = FRAME_2 + rows * ROW_2 + widgets * WIDGET_2 + texts * MULTILINE_2 + (30 + report * LINE if report else 0)
+        return max(self.size[1], drawn) + PICTURES.get(self.kind, 0)
 
     def widget_values(self) -> list:
         """By position, as the canvas keeps them, with the widgets that it adds by itself."""
@@ -143,9 +167,10 @@ class Canvas:
         node = Node(len(self.nodes) + 1, kind, title, info, values, wires)
         left, top, width = self._column
         node.pos, node.size = [left, top], [width, max(tall, node.height(report))]
-        self._column[1] = top + node.size[1] + TITLE + GAP - 10
+        bottom = top + node.room(report)
+        self._column[1] = bottom + TITLE + GAP - 10
         bounding = self.groups[-1]["bounding"]
-        bounding[3] = max(bounding[3], top + node.size[1] + PAD - bounding[1])
+        bounding[3] = max(bounding[3], bottom + PAD - bounding[1])
         self.nodes.append(node)
         return node
 
@@ -189,7 +214,7 @@ class Canvas:
                     "mode": 0,
                     "inputs": taken,
                     "outputs": [],
-                    "properties": {"Node name for S&R": node.kind},
+                    "properties": properties(node.kind, node.widget_values()),
                     "widgets_values": node.widget_values(),
                 }
             )

@@ -16,7 +16,7 @@ def measure_only(canvas: Canvas) -> None:
     before, after = (clip["images"] for clip in clips)
     canvas.group("Report", 430)
     wires = {"source": before, "output": after, "name": "after", "filename_prefix": "metrics/report"}
-    report = canvas.node("VideoRealismReport", "Realism Report", tall=1120, **wires)
+    report = canvas.node("VideoRealismReport", "Realism Report", report=16, tall=1120, **wires)
     canvas.group("Pictures", 1000)
     canvas.node("PreviewImage", "Plots", tall=560, images=report["plots"])
     canvas.node("PreviewImage", "Worst frames", tall=300, images=report["worst frames"])

@@ -118,7 +118,7 @@ def control_stacks(
         stack = canvas.node(
             "VideoRealismControlNetStack",
             f"Condition Stack: {name}",
-            report=count + 2,
+            report=count + 5,
             **conditions,
             control_net=network,
             map=maps[name],
@@ -221,8 +221,7 @@ def compared(canvas: Canvas, name: str, clips: dict[str, Node | Output], sheet: 
 def measured(canvas: Canvas, clips: Iterable[Node | Output], title: str = "Video Metrics", critic: bool = True) -> None:
     """clips: source, output and, where there is one, the reference."""
     wires = dict(zip(("source", "output", "reference"), clips))
-    report = 13 + 9 * ("reference" in wires) + 3 * critic
-    canvas.node("VideoRealismVideoMetrics", title, report=report, critic=critic, **wires)
+    canvas.node("VideoRealismVideoMetrics", title, report=16, critic=critic, **wires)
 
 
 def saved_video(

@@ -27,7 +27,7 @@ def carla_buffers(canvas: Canvas) -> None:
     buffers = canvas.node(
         "VideoRealismSimulatorBuffers",
         "Simulator Buffers",
-        report=5,
+        report=9,
         frames=frames,
         video=video,
         folder=FOLDER,

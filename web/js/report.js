@@ -1,42 +1,104 @@
-// Draws a node's text report inside the node: ui.text after a run, and what the node says before it starts to compute.
-// The widget is display only: never saved, never sent.
+// Shows a node's text report inside the node: ui.text after a run, and what the node says before it starts to compute.
+// The box is display only: never saved, never sent, never edited.
+//
+// Hooks and events of the frontend only, nothing patched: `executed` and our own message bring texts while a graph
+// runs, `onNodeOutputsUpdated` brings them back when a workflow's tab is opened again. How a text finds its node is
+// in `textOf` and `nodeAt`; a later extension API replaces the last block of this file and nothing else.
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
-import { ComfyWidgets } from "../../../scripts/widgets.js";
 
-const WIDGET = "report_view";
+const BOX = "report_view";
+const LINE = 17, PADDING = 14, CHARACTER = 7; // pixels
+const MOST = 16; // lines; of longer texts the box shows the beginning and scrolls
+const STYLE = {
+  boxSizing: "border-box",
+  height: "100%",
+  overflow: "auto",
+  padding: `${PADDING / 2}px 8px`,
+  borderRadius: "6px",
+  background: "var(--comfy-input-bg)",
+  color: "var(--input-text)",
+  font: `11px/${LINE}px ui-monospace, monospace`,
+  whiteSpace: "pre-wrap",
+  overflowWrap: "anywhere",
+  userSelect: "text",
+};
 
-function reportWidget(node) {
-  const found = node.widgets?.find((widget) => widget.name === WIDGET);
+// -- the box ---------------------------------------------------------------------------------------------------------
+
+// What the text needs, lines broken at the box's width.
+function heightOf(text, width) {
+  const columns = Math.max(20, Math.floor((width - 50) / CHARACTER));
+  const lines = text.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / columns)), 0);
+  return Math.min(lines, MOST) * LINE + PADDING;
+}
+
+function boxOf(node) {
+  const found = node.widgets?.find((widget) => widget.name === BOX);
   if (found) return found;
-  const { widget } = ComfyWidgets.STRING(node, WIDGET, ["STRING", { multiline: true }], app);
-  if (widget.inputEl) widget.inputEl.readOnly = true;
-  widget.serialize = false;
-  widget.options.serialize = false;
-  return widget;
+  const element = Object.assign(document.createElement("div"), { className: "videorealism-report" });
+  Object.assign(element.style, STYLE);
+  for (const event of ["pointerdown", "wheel"]) {
+    element.addEventListener(event, (e) => e.stopPropagation()); // text is selected and scrolled, not the canvas
+  }
+  const box = node.addDOMWidget(BOX, "report", element, {
+    serialize: false,
+    getValue: () => element.textContent,
+    setValue: (text) => (element.textContent = text),
+    getMinHeight: () => heightOf(element.textContent, node.size[0]),
+  });
+  box.serialize = false;
+  box.label = ""; // no name beside it
+  return box;
 }
 
 function show(node, text) {
-  reportWidget(node).value = text;
+  const box = boxOf(node);
+  if (box.element.textContent === text) return;
+  box.element.textContent = text;
   const [width, height] = node.computeSize();
   node.setSize?.([Math.max(node.size[0], width), Math.max(node.size[1], height)]);
+  app.canvas?.setDirty?.(true, true);
 }
 
+// -- finding texts and nodes -----------------------------------------------------------------------------------------
+
+const isOurs = (node) => node?.comfyClass?.startsWith("VideoRealism") ?? false;
+
+// One text for each item of a list; chunks often say the same.
+const textOf = (output) => output?.text && [...new Set([output.text].flat())].join("\n\n");
+
+// id: "7", or "27:3" for the node 3 inside the subgraph node 27, or "UUID:3" for it inside the subgraph UUID.
+function nodeAt(id) {
+  const root = app.rootGraph ?? app.graph;
+  const [last, ...path] = String(id).split(":").reverse();
+  const graph = path.reverse().reduce(
+    (graph, step) => root?.subgraphs?.get?.(step) ?? graph?.getNodeById(Number(step))?.subgraph,
+    root
+  );
+  return graph?.getNodeById(Number(last));
+}
+
+function showAt(id, text) {
+  const node = text && nodeAt(id);
+  if (isOurs(node)) show(node, text);
+}
+
+function showAll(outputs) {
+  for (const [id, output] of Object.entries(outputs ?? {})) showAt(id, textOf(output));
+}
+
+// -- where the frontend tells of them --------------------------------------------------------------------------------
+
 app.registerExtension({
-  name: "VideoRealism.Report",
+  name: "videorealism.report",
   setup() {
-    api.addEventListener("video_realism.report", ({ detail }) => {
-      const node = app.graph?.getNodeById?.(Number(detail.node)) ?? app.graph?.getNodeById?.(detail.node);
-      if (node) show(node, detail.text);
-    });
+    api.addEventListener("video_realism.report", ({ detail }) => showAt(detail.node, detail.text));
+    api.addEventListener("executed", ({ detail }) => showAt(detail.display_node || detail.node, textOf(detail.output)));
   },
-  beforeRegisterNodeDef(nodeType, nodeData) {
-    if (!nodeData.name.startsWith("VideoRealism")) return;
-    const onExecuted = nodeType.prototype.onExecuted;
-    nodeType.prototype.onExecuted = function (output) {
-      onExecuted?.apply(this, arguments);
-      // One text for each item of a list; chunks often say the same.
-      if (output?.text) show(this, [...new Set(output.text)].join("\n\n"));
-    };
+  onNodeOutputsUpdated: showAll,
+  // Frontends before onNodeOutputsUpdated put the outputs back a moment after the graph, and tell nobody.
+  afterConfigureGraph() {
+    for (const delay of [0, 300, 1500]) setTimeout(() => showAll(app.nodeOutputs), delay);
   },
 });

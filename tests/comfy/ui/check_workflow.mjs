@@ -1,11 +1,11 @@
-// node check_workflow.mjs FOLDER_WITH_PLAYWRIGHT CHROMIUM http://127.0.0.1:PORT
+// node check_workflow.mjs FOLDER_WITH_PLAYWRIGHT CHROMIUM http://127.0.0.1:PORT classic|nodes2
 // One headless browser on ComfyUI's own frontend. Jobs come as JSON lines on standard input, results leave as JSON
 // lines: {workflow, queue, timeout, screenshot} -> what the frontend made of the workflow. The first line out says
 // that the page is up.
 import { createRequire } from "module";
 import { createInterface } from "readline";
 
-const [packages, executablePath, base] = process.argv.slice(2);
+const [packages, executablePath, base, mode] = process.argv.slice(2);
 const { chromium } = createRequire(packages + "/")("playwright-core");
 const SETTINGS = {
   "Comfy.TutorialCompleted": true, // no template dialog over the canvas
@@ -14,13 +14,74 @@ const SETTINGS = {
   "Comfy.Workflow.ShowMissingModelsWarning": false,
   "Comfy.Minimap.Visible": false, // in the way of pictures, as is the next one
   "Comfy.Graph.CanvasInfo": false,
+  "Comfy.VueNodes.Enabled": mode === "nodes2",
 };
+
+// Runs in the page: which nodes lie over each other, and which stand out of the group that holds their middle.
+async function layout() {
+  const { graph, canvas } = window.app, { ds } = canvas;
+  const nodes = graph._nodes;
+  const low = (i) => Math.min(...nodes.map((node) => node.pos[i]));
+  ds.scale = 0.2; // all in view, so that Nodes 2.0 draws them all
+  [ds.offset[0], ds.offset[1]] = [500 - low(0), 500 - low(1)];
+  canvas.setDirty(true, true);
+  await new Promise((done) => setTimeout(done, 700));
+  const title = window.LiteGraph.NODE_TITLE_HEIGHT;
+  const boxes = nodes.map((node) => {
+    const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect();
+    const [x, y] = [node.pos[0], node.pos[1] - title];
+    const [width, height] = drawn?.height
+      ? [drawn.width / ds.scale, drawn.height / ds.scale]
+      : [node.size[0], node.size[1] + title];
+    return { title: node.title, x, y, right: x + width, bottom: y + height };
+  });
+  const meet = (a, b) => a.x < b.right && b.x < a.right && a.y < b.bottom && b.y < a.bottom;
+  const overlaps = boxes.flatMap((a, i) =>
+    boxes.slice(i + 1).filter((b) => meet(a, b)).map((b) => `${a.title} / ${b.title}`)
+  );
+  const groups = graph._groups.map((group) => {
+    const [x, y, width, height] = group._bounding;
+    return { title: group.title, x, y, right: x + width, bottom: y + height };
+  });
+  const spills = boxes.flatMap((box) =>
+    groups
+      .filter((group) => meet({ ...group }, { ...box, x: (box.x + box.right) / 2, right: (box.x + box.right) / 2 }))
+      .filter((g) => box.x < g.x || box.y < g.y || box.right > g.right || box.bottom > g.bottom)
+      .map((group) => `${box.title} out of ${group.title} by ${Math.round(Math.max(box.bottom - group.bottom, 0))}`)
+  );
+  return { overlaps, spills };
+}
+
+// Runs in the page: the texts in the boxes of our nodes.
+function reports() {
+  const boxes = window.app.graph._nodes.map((node) => [node.title, node.widgets?.find((w) => w.name === "report_view")]);
+  return Object.fromEntries(boxes.filter(([, box]) => box).map(([title, box]) => [title, box.value]));
+}
+
+// Runs in the page: which reports are gone after another workflow's tab was opened in between.
+async function switchTabs() {
+  const shown = window.reports();
+  const run = (command) => window.app.extensionManager.command.execute(command);
+  const pause = () => new Promise((done) => setTimeout(done, 1200));
+  await run("Comfy.NewBlankWorkflow");
+  await pause();
+  await run("Workspace.PreviousOpenedWorkflow");
+  let lost = Object.keys(shown);
+  for (let wait = 0; lost.length && wait < 20; wait++) {
+    await pause();
+    const back = window.reports();
+    lost = Object.keys(shown).filter((title) => back[title] !== shown[title]);
+  }
+  return { reports: shown, lostReports: lost };
+}
 
 // Runs in the page: loads a workflow and tells what got lost.
 async function load(workflow) {
   const subgraphs = workflow.definitions?.subgraphs ?? [];
   const known = new Set([...Object.keys(window.LiteGraph.registered_node_types), ...subgraphs.map((s) => s.id)]);
   const types = [workflow, ...subgraphs].flatMap((graph) => graph.nodes.map((node) => node.type));
+  // The frontend keeps pictures of inputs and previews, and shows them in the next graph's nodes of the same number.
+  [window.app.nodeOutputs, window.app.nodePreviewImages] = [{}, {}];
   await window.app.loadGraphData(structuredClone(workflow), true, true, "checked");
   await new Promise((done) => setTimeout(done, 500));
   const graph = window.app.graph;
@@ -37,20 +98,10 @@ async function load(workflow) {
     const inputs = workflow.nodes.find((node) => node.id === target)?.inputs;
     return name(origin, slot, target, inputs?.[index]?.name);
   });
-  const boxes = graph._nodes.map((node) => {
-    const [x, y, width, height] = node.getBounding();
-    return { title: node.title, x, y, right: x + width, bottom: y + height };
-  });
-  const overlaps = boxes.flatMap((a, i) =>
-    boxes
-      .slice(i + 1)
-      .filter((b) => a.x < b.right && b.x < a.right && a.y < b.bottom && b.y < a.bottom)
-      .map((b) => `${a.title} / ${b.title}`)
-  );
   return {
     missing: [...new Set(types.filter((type) => !known.has(type)))],
     droppedLinks: wanted.filter((link) => !kept.has(link)),
-    overlaps,
+    ...(await window.layout()),
     prompt: (await window.app.graphToPrompt()).output,
   };
 }
@@ -76,7 +127,8 @@ async function queue(timeout) {
   await new Promise((done) => setTimeout(done, 300)); // reports are drawn
   const after = widgets();
   const changed = Object.keys(before).filter((id) => JSON.stringify(before[id]) !== JSON.stringify(after[id]));
-  return { queued, changedWidgets: changed };
+  const { overlaps, spills } = await window.layout();
+  return { queued, changedWidgets: changed, overlapsAfter: overlaps, spillsAfter: spills, ...(await window.switchTabs()) };
 }
 
 // Run in the page: a window that shows the whole graph at full size (smaller, the canvas leaves out text), and that view.
@@ -105,7 +157,12 @@ const browser = await chromium.launch({
 });
 const page = await browser.newPage({ viewport: { width: 1920, height: 1080 } });
 page.setDefaultTimeout(240000); // a busy machine is no fault of the workflow
-let pageErrors = [];
+let pageErrors = [], warnings = [];
+// Of our own code; the frontend's own are its own business.
+page.on("console", (message) => {
+  const ours = /VideoRealism/i.test(message.location().url + message.text());
+  if (ours && ["warning", "error"].includes(message.type())) warnings.push(message.text().slice(0, 300));
+});
 page.on("pageerror", (error) => pageErrors.push(String(error.stack ?? error).slice(0, 600)));
 // The frontend asks hosts on the internet; the check stays on this machine.
 await page.route("**/*", (route) => {
@@ -122,12 +179,13 @@ const ready = () => {
   return app?.extensionManager && app.graph && Object.keys(LiteGraph?.registered_node_types ?? {}).length > 100;
 };
 await page.waitForFunction(ready);
+await page.evaluate(`Object.assign(window, { layout: ${layout}, reports: ${reports}, switchTabs: ${switchTabs} })`);
 const version = await page.evaluate(() => window.__COMFYUI_FRONTEND_VERSION__);
-console.log(JSON.stringify({ ready: true, version, pageErrors }));
+console.log(JSON.stringify({ ready: true, version, pageErrors, warnings }));
 
 for await (const line of createInterface({ input: process.stdin })) {
   const job = JSON.parse(line);
-  pageErrors = [];
+  [pageErrors, warnings] = [[], []];
   const result = {};
   try {
     Object.assign(result, await page.evaluate(load, job.workflow));
@@ -147,6 +205,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   } catch (error) {
     result.failed = String(error).slice(0, 1000);
   }
-  console.log(JSON.stringify({ ...result, pageErrors }));
+  console.log(JSON.stringify({ ...result, pageErrors, warnings }));
 }
 await browser.close();

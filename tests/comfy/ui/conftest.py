@@ -8,8 +8,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from comfy_server import Server
 
 SCRIPT = Path(__file__).with_name("check_workflow.mjs")
+FOLDER = "~/comfy/frontend/comfyui_frontend_package/static"  # of `pip install --target ~/comfy/frontend`
+NEWEST = Path(os.environ.get("VIDEOREALISM_FRONTEND", FOLDER)).expanduser()
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
@@ -35,8 +38,8 @@ class Frontend:
         self.start = self._answer()
 
     def check(self, workflow, queue=True, timeout=600, screenshot=None):
-        """What the frontend makes of a UI workflow: missing, droppedLinks, overlaps, prompt, pageErrors, and after a
-        run queued and changedWidgets."""
+        """What the frontend makes of a UI workflow: missing, droppedLinks, overlaps, spills, prompt, pageErrors, warnings,
+        and after a run queued, changedWidgets, overlapsAfter, spillsAfter, reports and lostReports."""
         job = {"workflow": workflow, "queue": queue, "timeout": timeout}
         self._process.stdin.write(json.dumps({**job, "screenshot": screenshot and str(screenshot)}) + "\n")
         self._process.stdin.flush()
@@ -62,8 +65,23 @@ class Frontend:
 
 
 @pytest.fixture(scope="session")
-def frontend(server):
+def showing(comfyui, tmp_path_factory):
+    """A server with latent previews on, and with the newest frontend where there is one."""
+    flags = ["--preview-method", "latent2rgb"]
+    if (NEWEST / "index.html").is_file():
+        flags += ["--front-end-root", str(NEWEST)]
+    server = Server(*comfyui, tmp_path_factory.mktemp("showing") / "base", *flags)
+    try:
+        server.wait_until_up()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session", params=["classic", "nodes2"])
+def frontend(showing, request):
+    """The frontend as it draws nodes on its canvas, and as Nodes 2.0."""
     node, packages, browser = browser_commands()
-    frontend = Frontend([node, str(SCRIPT), str(packages), browser, f"http://{server.address}"])
+    frontend = Frontend([node, str(SCRIPT), str(packages), browser, f"http://{showing.address}", request.param])
     yield frontend
     frontend.close()
