@@ -64,9 +64,7 @@ def read_release(name: str) -> Release:
     if name not in releases():
         raise UserError(f"There is no release {name}; give one of {', '.join(releases())}.")
     values = read_json(LISTS / f"{name}.json", "restore the file of the pack")
-    shapes = {
-        full: tuple(shape) for pattern, shape in values["tensors"].items() for full in expanded(pattern)
-    }  # fmt: skip
+    shapes = {full: tuple(shape) for pattern, shape in values["tensors"].items() for full in expanded(pattern)}
     return Release(
         name,
         values["release"],
@@ -96,18 +94,27 @@ def difference(release: Release, names: Mapping[str, Sequence[int]]) -> str:
     missing = sorted(set(release.shapes) - set(ours))
     unknown = sorted(name for name in set(ours) - set(release.shapes) if not _unread(release, name))
     if missing:
-        for layout in release.layouts:
-            renamed = release.names_of(layout, unknown)
-            if missing[0] in renamed:
-                return (
-                    f"lacks the tensor {missing[0]}, which it calls {renamed[missing[0]]}: its names are {layout} ones"
-                )
-        return f"lacks the tensor {missing[0]}"
+        return f"lacks the tensor {missing[0]}{_called(release, missing[0], unknown)}"
     if unknown:
         return f"has the unknown tensor {ours[unknown[0]]}"
     for name, shape in release.shapes.items():
         if tuple(names[ours[name]]) != shape:
             return f"has {name} of the shape {tuple(names[ours[name]])} where {shape} is needed"
+    return ""
+
+
+def renamed_tensor(network: str, missing: str, names: Iterable[str]) -> str:
+    """How the files of a diffusers network call a tensor that it misses, as the end of a sentence; "" where they have
+    it under no name that is known."""
+    ours = (release for release in map(read_release, releases()) if release.network == network)
+    return next(filter(None, (_called(release, missing, names) for release in ours)), "")
+
+
+def _called(release: Release, missing: str, names: Iterable[str]) -> str:
+    for layout in release.layouts:
+        renamed = release.names_of(layout, names)
+        if missing in renamed:
+            return f", which it calls {renamed[missing]}: its names are {layout} ones"
     return ""
 
 
