@@ -11,9 +11,11 @@ import torch
 
 from ...devices import chosen_device
 from ...doors import loading
+from ...doors.tensors import Stored
 from ...errors import UserError
 from ..networks.text import language_part
 from ..networks.video_model import VideoModel
+from ..released.tensor_lists import renamed_tensor
 from .layout import CLASSES, branch_parts, check_kind, check_layers, is_branch, part_folder, read_headers, read_index
 from .memory import Plan, plan_memory
 from .placement import Turns, in_one_byte, streamed
@@ -129,7 +131,7 @@ def load_part(folder: str | Path, name: str, dtype: torch.dtype = torch.float32)
             str(path), local_files_only=True, use_safetensors=True, output_loading_info=True, **options
         )
     part = language_part(part) if name == "text_encoder" else part
-    _check_weights(path, part, info)
+    _check_weights(path, part, info, class_name, stored)
     return part.eval().requires_grad_(False)
 
 
@@ -147,14 +149,19 @@ def _no_progress_bars():
             logging.enable_progress_bar()
 
 
-def _check_weights(path: Path, part: torch.nn.Module, info: Mapping) -> None:
-    """Every weight present, none left over, all finite; otherwise a UserError that names the first one."""
+def _check_weights(
+    path: Path, part: torch.nn.Module, info: Mapping, class_name: str, stored: Mapping[str, Stored]
+) -> None:
+    """Every weight present, none left over, all finite; otherwise a UserError that names the first one, and what the
+    files call it where that is known."""
     for problem, tensors in (
         ("lacks", info.get("missing_keys")),
         ("has the unknown", info.get("unexpected_keys")),
     ):
         if tensors:
-            raise UserError(f"{path} {problem} tensor {sorted(tensors)[0]}; restore the weights that belong to it.")
+            first = sorted(tensors)[0]
+            words = renamed_tensor(class_name, first, stored)
+            raise UserError(f"{path} {problem} tensor {first}{words}; restore the weights that belong to it.")
     for name, tensor in part.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise UserError(f"The tensor {name} in {path} holds NaN or Inf; restore the weights of this part.")

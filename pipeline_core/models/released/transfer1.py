@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...errors import UserError
+from .tensor_lists import read_release
 
 CONTROL, BASE = "control", "base"
 PREFIX = "net."  # what ComfyUI looks for in a base file, and what a control file is released with
@@ -89,7 +90,9 @@ def _what_it_is(names: list[str], unknown: str | None) -> str:
     for words, kind in _OTHERS:
         sign = next((name for name in names if any(word in name for word in words)), None)
         if sign is not None:
-            return f"is {kind} (it has the tensor {sign})"
+            own = read_release("cosmos_transfer1_base").names_of("diffusers", [sign])
+            words = f", in diffusers what this release calls {next(iter(own))}" if own else ""
+            return f"is {kind} (it has the tensor {sign}{words})"
         if any("blocks.block0.blocks." in name for name in names):
             break  # Cosmos 1, and not a LoRA for it
     if unknown is not None:

@@ -158,7 +158,11 @@ def test_a_missing_or_unknown_key_is_named(change, words, tmp_path):
         ({"net.blocks.block0.blocks.0.block.attn.to_q.0.lora_A.weight": torch.ones(1)}, "is a LoRA"),
         ({"encoder.conv1.weight": torch.ones(1), "decoder.conv1.weight": torch.ones(1)}, "is a VAE"),
         ({"shared.weight": torch.ones(1), "encoder.block.0.layer.0.weight": torch.ones(1)}, "is a text encoder"),
-        ({"transformer_blocks.0.attn1.to_q.weight": torch.ones(1)}, "is another model"),
+        (
+            {"transformer_blocks.0.attn1.to_q.weight": torch.ones(1)},
+            "is another model (it has the tensor transformer_blocks.0.attn1.to_q.weight, in diffusers what this "
+            "release calls blocks.block0.blocks.0.block.attn.to_q.0.weight)",
+        ),
         ({"net.blocks.0.mlp.layer1.weight": torch.ones(1)}, "is another model"),
         ({}, "holds no tensors"),
     ],
