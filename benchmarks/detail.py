@@ -1,13 +1,13 @@
 """What the source's detail gives a result at the source's own size: nearness to the full-size twin, sharpness, flicker.
 
     python benchmarks/detail.py --json benchmarks/results/detail.json    on scenes 900000 and up
-    python benchmarks/detail.py --tune                                   what is tuned, on scenes 800000 and up
+    python benchmarks/detail.py --tune                                   all shares, on scenes 800000 and up
 
 One window of 17 frames a scene, rendered at 2 and 4 times the model's size, made small, enhanced with the preset's
-settings under the prompt of a look, and delivered at the size of the render: enlarged (detail 0, bicubic), and with
-shares of the source's detail (pipeline_core/video/detail.py). `psnr` is to the photoreal render of the same look and
-size; `sharpness` the mean absolute Laplacian of the luma; `flicker` what changes along the true motion (FlowError,
-surfaces that stay in view). Seconds are processor time of delivering one 1080p frame.
+settings under the prompt of a look, and delivered at the size of the render: enlarged (detail 0, bicubic), and with the
+source's detail (pipeline_core/video/detail.py) at the default share, in tuning at others too. `psnr` is to the
+photoreal render of the same look and size; `sharpness` the mean absolute Laplacian of the luma; `flicker` what changes
+along the true motion (FlowError, surfaces that stay in view). Seconds are processor time of delivering one 1080p frame.
 """
 
 from __future__ import annotations
@@ -86,7 +86,8 @@ def rows_of(model, seeds, looks, factors, shares) -> list[dict]:
                 mean = {name: sum(one[name] for one in each) / len(each) for name in each[0]}
                 twins = sum(sharpness(twin.rgb) for _, twin, *_ in clips) / len(clips)
                 rows.append({"look": look, "factor": factor, "detail": share, **mean, "twin_sharpness": twins})
-                print(f"{look} x{factor} detail {share:g}: {mean['psnr']:.2f} dB", flush=True)
+                shown = ", ".join(f"{name} {value:.5g}" for name, value in mean.items())
+                print(f"{look} x{factor} detail {share:g}: {shown}, twin's sharpness {twins:.5g}", flush=True)
     return rows
 
 
@@ -116,10 +117,11 @@ def promises(rows: list[dict], seconds: float) -> list[common.Promise]:
 def main() -> None:
     parser = common.parser(__doc__.split("\n")[0])
     parser.add_argument("--tune", action="store_true", help="the tuning scenes instead of the held-out ones")
+    parser.add_argument("--scenes", type=int, default=len(HELD_OUT), help="how many of them")
     options = parser.parse_args()
     seeds, looks = (TUNING, ("day", "night")) if options.tune else (HELD_OUT, tuple(LOOKS))
+    seeds, shares = seeds[: options.scenes], sorted({*SHARES, DEFAULT}) if options.tune else (0.0, DEFAULT)
     model = load_video_model()
-    shares = sorted({*SHARES, DEFAULT})
     rows, seconds = rows_of(model, seeds, looks, FACTORS, shares), seconds_a_frame()
     about = {"seeds": list(seeds), "frames": FRAMES, "default": DEFAULT}
     common.finish(options.json, rows, COLUMNS, promises(rows, seconds), **about)

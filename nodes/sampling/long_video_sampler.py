@@ -1,6 +1,7 @@
-"""Long Video Sampler: SamplerCustomAdvanced for a latent of any length."""
+"""Long Video Sampler: SamplerCustomAdvanced for a latent of any length, and of any frame size by tiles."""
 
 import json
+from dataclasses import replace
 
 from comfy_api.latest import io, ui
 
@@ -14,8 +15,9 @@ from ..host.running import step_callback
 from ..host.schedules import model_interpolant, sampling_grid
 from ..host.windows.predictions import layout_of
 from ..host.windows.sampling import Passing, invert_windows, sample_windows, whole_latent
+from ..host.windows.tiles import latent_tiles, pixels_a_cell, tile_lines
 from ..shared.latents import require_content
-from ..shared.long_video import MEANINGS, flow_input, layout_lines, plan_inputs, source_motion
+from ..shared.long_video import MEANINGS, flow_input, layout_lines, plan_inputs, source_motion, tile_inputs
 from ..shared.schema import search_words
 
 
@@ -27,8 +29,8 @@ class LongVideoSampler(io.ComfyNode):
             display_name="Long Video Sampler",
             category="video realism/sampling",
             description="Samples a clip of any length with a model of a fixed one: window by window inside, each going "
-            "on from the one before, without a detour over pixels. In place of SamplerCustomAdvanced; with inversion "
-            "connected it takes the place of DDIM Invert too.",
+            "on from the one before, without a detour over pixels, and frames larger than the model's in tiles. "
+            "In place of SamplerCustomAdvanced; with inversion connected it takes the place of DDIM Invert too.",
             inputs=[
                 io.Guider.Input("guider", tooltip="Any guider. Its ControlNets and VACE maps are of the whole clip."),
                 io.Latent.Input("latent", tooltip="The whole clip, encoded with the model's own VAE; any length."),
@@ -61,6 +63,7 @@ class LongVideoSampler(io.ComfyNode):
                     "method", options=list(METHODS), default="exact", tooltip="How to invert; exact loses nothing."
                 ),
                 flow_input("For the hand-over along motion"),
+                *tile_inputs(),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The whole clip, as long as it came, for VAE Decode."),
@@ -74,12 +77,15 @@ class LongVideoSampler(io.ComfyNode):
     def execute(
         cls, guider, latent, sigmas, window, overlap, temporal_ratio, handover, method,
         noise=None, sampler=None, inversion=None, source=None, flow_model=NONE,
+        tile_width=0, tile_height=0, tile_overlap=64,
     ) -> io.NodeOutput:  # fmt: skip
         check_start(inversion, noise, sampler)
         model = guider.model_patcher
         latent = whole_latent(latent, model)
-        layout = layout_of(latent["samples"].shape, window, overlap, temporal_ratio)
-        lines = [*layout_lines(layout), f"hand-over: {handover}"]
+        shape, ratio = latent["samples"].shape, pixels_a_cell(model)
+        tiles = latent_tiles(shape, ratio, tile_width, tile_height, tile_overlap)
+        layout = replace(layout_of(shape, window, overlap, temporal_ratio), tiles=tiles)
+        lines = [*layout_lines(layout), *tile_lines(tiles, ratio), f"hand-over: {handover}"]
         announce(cls.hidden.unique_id, "\n".join(lines))
         passing = Passing(handover, source_motion(handover, source, flow_model))
         passes = 1 if handover == "fused" else len(layout.windows)
@@ -101,6 +107,7 @@ class LongVideoSampler(io.ComfyNode):
             "latent_windows": [[span.start, span.stop] for span in layout.spans],
             "compute_factor": round(compute_factor(layout.windows, layout.windows[-1].stop), 3),
             "handover": handover,
+            "tiles": len(tiles or ()),
             "inversion": [entry.to_dict() for entry in reports],
         }
         text = ui.PreviewText("\n".join(lines))

@@ -49,6 +49,27 @@ def plan_inputs() -> list:
     ]
 
 
+def tile_inputs() -> list:
+    """tile_width, tile_height and tile_overlap."""
+    pixels = {"min": 0, "max": 16384, "step": 16, "optional": True}
+    return [
+        io.Int.Input(
+            "tile_width",
+            default=0,
+            tooltip="For frames larger than the model was trained on: width of a tile in pixels, such as the model's "
+            "own (1280 for Cosmos, 832 for Wan). Tiles are averaged where they overlap in every step. 0: whole width.",
+            **pixels,
+        ),
+        io.Int.Input("tile_height", default=0, tooltip="Pixels of a tile's height. 0: whole height.", **pixels),
+        io.Int.Input(
+            "tile_overlap",
+            default=64,
+            tooltip="Pixels that neighbouring tiles share at least. More hides seams better and costs more.",
+            **pixels,
+        ),
+    ]
+
+
 def plan_lines(frames: int, windows: list[Window], name: str = "window") -> list[str]:
     """The plan in words: how many windows, what they share, padding and cost."""
     spans = ", ".join(f"{w.start} to {min(w.stop, frames) - 1}" for w in windows)

@@ -105,6 +105,13 @@ class EnhanceVideoFile(io.ComfyNode):
                 settings_input(),
                 detail_input(optional=True),
                 keep_input(),
+                io.Boolean.Input(
+                    "accept_damaged",
+                    default=False,
+                    optional=True,
+                    tooltip="Go on with what can be decoded of a clip that is cut or broken; the report says what is "
+                    "missing. Off: such a clip is refused.",
+                ),
             ],
             outputs=[
                 io.Video.Output(display_name="video", tooltip="The enhanced clip: as many frames, same rate and size."),
@@ -131,6 +138,7 @@ class EnhanceVideoFile(io.ComfyNode):
     def execute(
         cls, video, filename_prefix, realism, faithfulness, prompt, model, handover, stitch, seed, steps,
         depth_model, segmentation_model, flow_model, settings="", detail=EnhanceSettings.detail, keep=None,
+        accept_damaged=False,
     ) -> io.NodeOutput:  # fmt: skip
         require_packages("av", "kornia", "diffusers", "transformers")
         from ...pipeline_core.conditions.buffers import open_buffers
@@ -146,7 +154,8 @@ class EnhanceVideoFile(io.ComfyNode):
         beside = source.with_name(f"{source.stem}_buffers")
         buffers = open_buffers(beside, source) if beside.is_dir() else None
         facts, device = examine(source), compute_device()
-        facts.refuse_damage("; what is left of it can be saved anew first, with Load Video and Save Video")
+        if not accept_damaged:
+            facts.refuse_damage(", or set accept_damaged to go on with what is there")
         info = facts.info
         make_room()
         folder = model_folder(model)
@@ -161,12 +170,12 @@ class EnhanceVideoFile(io.ComfyNode):
             network.preset, realism, faithfulness, prompt, seed, steps, settings,
             handover=handover, stitch=stitch, detail=detail,
         )  # fmt: skip
-        read, mask = lambda: frames_of(facts), single_mask(keep)  # noqa: E731
+        read, mask = lambda: frames_of(facts, accept_damaged), single_mask(keep)  # noqa: E731
         job = prepare(info.frames, facts.size, network, wanted, buffers, estimators, read, keep=mask)
         job.report.notes.extend(facts.said())
         chunks = KeptWindows(target.with_name(f"{target.name}.windows"), {"input": source.name})
         shown = Shown(cls.hidden.unique_id, job, network, chunks)
-        with media.VideoWriter(target, info.fps, facts.size, like=facts) as out:
+        with media.VideoWriter(target, info.fps, facts.size, like=facts, lenient=accept_damaged) as out:
             job.report.notes.extend(out.notes)
             for frame in run(job, shown.sources(read()), shown.progress, chunks):
                 out.write(frame)
@@ -179,6 +188,7 @@ class EnhanceVideoFile(io.ComfyNode):
             "fps": str(info.fps),
             "size": list(facts.size),
             "sound": out.sound,
+            "damage": facts.damage,
             "windows_taken_over": chunks.taken,
             **job.report.to_dict(),
         }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from torch import Tensor
+
 from .plan import Job
 from .refine import refine_sigmas
 from .starts import inversion_levels
@@ -12,14 +14,17 @@ from .starts import inversion_levels
 Progress = Callable[[int, int], None]
 
 
+def _steps_of_pass(job: Job, sigmas: Tensor, start: str) -> int:
+    inverted = len(inversion_levels(sigmas, job.settings.inversion_steps)) - 1 if start == "inversion" else 0
+    return len(sigmas) - 1 + inverted
+
+
 class Steps:
     """Counts the model steps of a job and tells `progress`."""
 
     def __init__(self, job: Job, progress: Progress | None = None):
-        self.per_window = len(job.sigmas) - 1
-        if job.settings.start == "inversion":
-            self.per_window += len(inversion_levels(job.sigmas, job.settings.inversion_steps)) - 1
-        second = len(refine_sigmas(job)) - 1 if job.settings.refine else 0
+        self.per_window = _steps_of_pass(job, job.sigmas, job.settings.start)
+        second = _steps_of_pass(job, refine_sigmas(job), job.settings.refine_start) if job.settings.refine else 0
         self.total, self.done, self._progress = len(job.windows) * (self.per_window + second), 0, progress
         self._second = 0  # steps of the second pass that are done
 

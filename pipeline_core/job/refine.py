@@ -1,8 +1,9 @@
 """A second pass at the clip's own size: low strength, in tiles of the model's size, for detail that no source has.
 
 Noise Calibration's refiner (arXiv 2407.10285): the delivered frames under little noise, calibrated so that their coarse
-layout stays, sampled down again. Edges are found at full size, so that the tiles draw what belongs there. Window after
-window: memory holds two windows of full-size frames, whatever the clip's length.
+layout stays, or under the noise that inverting them gives, sampled down again. Edges are found at full size, so that
+the tiles draw what belongs there. Window after window: memory holds two windows of full-size frames, whatever the
+clip's length.
 """
 
 from __future__ import annotations
@@ -17,14 +18,13 @@ from torch import Tensor
 
 from ..longvideo import blend_windows
 from ..longvideo.stitch import window_clips
-from ..longvideo.tiles import plan_tiles, tiled_predict
+from ..longvideo.tiles import TOKEN, plan_tiles, tiled_predict
 from ..video.frames import as_floats
 from .inputs import window_inputs, window_predictor
 from .latent import enhance_latent, job_sigmas
 from .plan import Job
 
 OVERLAP = 4  # a tile shares at least one part in so many with its neighbour
-_TOKEN = 2  # latent cells along a side of what the networks take as one
 
 
 def refined(
@@ -46,8 +46,9 @@ def refined(
 
 def refine_job(job: Job) -> Job:
     """The job as the second pass runs it."""
+    ours = job.settings
     settings = replace(
-        job.settings, start="calibration", strength=job.settings.refine, handover="none", cache=0.0, solver="dpmpp_2m"
+        ours, start=ours.refine_start, strength=ours.refine, handover="none", cache=0.0, solver="dpmpp_2m"
     )
     return replace(job, settings=settings)
 
@@ -60,18 +61,17 @@ def refine_sigmas(job: Job) -> Tensor:
 def _refined_window(job: Job, index: int, source: Tensor, delivered: Tensor, step_done: Callable[[], None]) -> Tensor:
     """A window's frames (T, H, W, 3) after the second pass, on the CPU."""
     ratio, (height, width) = job.model.preset.spatial_ratio, job.size
-    cell = ratio * _TOKEN
+    cell = ratio * TOKEN
     source, delivered = (_padded(clip, cell) for clip in (source, delivered))
     size = tuple(source.shape[1:3])
     in_cells, tile = (tuple(side // cell for side in sides) for sides in (size, job.work_size))
     cells = plan_tiles(in_cells, tile, max(1, min(tile) // OVERLAP) if max(tile) > 1 else 0)
-    pixels, latents = cells.scaled(cell), cells.scaled(_TOKEN)
+    pixels, latents = cells.scaled(cell), cells.scaled(TOKEN)
 
     whole = replace(refine_job(job), work_size=size)
     maps = {name: pixels.cut(_planes(values)) for name, values in window_inputs(whole, index, source).items()}
     predicts = [
-        window_predictor(whole, {name: _frames(parts[i]) for name, parts in maps.items()})
-        for i in range(len(cells.rows) * len(cells.columns))
+        window_predictor(whole, {name: _frames(parts[i]) for name, parts in maps.items()}) for i in range(len(cells))
     ]
     x0 = latents.join([job.model.encode(_frames(part)) for part in pixels.cut(_planes(delivered))])
     seed = job.settings.seed + index

@@ -26,7 +26,8 @@ class KeptWindows:
     def __init__(self, job: Job, chunks: ChunkFolder | None):
         self._job, self._chunks = job, chunks
         # Not what is made from finished windows.
-        shared = {**job.report.settings, "stitch": None, "anchor_colours": None, "detail": None, "refine": None}
+        after = ("stitch", "anchor_colours", "detail", "refine", "refine_start")
+        shared = {**job.report.settings, **dict.fromkeys(after)}
         self._name = "" if chunks is None else job_name([shared, job.size, job.work_size, job.weights], job.model)
 
     def key(self, index: int, inputs: Mapping[str, Tensor], before: str = "") -> str:

@@ -41,6 +41,7 @@ class EnhanceSettings:
     detail: how much of the source's own detail the result gets where the model only changed its colours (see
     video/detail.py): 0 shows the model's pixels, enlarged to the clip's size. No part in clips of the model's own size.
     refine: strength of a second pass at the clip's own size, in tiles of the model's size (see refine.py); 0 is off.
+    refine_start: its noise, "calibration" or "inversion" as for start, of the delivered frames.
     cfg_range: (lowest, highest) sigma, VE units, between which guidance acts; None is everywhere. inversion_steps: of
     the inversion alone, some of the levels of the other pass; None is all of them, and the exact way back. cache:
     threshold of the first-block cache of the sampling pass (see models/step_cache.py), 0 is off.
@@ -66,6 +67,7 @@ class EnhanceSettings:
     stitch: str = "crossfade"
     detail: float = 0.9
     refine: float = 0.0
+    refine_start: str = "calibration"
     calibration_prompt: str = "positive"
     guidance_reach: float | None = None
     noise_blend: float = 0.0

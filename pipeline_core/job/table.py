@@ -14,6 +14,7 @@ from ..errors import UserError, shown
 STARTS = ("inversion", "calibration", "sdedit", "noise")
 HANDOVERS = ("none", "mean", "motion", "fused")
 STITCHES = ("crossfade", "flow")
+REFINE_STARTS = ("calibration", "inversion")
 CALIBRATION_PROMPTS = ("positive", "inversion")
 
 
@@ -151,6 +152,11 @@ SETTINGS = {
     "refine": Setting(
         "strength of a second pass at the clip's own size, in tiles of the model's size, for new detail; 0 is off, "
         "0.2 is little. Costs its steps for every tile"
+    ),
+    "refine_start": Setting(
+        "noise of the second pass: fresh and calibrated, or that of inverting the delivered frames (twice the steps)",
+        "choice",
+        choices=REFINE_STARTS,
     ),
     "stitch": Setting(
         "how frames that two windows share become one; flow aligns the two before the crossfade (slower)",

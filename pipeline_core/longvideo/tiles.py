@@ -9,7 +9,7 @@ fused.py is the same over time and gives the weights along one axis.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,23 @@ from torch import Tensor
 from ..diffusion.guidance import Predict
 from ..errors import UserError
 from .fused import window_weights
+
+TOKEN = 2  # latent cells along a side of what the networks take as one: tiles keep to that grid
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part of a frame: its rows, its columns and the (height, width) of the whole frame, in any one unit."""
+
+    rows: range
+    columns: range
+    size: tuple[int, int]
+
+    def cut(self, planes: Tensor) -> Tensor:
+        """The part of planes (..., H, W) of the whole frame, as a view; theirs may be a finer or a coarser unit."""
+        axes = zip((self.rows, self.columns), planes.shape[-2:], self.size)
+        rows, columns = (slice(span.start * side // own, span.stop * side // own) for span, side, own in axes)
+        return planes[..., rows, columns]
 
 
 @dataclass(frozen=True)
@@ -34,7 +51,19 @@ class Tiles:
 
     def cut(self, planes: Tensor) -> list[Tensor]:
         """The tiles of planes (..., H, W), as views."""
-        return [planes[..., r.start : r.stop, c.start : c.stop] for r in self.rows for c in self.columns]
+        return [tile.cut(planes) for tile in self]
+
+    def __iter__(self) -> Iterator[Tile]:
+        size = self.rows[-1].stop, self.columns[-1].stop
+        return (Tile(rows, columns, size) for rows in self.rows for columns in self.columns)
+
+    @property
+    def side(self) -> tuple[int, int]:
+        """(height, width) of a tile."""
+        return len(self.rows[0]), len(self.columns[0])
+
+    def __len__(self) -> int:
+        return len(self.rows) * len(self.columns)
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
         """sum_i w_i part_i, (..., H, W), of the tiles' planes: a tile counts less towards its edges."""

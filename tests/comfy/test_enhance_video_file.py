@@ -9,9 +9,11 @@ import signal
 import subprocess
 import time
 
+import numpy as np
 import pytest
 import torch
 from comfy_server import ROOT, Graph, RunError, Server, environment
+from made_clips import make_clip, pictures
 from shipped_graphs import write_clip
 
 from pipeline_core.cli.render import render_file
@@ -149,6 +151,18 @@ def test_buffers_beside_the_clip_are_used(server):
     graph, node, shown = graph_of("drive_b.mp4", steps=6)
     report, _ = finished(server, server.run(graph, timeout=300), node, shown)
     assert set(report["plan"]["controls"]) == {"edge", "depth", "segmentation"}
+
+
+def test_a_cut_clip_is_refused_unless_accepted(server, tmp_path):
+    make_clip(tmp_path / "whole.mp4", pictures(40, 32, 48).astype(np.uint8), sound="aac")
+    data = (tmp_path / "whole.mp4").read_bytes()
+    (server.base / "input" / "cut.mp4").write_bytes(data[: int(len(data) * 0.78)])
+    graph, node, shown = graph_of("cut.mp4", "video/cut", steps=1)
+    with pytest.raises(RunError, match="announces 40 frames.*set accept_damaged"):
+        server.run(graph)
+    graph[str(node)]["inputs"]["accept_damaged"] = True
+    report, found = finished(server, server.run(graph, timeout=300), node, shown)
+    assert "announces 40 frames" in report["damage"] and len(found) == report["frames"] < 40
 
 
 @pytest.mark.parametrize(

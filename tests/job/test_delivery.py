@@ -92,10 +92,12 @@ def test_a_clip_without_buffers_is_told_what_it_lacks_and_what_would_give_it(mod
     assert not any(note.startswith("No ") for note in edges)
 
 
-@pytest.mark.parametrize("size", [(64, 96), (70, 100)])
-def test_a_second_pass_draws_at_full_size_and_keeps_what_is_kept(model, size):
+@pytest.mark.parametrize(
+    "size, start", [((64, 96), "calibration"), ((64, 96), "inversion"), ((70, 100), "calibration")]
+)
+def test_a_second_pass_draws_at_full_size_and_keeps_what_is_kept(model, size, start):
     clip = bytes_clip(8, size).float() / 255
-    settings, mask, told = replace(SETTINGS, refine=0.3), torch.zeros(size), []
+    settings, mask, told = replace(SETTINGS, refine=0.3, refine_start=start), torch.zeros(size), []
     mask[:20] = 1.0
     plain, _ = enhance(clip, model, SETTINGS)
     result, _ = enhance(clip, model, settings, keep=mask, progress=lambda *steps: told.append(steps))

@@ -40,6 +40,7 @@ OTHER = {
     "stitch": "flow",
     "detail": "0.5",
     "refine": "0.2",
+    "refine_start": "inversion",
 }
 ILLEGAL = {
     "strength": "0",

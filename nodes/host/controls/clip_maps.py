@@ -1,4 +1,4 @@
-"""What every control that shows a clip's map does: find the frames of a call, cut the map to them, refuse others."""
+"""What every control that shows a clip's map does: find the part of a call, cut the map to it, refuse other lengths."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from ....pipeline_core.errors import UserError
+from ....pipeline_core.longvideo.tiles import Tile
 
 TIME = 2  # the dimension of a video latent that context windows cut
 
@@ -17,16 +18,28 @@ def time_window(transformer_options: dict):
     return window if getattr(window, "dim", None) == TIME else None
 
 
+def tile_of(window) -> Tile | None:
+    """The part of its frames that a window is asked for, None for all of them; see windows/tiles.py."""
+    return getattr(window, "tile", None)
+
+
+def frame_size(x_noisy: Tensor, window) -> tuple[int, int]:
+    """(height, width) in latent cells of the whole frames that this call shows, or shows a tile of."""
+    tile = tile_of(window)
+    return tuple(x_noisy.shape[-2:]) if tile is None else tile.size
+
+
 def frames_of_call(values: Tensor, x_noisy: Tensor, window, refuse: Callable[[int], None]) -> Tensor:
-    """The frames of this call out of `values`, whose dimension 2 is the whole clip's time; `refuse(latent frames)` is
-    called where there are too few or too many."""
+    """The part of this call out of `values` (1, C, t, h, w) of the whole clip; `refuse(latent frames)` is called where
+    there are too few or too many of them."""
     if window is not None:
         if max(window.index_list) >= values.shape[TIME]:
             refuse(max(window.index_list) + 1)
         values = window.get_tensor(values, dim=TIME)
     if values.shape[TIME] != x_noisy.shape[TIME]:
         refuse(x_noisy.shape[TIME])
-    return values
+    tile = tile_of(window)
+    return values if tile is None else tile.cut(values)
 
 
 def refuse_length(what: str, frames: int, pixel_frames: int) -> None:

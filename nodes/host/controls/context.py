@@ -17,7 +17,7 @@ from ....pipeline_core.errors import UserError
 from ....pipeline_core.models.families import FUN, GUIDE, VACE, control_kind
 from ....pipeline_core.models.networks.grid import token_grid_weights
 from ..running import sampling_models_kept
-from .clip_maps import TIME, frames_of_call, refuse_length, time_window
+from .clip_maps import TIME, frame_size, frames_of_call, refuse_length, time_window
 
 
 class ContextControl(comfy.controlnet.ControlBase):
@@ -107,7 +107,7 @@ class ContextControl(comfy.controlnet.ControlBase):
 
     def _fits(self, hint: Tensor, x_noisy: Tensor, window) -> bool:
         """Whether a latent made before is of this size; of a single frame, long enough as well."""
-        if hint.shape[-2:] != x_noisy.shape[-2:]:
+        if tuple(hint.shape[-2:]) != frame_size(x_noisy, window):
             return False
         if len(self.cond_hint_original) > 1:
             return True
@@ -115,18 +115,18 @@ class ContextControl(comfy.controlnet.ControlBase):
         return frames == x_noisy.shape[TIME] if window is None else frames > max(window.index_list)
 
     def _cut(self, values: Tensor, x_noisy: Tensor, window) -> Tensor:
-        """The frames of this call out of `values`, whose dimension 2 is the whole clip's time."""
+        """The part of this call out of `values` (1, C, t, h, w) of the whole clip."""
         return frames_of_call(values, x_noisy, window, self._refuse_length)
 
     def _encoded(self, x_noisy: Tensor, window) -> Tensor:
-        """The latent of the whole map, stretched to the latent's size."""
+        """The latent of the whole map, stretched to the size of the latent's frames."""
         frames = self.cond_hint_original
         count = x_noisy.shape[TIME] if window is None else getattr(window, "total_frames", 0)
         if len(frames) == 1:  # stands for all; older windows do not say how many that are
             frames = frames.expand(self._pixel_frames(count or max(window.index_list) + 1), -1, -1, -1)
         elif count and len(frames) != self._pixel_frames(count):
             self._refuse_length(count)
-        height, width = (size * self.vae.spacial_compression_encode() for size in x_noisy.shape[-2:])
+        height, width = (size * self.vae.spacial_compression_encode() for size in frame_size(x_noisy, window))
         return self._encode(common_upscale(frames, width, height, self.upscale_algorithm, "center"))
 
     def _encode(self, frames: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ....pipeline_core.errors import UserError
 from ..running import sampling_models_kept
-from .clip_maps import TIME, frames_of_call, refuse_length, time_window
+from .clip_maps import TIME, frame_size, frames_of_call, refuse_length, time_window
 from .terms import ControlTerms
 
 
@@ -55,7 +55,7 @@ class MapControl(comfy.controlnet.ControlBase):
         if t[0] > high or t[0] < low or self.strength == 0:
             return before
         window = time_window(transformer_options)
-        if self.cond_hint is None or self.cond_hint.shape[-2:] != x_noisy.shape[-2:]:
+        if self.cond_hint is None or tuple(self.cond_hint.shape[-2:]) != frame_size(x_noisy, window):
             self.cond_hint = self._encode(x_noisy, window).to(x_noisy.device)
             mask = self.weight_mask
             self._weight = 1.0 if mask is None else self._token_weights(mask, self.cond_hint.shape[TIME:])
@@ -78,7 +78,7 @@ class MapControl(comfy.controlnet.ControlBase):
         raise NotImplementedError
 
     def _encode(self, x_noisy: Tensor, window) -> Tensor:
-        """The hint latent of the whole map, stretched to the latent's size."""
+        """The hint latent of the whole map, stretched to the size of the latent's frames."""
         frames = self.cond_hint_original
         latent_frames = x_noisy.shape[TIME] if window is None else getattr(window, "total_frames", 0)
         needed = self._pixel_frames(latent_frames)
@@ -86,7 +86,7 @@ class MapControl(comfy.controlnet.ControlBase):
             frames = frames.expand(needed, -1, -1, -1)  # a single frame stands for all, as with native ControlNets
         elif latent_frames and len(frames) != needed:
             self._refuse_length(latent_frames)
-        width, height = (size * self.spatial_ratio for size in (x_noisy.shape[-1], x_noisy.shape[-2]))
+        height, width = (side * self.spatial_ratio for side in frame_size(x_noisy, window))
         if tuple(frames.shape[-2:]) != (height, width):
             frames = comfy.utils.common_upscale(frames, width, height, self.upscale_algorithm, "disabled")
         with sampling_models_kept():

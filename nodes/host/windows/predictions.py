@@ -3,6 +3,7 @@
 Every native guider asks through calc_cond_batch, which hands the call to model_options["context_handler"] where there
 is one. The two handlers here cut everything the conditions carry to the frames at hand: tensors of model_conds (VACE,
 image concatenation, ...), batched prompts, and the maps of ControlNets, which ComfyUI's own handler leaves whole.
+Frames too large for the model are asked for tile by tile (see tiles.py).
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from ....pipeline_core.longvideo.fused import fused_predict
 from ....pipeline_core.longvideo.handover import handed_predict
 from ....pipeline_core.longvideo.motion import latent_flow
 from ....pipeline_core.longvideo.plan import Window, latent_frames, legal_length, plan_windows, shared_latent_frames
+from ....pipeline_core.longvideo.tiles import Tile, Tiles, tiled_predict
+from ..controls.clip_maps import tile_of
 from ..run_cache import HANDLER, WINDOWS, run_cache
+from .tiles import cond_in_tile, map_in_tile, refuse_areas, refuse_cutters, tensor_in_tile
 
 HOST = __package__.removesuffix(".windows")  # where this pack's own controls are too
 KNOWN_AXES = {"vace_context": 3, "audio_embed": 1}  # of conditions whose time is not where the latent's is
@@ -37,12 +41,13 @@ class Layout:
     """How a latent is cut: windows in frames of the clip, spans in latent frames.
 
     dim: the latent's time, 2 for video models; 0 for image models, whose frames are the batch. ratio: frames of the
-    clip per latent frame.
+    clip per latent frame. tiles: of the frames, in latent cells; None: whole frames.
     """
 
     windows: list[Window]
     ratio: int
     dim: int
+    tiles: Tiles | None = None
 
     @property
     def spans(self) -> list[range]:
@@ -112,27 +117,29 @@ class SourceMotion:
 # -- cutting conditions ---------------------------------------------------------------------------------------------
 
 
-def frame_window(span: range, total: int, dim: int):
-    """ComfyUI's own object for a window, which controls and some networks look at."""
+def frame_window(span: range, total: int, dim: int, tile: Tile | None = None):
+    """ComfyUI's own object for a window, which controls and some networks look at, with the tile that is asked for."""
     kind = comfy.context_windows.IndexListContextWindow
     newer = {"total_frames": total} if "total_frames" in inspect.signature(kind).parameters else {}
     window = kind(list(span), dim=dim, **newer)
-    window.total_frames = total
+    window.total_frames, window.tile = total, tile
     return window
 
 
 def cut_conds(conds: list[dict] | None, window, whole: Tensor, model) -> list[dict] | None:
-    """New entries as `window` sees them. whole: a tensor of the whole latent's shape."""
+    """New entries as `window` and its tile see them. whole: a tensor of the whole latent's shape."""
     if conds is None:
         return None
-    entries = []
+    entries, tile = [], tile_of(window)
+    refuse_areas(conds, tile)
     for entry in conds:
         cut = dict(entry)
         for key, value in entry.items():
             if isinstance(value, Tensor):
-                cut[key] = _cut_tensor(key, value, window)
+                cut[key] = tensor_in_tile(_cut_tensor(key, value, window), tile)
             elif isinstance(value, dict):
-                cut[key] = {name: _cut_cond(name, cond, window, whole, model) for name, cond in value.items()}
+                parts = {name: _cut_cond(name, cond, window, whole, model) for name, cond in value.items()}
+                cut[key] = {name: cond_in_tile(part, tile) for name, part in parts.items()}
         entries.append(cut)
     return entries
 
@@ -164,7 +171,7 @@ def _cut_tensor(name: str, values: Tensor, window) -> Tensor:
 
 @contextmanager
 def cut_controls(conds: Sequence[list[dict] | None], window, ratio: int, cache: dict, device) -> Iterator[None]:
-    """Let every ControlNet of these conditions see the window's frames of its map alone.
+    """Let every ControlNet of these conditions see the window's frames of its map alone, and of them its tile.
 
     Controls of this pack and of Advanced-ControlNet cut their maps themselves. cache: prepared maps of earlier calls,
     by control and window, because some controls encode their map anew wherever it changes; they wait in main memory,
@@ -176,20 +183,22 @@ def cut_controls(conds: Sequence[list[dict] | None], window, ratio: int, cache: 
         while control is not None:
             controls[id(control)] = control
             control = control.previous_controlnet
-    changed = []
+    changed, tile = [], tile_of(window)
+    refuse_cutters(controls.values(), tile)
     try:
         for control in controls.values():
             hint = control.cond_hint_original
-            if not isinstance(hint, Tensor) or len(hint) == 1 or _cuts_itself(control):
+            if not isinstance(hint, Tensor) or _cuts_itself(control) or (len(hint) == 1 and tile is None):
                 continue
             extra = getattr(control, "extra_concat_orig", None)
             prepared = cache.get(_place(control, window))
             prepared = prepared.to(device) if isinstance(prepared, Tensor) else prepared
             changed.append((control, hint, extra, prepared))
-            frames = _map_frames(len(hint), window, ratio)
-            control.cond_hint_original = hint[frames]
+            frames = slice(None) if len(hint) == 1 else _map_frames(len(hint), window, ratio)
+            control.cond_hint_original = map_in_tile(hint[frames], control, tile)
             if extra:
-                control.extra_concat_orig = [part[frames] if len(part) == len(hint) else part for part in extra]
+                parts = [part[frames] if len(part) == len(hint) else part for part in extra]
+                control.extra_concat_orig = [map_in_tile(part, control, tile) for part in parts]
             _show(control, prepared)
         yield
     finally:
@@ -202,8 +211,8 @@ def cut_controls(conds: Sequence[list[dict] | None], window, ratio: int, cache: 
                 control.extra_concat_orig = extra
 
 
-def _place(control, window) -> tuple[int, int, int]:
-    return id(control), window.index_list[0], len(window.index_list)
+def _place(control, window) -> tuple:
+    return id(control), window.index_list[0], len(window.index_list), tile_of(window)
 
 
 def _show(control, prepared) -> None:
@@ -249,18 +258,25 @@ class _Handler(comfy.context_windows.ContextHandlerABC):
 
     def _answer(self, ask, model, conds, layout: Layout, index: int, x: Tensor, timestep, model_options) -> list:
         """[x0 per condition] of the window's own latent x; ask: ComfyUI's calc_cond_batch. Cancel is heard here."""
-        comfy.model_management.throw_exception_if_processing_interrupted()
-        window = frame_window(layout.spans[index], layout.total, layout.dim)
         shape = list(x.shape)
         shape[layout.dim] = layout.total
         whole = torch.empty(shape, device="meta")
-        own = [cut_conds(entries, window, whole, model) for entries in conds]
-        options = {
-            **model_options,
-            "transformer_options": {**model_options.get("transformer_options", {}), "context_window": window},
-        }
-        with cut_controls(own, window, layout.ratio, run_cache(model_options), x.device):
-            return ask(model, own, x, timestep, options)
+
+        def predictor(tile: Tile | None):
+            window = frame_window(layout.spans[index], layout.total, layout.dim, tile)
+            shown = {**model_options.get("transformer_options", {}), "context_window": window}
+
+            def predict(part: Tensor, _: float, branches: Sequence) -> list[Tensor]:
+                comfy.model_management.throw_exception_if_processing_interrupted()
+                own = [cut_conds(entries, window, whole, model) for entries in branches]
+                with cut_controls(own, window, layout.ratio, run_cache(model_options), x.device):
+                    return ask(model, own, part, timestep, {**model_options, "transformer_options": shown})
+
+            return predict
+
+        if layout.tiles is None:
+            return predictor(None)(x, 0.0, conds)
+        return tiled_predict([predictor(tile) for tile in layout.tiles], layout.tiles)(x, 0.0, conds)
 
 
 class ShownWindow(_Handler):
@@ -323,10 +339,13 @@ class WindowedPredictions(_Handler):
         return flow
 
 
-def with_handler(options: Mapping, handler: _Handler, frames: int, dim: int | None) -> dict:
+def with_handler(
+    options: Mapping, handler: _Handler, frames: int, dim: int | None, tile: tuple[int, int] | None = None
+) -> dict:
     """A copy of model_options with the handler in it, and memory reserved for a window instead of the whole latent.
 
     frames: latent frames of a window. dim: the latent's time; None: by the latent's number of dimensions.
+    tile: (height, width) in latent cells of what the model sees at once, where frames are cut.
     """
     copied = comfy.model_patcher.create_model_options_clone(dict(options))
     if HANDLER in copied:
@@ -337,6 +356,7 @@ def with_handler(options: Mapping, handler: _Handler, frames: int, dim: int | No
         shape = list(noise_shape)
         time = dim if dim is not None else (2 if len(shape) == 5 else 0)
         shape[time] = min(shape[time], frames)
+        shape[-2:] = tile or shape[-2:]
         return executor(model, shape, *args, **kwargs)
 
     kind = comfy.patcher_extension.WrappersMP.PREPARE_SAMPLING
@@ -348,7 +368,8 @@ def windowed_guider(guider, handler: _Handler, layout: Layout):
     """A copy of the guider that asks the network through the handler; the guider itself stays as it was."""
     clone = copy.copy(guider)
     frames = max(len(span) for span in layout.spans)
-    clone.model_options = with_handler(guider.model_options, handler, frames, layout.dim)
+    tile = None if layout.tiles is None else layout.tiles.side
+    clone.model_options = with_handler(guider.model_options, handler, frames, layout.dim, tile)
     return clone
 
 
