@@ -60,10 +60,10 @@ def _spoil(clip: Path, kind: str) -> None:
 
 def serve(*arguments) -> None:
     """`worker.serve`, in which the clips of IN_PROCESS do their harm."""
-    from pipeline_core.batch import process, worker
+    from pipeline_core.batch import networks, worker
     from pipeline_core.job import files
 
-    enhance_file, frames_of = process.enhance_file, files.frames_of
+    enhance_file, frames_of = networks.enhance_file, files.frames_of
 
     def spoiled(facts, *positional, **named):
         kind = facts.path.stem.removeprefix("poison_")
@@ -81,5 +81,5 @@ def serve(*arguments) -> None:
         for frame in frames_of(facts, *positional):
             yield torch.full(frame.shape, torch.nan) if facts.path.stem == "poison_nan" else frame
 
-    process.enhance_file, files.frames_of = spoiled, frames
+    networks.enhance_file, files.frames_of = spoiled, frames
     worker.serve(*arguments)
