@@ -1,4 +1,4 @@
-"""Command line: python -m pipeline_core {enhance, render, buffers, metrics, runs, convert, demo, export}.
+"""Command line: python -m pipeline_core {enhance, render, buffers, metrics, runs, convert, demo, export, page}.
 
 Exit codes: 0 done, 2 bad input, 130 cancelled (Ctrl-C or a polite kill, SIGTERM).
 """

@@ -13,7 +13,7 @@ from ..errors import UserError
 VERSION = 1
 _AGAIN = "run enhance-folder on its clips again"
 # What stands in a row and cannot be missing; None where it may be null.
-_ROW = {"id": str, "variant": str, "status": str, "input": dict, "figures": dict, "verdict": dict, "hashes": dict}
+_ROW = {"id": str, "variant": str, "status": str, "input": dict, "figures": dict, "hashes": dict}
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ class Results:
             if clip.get("id") == row["id"]:
                 return str(clip["clip"])
         return Path(str(row["input"].get("clip"))).name
+
+    def model_of(self, row: dict) -> str:
+        """What the row's model is called: its folder's name, or "embedded"."""
+        model = row.get("model") or (self.manifest.get("networks") or {}).get("model")
+        return Path(str(model)).name if model else "embedded"
 
     def output_of(self, row: dict) -> Path | None:
         """Where the row's result lies, None for a row without one or whose file is gone."""

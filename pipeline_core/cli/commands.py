@@ -4,9 +4,9 @@ import argparse
 
 from ..doors.limits import MOST_TEXT
 from ..errors import UserError
-from . import buffers, convert, demo, enhance, export, metrics, render, runs
+from . import buffers, convert, demo, enhance, export, metrics, page, render, runs
 
-COMMANDS = (enhance, render, buffers, metrics, runs, convert, demo, export)
+COMMANDS = (enhance, render, buffers, metrics, runs, convert, demo, export, page)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...conditions.buffers import Buffers, open_buffers
+from ...conditions.buffers import Buffers, fingerprint, open_buffers
 from ...errors import UserError
 from ...video import media
 from ..results import Results, read_results
@@ -100,12 +100,14 @@ def _scene(
     path = results.output_of(row)
     if path is None:
         raise UserError(f"its clip {row.get('output')} is not in {results.out}: run enhance-folder again.")
-    info = media.probe(path)
-    if info.frames != row.get("frames"):
-        raise UserError(f"{path} has {info.frames} frames, not the {row.get('frames')} of its row: enhance it again.")
-    split, clip = split_of(row["id"], shares), results.clip_of(row)
-    size = info.height, info.width
-    return Scene(name, split, row, clip, path, info.frames, size, float(info.fps), every, _buffers(row, needs))
+    if fingerprint(path) != row["hashes"].get("output"):
+        raise UserError(f"{path} is not the clip that its row tells of: run enhance-folder again.")
+    info, split = media.probe(path), split_of(row["id"], shares)
+    source, size = results.clip_of(row), (info.height, info.width)
+    return Scene(
+        name, split, row, source, results.model_of(row), path, info.frames, size, float(info.fps), every,
+        _buffers(row, needs),
+    )  # fmt: skip
 
 
 def _buffers(row: dict, needs: tuple[str, ...]) -> Buffers | None:
