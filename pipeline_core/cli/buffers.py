@@ -4,6 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from ..conditions.buffers import buffers_beside
 from ..conditions.check import check_recording, described
 from ..conditions.layouts import CHANNELS, Recording, find_recording, recognised_recording
 from ..conditions.recognised import AUTO
@@ -85,7 +86,7 @@ def run(options: argparse.Namespace) -> None:
         raise UserError("No video came: name the clip that the pictures belong to, or --check FOLDER.")
     if not options.clip.is_file():
         raise UserError(f"The video {options.clip} does not exist: give the path of an existing video file.")
-    folder = options.output or options.clip.with_name(f"{options.clip.stem}_buffers")
+    folder = options.output or buffers_beside(options.clip)
     named = ("recording", *CHANNELS, "depth_model", "segmentation_model")
     read = {f"--{name.replace('_', '-')}": getattr(options, name) for name in named}
     check_paths({"the clip": options.clip, **read}, {}, {"-o": folder})

@@ -4,9 +4,9 @@ import argparse
 
 from ..doors.limits import MOST_TEXT
 from ..errors import UserError
-from . import buffers, convert, demo, enhance, export, metrics, page, render, runs
+from . import buffers, convert, demo, enhance, enhance_folder, export, metrics, page, render, runs
 
-COMMANDS = (enhance, render, buffers, metrics, runs, convert, demo, export, page)
+COMMANDS = (enhance, enhance_folder, export, page, render, buffers, metrics, runs, convert, demo)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -19,7 +19,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     for command in COMMANDS:
-        name = command.__name__.rsplit(".", 1)[-1]
+        name = command.__name__.rsplit(".", 1)[-1].replace("_", "-")
         sub = commands.add_parser(name, help=command.__doc__.split("\n")[0], description=command.__doc__)
         command.add_arguments(sub)
         sub.set_defaults(run=command.run)

@@ -5,15 +5,16 @@ from pathlib import Path
 
 from ..conditions.buffers import BuffersWriter, open_buffers
 from ..doors import writable
+from ..job.files import enhance_file
 from ..job.settings import EnhanceSettings
-from ..metrics.report import format_table
+from ..metrics.report import environment, format_table
 from ..metrics.suite import Extras
 from ..models.folders.loading import load_video_model
 from ..video import media
 from ..video.facts import examine
 from ..video.files import atomic_file, atomic_folder, write_json
 from ..video.sheet import contact_sheet, side_by_side
-from .enhance import enhance_file
+from .enhance import StepBar
 from .files import add_device
 from .metrics import measure
 from .render import check_drive, render_file
@@ -64,7 +65,9 @@ def make(options: argparse.Namespace, folder: Path) -> dict:
     render_file(options.seed, options.frames, FPS, SIZE, "photoreal", twin, None)
     buffers = open_buffers(folder / "source_buffers", source)
     model = load_video_model(device=options.device)
-    report = enhance_file(examine(source), result, model, EnhanceSettings(), buffers)
+    with StepBar() as bar:
+        report = enhance_file(examine(source), result, model, EnhanceSettings(), buffers, say=print, progress=bar)
+    report["environment"] = environment()
     report["metrics"] = measure(source, result, None, twin, Extras(device=options.device))
     clips = {
         "synthetic source": media.read_clip(source),

@@ -3,19 +3,13 @@
 import argparse
 from pathlib import Path
 
-from torch import Tensor
-
-from ..conditions.buffers import open_buffers
-from ..conditions.estimated import Estimators
+from ..conditions.buffers import buffers_beside, find_buffers
 from ..conditions.stack import parse_controls
 from ..doors import check_paths, writable
 from ..job.dials import job_settings
+from ..job.files import enhance_file, windows_folder
 from ..job.keep import read_keep_mask
-from ..job.plan import prepare
-from ..job.run import run as run_job
-from ..job.settings import EnhanceSettings
 from ..job.table import SETTINGS, Setting
-from ..longvideo import ChunkFolder
 from ..metrics.compare import compare
 from ..metrics.report import environment
 from ..metrics.seams import plan_seams
@@ -26,7 +20,7 @@ from ..models.folders.precision import PRECISIONS
 from ..perception.captions import PROMPT_SETS, file_prompts
 from ..perception.estimators import load_estimators
 from ..video import media
-from ..video.facts import ClipFacts, examine, frames_of
+from ..video.facts import examine
 from ..video.files import remove_unfinished, write_json
 from .files import add_device
 
@@ -126,12 +120,16 @@ def run(options: argparse.Namespace) -> None:
     keep = None if options.keep is None else read_keep_mask(options.keep, facts.size)
     windows, lenient = options.keep_windows, options.accept_damaged
     try:
-        report = enhance_file(facts, options.output, model, settings, buffers, estimators, windows, lenient, keep)
+        with StepBar() as bar:
+            report = enhance_file(
+                facts, options.output, model, settings, buffers, estimators, windows, lenient, keep, print, bar
+            )
     except KeyboardInterrupt:
         if windows_folder(options.output).is_dir():
             raise KeyboardInterrupt("finished windows are kept, and the same command goes on from them") from None
         raise
     if options.report:
+        report["environment"] = environment()
         # A source that is cut, or was cut meanwhile, has no frames to measure the result against.
         seams = [] if options.accept_damaged else plan_seams(report["plan"]["windows"])
         if seams:
@@ -149,17 +147,12 @@ def check_outputs(options: argparse.Namespace) -> None:
     read = {"the input": options.input}
     read |= {f"--{name.replace('_', '-')}": getattr(options, name) for name in READ}
     if options.buffers is None:
-        read["the buffers"] = beside(options.input)
+        read["the buffers"] = buffers_beside(options.input)
     check_paths(read, {"-o": options.output, "--report": options.report}, {"windows": windows_folder(options.output)})
     writable(options.output, "the enhanced clip", suffixes=media.SUFFIXES)
     media.check_suffix(options.output)
     if options.report:
         writable(options.report, "the report")
-
-
-def windows_folder(target: Path) -> Path:
-    """Where the finished windows of a job rest until its output is whole."""
-    return target.with_name(f"{target.name}.windows")
 
 
 def worded_prompts(options: argparse.Namespace, buffers) -> dict[str, str]:
@@ -187,82 +180,23 @@ def given_settings(options: argparse.Namespace) -> dict:
     return values
 
 
-def find_buffers(clip: Path, folder: Path | None):
-    """The buffers folder that was named, or CLIP_buffers beside the clip, or None."""
-    if folder is None and beside(clip).is_dir():
-        folder = beside(clip)
-    return open_buffers(folder, clip) if folder is not None else None
+class StepBar:
+    """A progress bar of model steps, for `enhance_file`; it appears with the first step."""
 
+    def __init__(self) -> None:
+        self._bar = None
 
-def beside(clip: Path) -> Path:
-    """The buffers folder of a clip where no other is named."""
-    return clip.with_name(f"{clip.stem}_buffers")
+    def __call__(self, done: int, total: int) -> None:
+        from tqdm import tqdm
 
+        if self._bar is None:
+            self._bar = tqdm(desc="enhance", unit="step", dynamic_ncols=True)
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
 
-def enhance_file(
-    facts: ClipFacts,
-    target: Path,
-    model,
-    settings: EnhanceSettings,
-    buffers,
-    estimators: Estimators = Estimators(),
-    keep_windows: bool = False,
-    accept_damaged: bool = False,
-    keep: Tensor | None = None,
-) -> dict:
-    """Stream a file through the job with a progress bar; returns the report as plain data.
+    def __enter__(self) -> "StepBar":
+        return self
 
-    facts: of the source, whose times, sound and colour tags the target gets. accept_damaged: a source that shrinks
-    meanwhile is filled up with its last frame, and that is noted; UserError otherwise.
-    Finished windows rest in the folder TARGET.windows until the target is whole, or for good with keep_windows: run
-    again after a kill or a cancel, and with the same source and settings, the job goes on from there. keep: a mask of
-    pixels that stay the source's own, see `prepare`.
-    """
-    from tqdm import tqdm
-
-    info, source = facts.info, facts.path
-    read = lambda: frames_of(facts, accept_damaged)  # noqa: E731
-    job = prepare(info.frames, facts.size, model, settings, buffers, estimators, read, keep=keep)
-    job.report.notes.extend(facts.said())
-    said = _tell(job.report.notes)
-    plan = job.report.plan
-    print(
-        f"{info.frames} frames of {info.width}x{info.height} in {len(plan['windows'])} windows of "
-        f"{plan['window']} frames, {plan['compute_factor']:.2f} x the frames computed"
-    )
-    chunks = ChunkFolder(windows_folder(target), {"input": str(source), **job.report.to_dict()})
-    if chunks.count:
-        print(f"{chunks.count} windows of an earlier run are there; those of the same source and settings are kept")
-    bar = tqdm(total=1, desc="enhance", unit="step", dynamic_ncols=True)
-
-    def progress(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-
-    writer = media.VideoWriter(target, info.fps, facts.size, like=facts, lenient=accept_damaged)
-    with bar, writer as out:
-        job.report.notes.extend(out.notes)
-        for frame in run_job(job, read(), progress, chunks):
-            out.write(frame)
-    _tell(job.report.notes[said:])
-    if not keep_windows and not chunks.remove():
-        print(f"note: {chunks.folder} was left, for something else is in it.")
-    return {
-        "input": str(source),
-        "output": str(target),
-        "frames": info.frames,
-        "fps": str(info.fps),
-        "size": [info.height, info.width],
-        "sound": out.sound,
-        "damage": facts.damage,
-        "environment": environment(),
-        "precision": "bf16" if model.bf16 else "fp32",
-        **job.report.to_dict(),
-    }
-
-
-def _tell(notes: list[str]) -> int:
-    """Print the notes; returns how many there are."""
-    for note in notes:
-        print(f"note: {note}")
-    return len(notes)
+    def __exit__(self, *error) -> None:
+        if self._bar is not None:
+            self._bar.close()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..conditions.buffers import open_buffers
+from ..conditions.buffers import buffers_beside, find_buffers, open_buffers
 from ..doors import check_paths, read_json, writable
 from ..doors.limits import FRAMES
 from ..errors import UserError
@@ -24,7 +24,6 @@ from ..perception.flow import estimated_flow
 from ..perception.text_image import load_text_image
 from ..video import media
 from ..video.files import write_json
-from .enhance import beside, find_buffers
 from .files import add_device
 
 # Options that name a model's file or folder: their hashes go into the report.
@@ -100,7 +99,7 @@ def check_outputs(options: argparse.Namespace) -> None:
     read = {"the source": options.source, "the output": options.output}
     read |= {f"--{name.replace('_', '-')}": getattr(options, name) for name in named}
     if options.buffers is None:
-        read["the buffers"] = beside(options.source)
+        read["the buffers"] = buffers_beside(options.source)
     written = {}
     if options.json:
         written = dict(zip(("--json", "the table of --json", "the frames' table of --json"), json_files(options.json)))

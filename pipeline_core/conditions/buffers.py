@@ -31,7 +31,7 @@ from ..video.files import unfinished_name
 from . import encodings
 from .buffer_files import AGAIN, LIGHT_FIELDS, VERSION, check_lights, check_manifest
 
-_MANIFEST = "buffers.json"
+MANIFEST = "buffers.json"
 
 
 def fingerprint(clip: str | os.PathLike) -> str:
@@ -73,7 +73,7 @@ class BuffersWriter:
             raise UserError(f"{self.folder} exists and holds no buffers: name a new or empty folder for them.")
 
     def _replaceable(self) -> bool:
-        return self.folder.is_dir() and ((self.folder / _MANIFEST).is_file() or not any(self.folder.iterdir()))
+        return self.folder.is_dir() and ((self.folder / MANIFEST).is_file() or not any(self.folder.iterdir()))
 
     def __enter__(self) -> BuffersWriter:
         self._partial = unfinished_name(self.folder)
@@ -165,7 +165,7 @@ class BuffersWriter:
             "clip_sha256": fingerprint(self.clip),
         }
         lights = [{"instance": instance, **entry} for instance, entry in self._lights.items()]
-        for name, content in (("lights.json", lights), ("scene.json", self.scene), (_MANIFEST, manifest)):
+        for name, content in (("lights.json", lights), ("scene.json", self.scene), (MANIFEST, manifest)):
             (self._partial / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
         if self.folder.exists():
             if not self._replaceable():  # looked at again: rendering may have taken long
@@ -245,18 +245,30 @@ def open_buffers(folder: str | os.PathLike, clip: str | os.PathLike) -> Buffers:
     Raises UserError when the folder is missing, is no buffers folder, is damaged, or belongs to another clip.
     """
     folder, clip = Path(folder), Path(clip)
-    if not (folder / _MANIFEST).is_file():
-        raise UserError(f"{folder} is no buffers folder (no {_MANIFEST} in it): give one written with a clip.")
+    if not (folder / MANIFEST).is_file():
+        raise UserError(f"{folder} is no buffers folder (no {MANIFEST} in it): give one written with a clip.")
     if not clip.is_file():
         raise UserError(f"The video {clip} does not exist: give the path of an existing video file.")
-    manifest = read_json(folder / _MANIFEST, AGAIN)
-    check_manifest(manifest, folder / _MANIFEST)
+    manifest = read_json(folder / MANIFEST, AGAIN)
+    check_manifest(manifest, folder / MANIFEST)
     if manifest.get("clip_sha256") != fingerprint(clip):
         raise UserError(f"The buffers {folder} belong to another clip than {clip}: give that clip's own folder.")
     info = media.probe(clip)
     if (info.frames, info.height, info.width) != tuple(manifest[k] for k in ("frames", "height", "width")):
-        raise UserError(f"{folder / _MANIFEST} states other frames than {clip} has: {AGAIN}.")
+        raise UserError(f"{folder / MANIFEST} states other frames than {clip} has: {AGAIN}.")
     return Buffers(folder, manifest)
+
+
+def buffers_beside(clip: Path) -> Path:
+    """The buffers folder of a clip where no other is named: CLIP_buffers beside it."""
+    return clip.with_name(f"{clip.stem}_buffers")
+
+
+def find_buffers(clip: Path, folder: Path | None = None) -> Buffers | None:
+    """The buffers folder that is named, or the one beside the clip, opened; None where there is none."""
+    if folder is None and buffers_beside(clip).is_dir():
+        folder = buffers_beside(clip)
+    return open_buffers(folder, clip) if folder is not None else None
 
 
 def scene_description(folder: str | os.PathLike | None) -> str:

@@ -165,7 +165,7 @@ def _by_name(folder: Path, camera: str) -> dict:
         words = str(path.relative_to(above)).lower()
         if any(word in inside and word not in camera.lower() for word in _ASIDE) or camera.lower() not in words:
             continue
-        places.get(_kind(words), silent).append(path)
+        places.get(kind_named(words), silent).append(path)
     if not any(places[kind] for kind in CHANNELS):
         for path in silent:
             places.get(channel_of(path), []).append(path)
@@ -180,7 +180,7 @@ def _by_name(folder: Path, camera: str) -> dict:
     return chosen
 
 
-def _kind(words: str) -> str:
+def kind_named(words: str) -> str:
     """The channel that a path speaks of: the last part of it that does."""
     for part in reversed(re.split(r"[\\/]", words)):
         for kind, known in _WORDS.items():
@@ -192,7 +192,7 @@ def _kind(words: str) -> str:
 def _one_of(folder: Path, kind: str, names: list[str], camera: str) -> list[str]:
     """The one name of several, by the camera; UserError where it does not tell."""
     if len(names) > 1 and camera:
-        exact = [name for name in names if camera.lower() in (_camera_of(part) for part in re.split(r"[\\/]", name))]
+        exact = [name for name in names if camera.lower() in (camera_of(part) for part in re.split(r"[\\/]", name))]
         names = exact if len(exact) == 1 else names
     if len(names) > 1:
         raise UserError(
@@ -202,7 +202,7 @@ def _one_of(folder: Path, kind: str, names: list[str], camera: str) -> list[str]
     return names
 
 
-def _camera_of(part: str) -> str:
+def camera_of(part: str) -> str:
     """What a name says beside the channel: "front" of "depth_front"."""
     for word in (word for words in _WORDS.values() for word in words):
         part = part.lower().replace(word, "")

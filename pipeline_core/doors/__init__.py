@@ -10,6 +10,7 @@ from .paths import check_paths, regular_file, writable
 from .pictures import open_picture
 from .sentences import sentence
 from .tensors import load_tensors
+from .yaml_files import read_yaml
 
 __all__ = [
     "check_paths",
@@ -18,6 +19,7 @@ __all__ = [
     "open_picture",
     "parse_json",
     "read_json",
+    "read_yaml",
     "regular_file",
     "sentence",
     "writable",

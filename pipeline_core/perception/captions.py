@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +39,8 @@ _COSMOS_NEGATIVE = (
 class PromptSet:
     """Wording around a caption: `{caption}` is where it goes; `plain` is the caption of a clip of which none is known.
 
-    source: where the wording is from.
+    source: where the wording is from. by_look: `positive` where a look is named, with `{look}` where its tag goes; None:
+    the look's sentence follows the caption.
     """
 
     inversion: str
@@ -46,6 +48,25 @@ class PromptSet:
     negative: str
     source: str
     plain: str = "a drive through a city street"
+    by_look: str | None = None
+
+
+class LookWords(NamedTuple):
+    """A light or weather in the words that the embedded model was trained with, and as a sentence for larger ones."""
+
+    tag: str
+    sentence: str
+
+
+LOOKS = {
+    "day": LookWords("on a clear sunny day", "It is a clear, sunny day."),
+    "dusk": LookWords("at dusk, warm sky", "It is dusk, under a warm evening sky."),
+    "night": LookWords("at night, street lights", "It is night, lit by street lamps and headlights."),
+    "rain": LookWords("in the rain, wet road", "It is raining, and the wet road reflects an overcast sky."),
+    "fog": LookWords("in thick fog", "Thick fog lies over the street and hides what is far away."),
+    "snow": LookWords("in winter, snow on the ground", "It is winter, and snow covers the ground."),
+}
+_SUNNY = "sun from "  # how the embedded world's description says where the sun stands
 
 
 PROMPT_SETS = {
@@ -54,6 +75,7 @@ PROMPT_SETS = {
         f"{Preset().prompt}, {{caption}}",
         Preset().negative_prompt,
         "the words that the embedded model was trained with",
+        by_look="a photorealistic dashcam video, {look}, {caption}",
     ),
     "video realism": PromptSet(
         "{caption}",
@@ -97,17 +119,31 @@ class Prompts:
     negative: str
 
 
-def compose(prompt_set: str, caption: str = "") -> Prompts:
+def compose(prompt_set: str, caption: str = "", look: str | None = None) -> Prompts:
     """The prompts of a named set around a caption; without one, around the set's own plain words.
 
-    UserError for an unknown set.
+    look: one of `LOOKS`, for the positive prompt alone; None is as the set has it. UserError for an unknown set or look.
     """
     if prompt_set not in PROMPT_SETS:
         raise UserError(f"The prompt set {prompt_set!r} is unknown: choose one of {', '.join(PROMPT_SETS)}.")
+    if look is not None and look not in LOOKS:
+        raise UserError(f"The look {look!r} is unknown: choose one of {', '.join(LOOKS)}.")
     templates = PROMPT_SETS[prompt_set]
     caption = " ".join(caption.split()) or templates.plain
-    texts = (templates.inversion, templates.positive, templates.negative)
-    return Prompts(*(text.replace("{caption}", caption) for text in texts))
+    inversion, positive, negative = (
+        text.replace("{caption}", caption) for text in (templates.inversion, templates.positive, templates.negative)
+    )
+    if look is not None:
+        positive = _with_look(templates, caption, look)
+    return Prompts(inversion, positive, negative)
+
+
+def _with_look(templates: PromptSet, caption: str, look: str) -> str:
+    if templates.by_look is None:
+        return templates.positive.replace("{caption}", f"{caption.rstrip('.')}. {LOOKS[look].sentence}")
+    if look != "day":
+        caption = ", ".join(part for part in caption.split(", ") if not part.startswith(_SUNNY))
+    return templates.by_look.replace("{look}", LOOKS[look].tag).replace("{caption}", caption)
 
 
 def file_prompts(

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from pipeline_core.cli.enhance import enhance_file
 from pipeline_core.diffusion import VE, karras_sigmas
 from pipeline_core.errors import UserError
+from pipeline_core.job.files import enhance_file
 from pipeline_core.job.inputs import window_inputs
 from pipeline_core.job.latent import enhance_handed
 from pipeline_core.job.plan import prepare

@@ -1,0 +1,54 @@
+"""Which networks a batch works with, as plain values that go to every worker, and the networks themselves."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..conditions.estimated import Estimators
+    from ..models.networks.video_model import VideoModel
+
+
+@dataclass(frozen=True)
+class NetworkChoice:
+    """Folders and files, absolute paths or None, and what networks run on and in: as the options of `enhance`."""
+
+    model: str | None = None
+    depth_model: str | None = None
+    segmentation_model: str | None = None
+    flow_model: str | None = None
+    device: str | None = None
+    precision: str = "auto"
+    weights: str = "auto"
+
+    def estimators(self) -> dict[str, str | None]:
+        """{name: path} of the networks beside the video model."""
+        return {name: value for name, value in asdict(self).items() if name.endswith("_model")}
+
+    def options(self) -> list[str]:
+        """The same as options of the command line, those with their default left out."""
+        usual = NetworkChoice()
+        values = {name: value for name, value in asdict(self).items() if value != getattr(usual, name)}
+        return [part for name, value in values.items() for part in (f"--{name.replace('_', '-')}", value)]
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What a worker loads once and holds."""
+
+    model: VideoModel
+    estimators: Estimators
+
+
+def load_networks(choice: NetworkChoice) -> Networks:
+    """UserError as `load_video_model` and `load_estimators`."""
+    from ..models.folders.loading import load_video_model
+    from ..perception.estimators import load_estimators
+
+    folders = [None if path is None else Path(path) for path in choice.estimators().values()]
+    depth, segmentation, flow = folders
+    estimators = load_estimators(depth, segmentation, choice.device, flow)
+    folder = None if choice.model is None else Path(choice.model)
+    return Networks(load_video_model(folder, choice.device, choice.precision, choice.weights), estimators)
