@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..rows import REJECTED
 from .selection import Selection
 from .things import NAMES
 
@@ -29,7 +30,7 @@ def card(format: str, how_to_read: str, chosen: Selection, counts: dict[str, dic
     rows = [
         [split, *(f"{count.get(name, 0)}" for name in ("clips", "frames", *seen))] for split, count in counts.items()
     ]
-    taken = sum(scene.row["status"] == "rejected" for scene in scenes)
+    taken = sum(scene.row["status"] == REJECTED for scene in scenes)
     parts = [
         _head(format, counts),
         "# Enhanced driving clips\n",

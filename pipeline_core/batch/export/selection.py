@@ -11,6 +11,7 @@ from ...conditions.buffers import Buffers, fingerprint, open_buffers
 from ...errors import UserError
 from ...video import media
 from ..results import Results, read_results
+from ..rows import DONE, REJECTED
 from .scenes import Scene
 
 DEFAULT_SPLITS = "train=.8,val=.2"
@@ -70,9 +71,9 @@ def select(
     results = read_results(out)
     scenes, left_out, names, rejected = [], list(results.damaged), set(), 0
     for row in results.rows:
-        if row["status"] == "rejected" and not include_rejected:
+        if row["status"] == REJECTED and not include_rejected:
             rejected += 1
-        elif row["status"] in ("done", "rejected"):
+        elif row["status"] in (DONE, REJECTED):
             try:
                 scenes.append(_scene(results, row, _name(row, names), shares, needs, every))
             except UserError as reason:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
+from .. import quarantine
 from ..results import Results
+from ..rows import DONE, FAILED, REJECTED
 from .thumbnails import Thumbnails
 
 _HERE = Path(__file__).parent
-STATUSES = ("done", "rejected", "failed")
+STATUSES = (DONE, REJECTED, FAILED)
 
 
 def page(results: Results, entries: list[tuple[dict, Thumbnails]]) -> str:
@@ -48,10 +49,10 @@ def _text(name: str) -> str:
 
 
 def _summary(results: Results, counts: Counter) -> str:
-    judged = counts["done"] + counts["rejected"]
+    judged = counts[DONE] + counts[REJECTED]
     parts = [f"{len(results.manifest['clips'])} clips", *(f"{counts[name]} {name}" for name in STATUSES)]
-    if counts["rejected"]:
-        parts.append(f"{counts['done'] / judged:.0%} of those judged are good enough")
+    if counts[REJECTED]:
+        parts.append(f"{counts[DONE] / judged:.0%} of those judged are good enough")
     written = time.strftime("%Y-%m-%d %H:%M", time.localtime())
     return f"<p>{', '.join(parts)}. Written {written}; load the page again for what has come since.</p>"
 
@@ -119,8 +120,8 @@ def _verdict(row: dict) -> str:
 
 def _failures(results: Results, entries: list[tuple[dict, Thumbnails]]) -> str:
     """The quarantine's last line on every result that is not there."""
-    there = {(row["id"], row["variant"]) for row, _ in entries if row["status"] != "failed"}
-    lines = {(line["id"], line["variant"]): line for line in _quarantine(results.out)}
+    there = {(row["id"], row["variant"]) for row, _ in entries if row["status"] != FAILED}
+    lines = {(line["id"], line["variant"]): line for line in quarantine.lines(results.out)}
     rows = [
         "<tr>"
         + "".join(f"<td>{escape(str(line.get(name, '')))}</td>" for name in ("id", "variant", "reason", "attempts"))
@@ -133,16 +134,3 @@ def _failures(results: Results, entries: list[tuple[dict, Thumbnails]]) -> str:
     names = ("clip", "variant", "why", "attempts", "what does the same again")
     head = "".join(f"<th>{name}</th>" for name in names)
     return f'<h2>Quarantine</h2><div class="wide"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
-
-
-def _quarantine(out: Path) -> list[dict]:
-    """The lines of quarantine.jsonl that can be read; the last one may be half written."""
-    path, lines = out / "quarantine.jsonl", []
-    for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict) and {"id", "variant"} <= line.keys():
-            lines.append(line)
-    return lines
