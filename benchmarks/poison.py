@@ -69,17 +69,19 @@ def _spoil(clip: Path, kind: str) -> None:
         picture.write_bytes(picture.read_bytes()[:50])
 
 
+def note(line: str) -> None:
+    """Append to the file that LOG names."""
+    if LOG in os.environ:
+        with open(os.environ[LOG], "a") as file:
+            file.write(f"{line}\n")
+
+
 def serve(*arguments) -> None:
     """`worker.serve`, in which the clips of IN_PROCESS do their harm."""
     from pipeline_core.batch import networks, worker
     from pipeline_core.job import files
 
-    enhance_file, frames_of, log = networks.enhance_file, files.frames_of, os.environ.get(LOG)
-
-    def note(line: str) -> None:
-        if log:
-            with open(log, "a") as file:
-                file.write(f"{line}\n")
+    enhance_file, frames_of = networks.enhance_file, files.frames_of
 
     def spoiled(facts, *positional, **named):
         kind = facts.path.stem.removeprefix("poison_")
@@ -102,12 +104,26 @@ def serve(*arguments) -> None:
     worker.serve(*arguments)
 
 
+def run() -> int:
+    """The command line with such workers, which notes what is finished."""
+    from pipeline_core.__main__ import main
+    from pipeline_core.batch import board
+    from pipeline_core.cli import enhance_folder
+
+    write_row = board.write_row
+
+    def noted(out, task, row) -> None:
+        write_row(out, task, row)
+        note(f"finished {task.source.id}")
+
+    board.write_row = noted
+    enhance_folder.local_slots = functools.partial(enhance_folder.local_slots, target=serve)
+    return main()
+
+
 if __name__ == "__main__":
     from benchmarks import poison
-    from pipeline_core.__main__ import main
-    from pipeline_core.cli import enhance_folder
     from pipeline_core.cli.waiting import wait_passively
 
     wait_passively()
-    enhance_folder.local_slots = functools.partial(enhance_folder.local_slots, target=poison.serve)
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(poison.run())

@@ -1,4 +1,4 @@
-"""Command line: python -m pipeline_core {enhance, enhance-folder, render, buffers, metrics, runs, convert, demo}.
+"""Command line: python -m pipeline_core COMMAND, one of those in cli/; --help lists them.
 
 Exit codes: 0 done, 2 bad input, 130 cancelled (Ctrl-C or a polite kill, SIGTERM).
 """

@@ -201,20 +201,25 @@ class Buffers:
         if not isinstance(self.scene.get("description", ""), str):
             raise UserError(f"{folder / 'scene.json'} describes the scene in something else than text: {AGAIN}.")
 
-    def _read(self, channel: str, start: int, stop: int | None, decode: Callable[[np.ndarray], Tensor]) -> Tensor:
+    def picture_path(self, channel: str, frame: int) -> Path:
+        """Where the picture of a channel's frame lies; UserError for a channel that is not there."""
         if channel not in self.channels:
             raise UserError(f"The buffers {self.folder} have no {channel}: they hold {', '.join(self.channels)}.")
+        return self.folder / channel / f"{frame:06d}.png"
+
+    def picture(self, channel: str, frame: int) -> np.ndarray:
+        """The codes of a frame as they are stored, (H, W, 3) uint8 (see encodings.py); flow is (2 H, W) uint16."""
+        image = _load(self.picture_path(channel, frame))
+        if image.shape[:2] != (self.height * (2 if channel == "flow" else 1), self.width):
+            raise UserError(f"Frame {frame} of {channel} in {self.folder} has another size: render them again.")
+        return image
+
+    def _read(self, channel: str, start: int, stop: int | None, decode: Callable[[np.ndarray], Tensor]) -> Tensor:
         stop = self.frames if stop is None else stop
+        self.picture_path(channel, start)
         if not 0 <= start < stop <= self.frames:
             raise UserError(f"Frames {start} to {stop} were asked of {self.folder}, which has {self.frames}.")
-        rows = self.height * (2 if channel == "flow" else 1)
-        frames = []
-        for t in range(start, stop):
-            image = _load(self.folder / channel / f"{t:06d}.png")
-            if image.shape[:2] != (rows, self.width):
-                raise UserError(f"Frame {t} of {channel} in {self.folder} has another size: render them again.")
-            frames.append(decode(image))
-        return torch.stack(frames)
+        return torch.stack([decode(self.picture(channel, t)) for t in range(start, stop)])
 
     def depth(self, start: int = 0, stop: int | None = None) -> Tensor:
         """Depth of frames start .. stop - 1: (T, H, W) float32 metres, the sky at 1000.0."""

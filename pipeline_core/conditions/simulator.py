@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import UserError
+from ..video.frames import middle_pixels
 from .alignment import common_frames
 from .conventions import EMBEDDED, map_convention
 from .depth import depth_limits, disparity_map
@@ -241,7 +242,6 @@ def _picked(values: Tensor, clip: Tensor | None) -> Tensor:
     if clip is None or values.shape[1:3] == clip.shape[1:3]:
         return values
     rows, columns = (
-        ((torch.arange(new, device=values.device) + 0.5) * (old / new)).long().clamp(max=old - 1)
-        for new, old in zip(clip.shape[1:3], values.shape[1:3])
+        middle_pixels(old, new).to(values.device) for new, old in zip(clip.shape[1:3], values.shape[1:3])
     )
     return values[:, rows[:, None], columns]

@@ -113,6 +113,6 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         unfinished.write_text(text, encoding="utf-8")
 
 
-def write_json(path: str | os.PathLike, content: dict) -> None:
+def write_json(path: str | os.PathLike, content: dict, indent: int | None = 1) -> None:
     """A dict as JSON; ValueError for NaN and infinity, which JSON does not have. UserError as `atomic_file`."""
-    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    write_text(path, json.dumps(content, indent=indent, allow_nan=False) + "\n")

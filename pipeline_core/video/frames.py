@@ -55,3 +55,9 @@ def resize(clip: Tensor, size: tuple[int, int]) -> Tensor:
         return clip
     planes = F.interpolate(clip.permute(0, 3, 1, 2), size=tuple(size), mode="bicubic", antialias=True)
     return planes.clamp(0, 1).permute(0, 2, 3, 1)
+
+
+def middle_pixels(old: int, new: int) -> Tensor:
+    """Which of `old` pixels along an axis stands at the middle of each of `new` ones, (new,) int64: for codes, which
+    cannot be averaged."""
+    return ((torch.arange(new) + 0.5) * (old / new)).long().clamp(max=old - 1)
