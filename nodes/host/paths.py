@@ -8,6 +8,7 @@ import folder_paths
 from ...pipeline_core.errors import UserError
 
 NONE = "none"
+INPUT = "(input)"  # the input folder itself, among the folders in it
 # Kinds of model: a folder below ComfyUI's models folder, or what extra_model_paths.yaml calls so.
 DEPTH, SEGMENTATION = "depth_estimation", "semantic_segmentation"
 DETECTION, TRACKING = "object_detection", "video_segmentation"
@@ -71,6 +72,11 @@ def input_clip(name: str) -> Path:
     return Path(folder_paths.get_input_directory()) / name
 
 
+def clip_folders() -> dict[str, Path]:
+    """Name -> path of what may hold clips: the folders of `recordings`, and the input folder itself as INPUT."""
+    return {INPUT: Path(folder_paths.get_input_directory()), **recordings()}
+
+
 def recordings() -> dict[str, Path]:
     """Name -> path of the folders in ComfyUI's input folder, a few levels deep, but not those inside a recording."""
     root = Path(folder_paths.get_input_directory())
@@ -99,3 +105,15 @@ def new_output_folder(prefix: str) -> tuple[Path, str]:
         target = folder / f"{name}_{counter:05}_"
     target.parent.mkdir(parents=True, exist_ok=True)
     return target, str(Path(subfolder) / target.name)
+
+
+def output_folder(name: str) -> Path:
+    """The folder of that name in ComfyUI's output folder, there or not yet; UserError for one outside it."""
+    root = Path(folder_paths.get_output_directory()).resolve()
+    try:
+        path = (root / name.strip()).resolve()
+    except (OSError, ValueError):
+        path = root
+    if path == root or root not in path.parents:
+        raise UserError(f"{name!r} is no folder below ComfyUI's output folder: give a name such as dataset.")
+    return path

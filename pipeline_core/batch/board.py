@@ -13,16 +13,13 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import UserError
+from .ends import Lost
 from .leases import SECONDS, Lease, claim
 from .networks import NetworkChoice
 from .quarantine import quarantined
 from .rows import FAILED, MACHINE, STOPPED, Task, differences, failed_row, read_row, write_row
 
 _WAIT = 0.5  # seconds between two looks at what other runs do
-
-
-class Lost(Exception):
-    """Whoever worked on a task is gone; the message is a sentence that says how."""
 
 
 class Slot(Protocol):

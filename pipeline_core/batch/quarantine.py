@@ -23,9 +23,14 @@ FILE = "quarantine.jsonl"
 
 def quarantined(out: Path, task: Task, row: dict, choice: NetworkChoice) -> None:
     """Append the failure that a row tells of."""
+    put_away(out, task, row, enhance_command(task, choice))
+
+
+def put_away(out: Path, task: Task, row: dict, command: str) -> None:
+    """`quarantined` for work that another command or a graph does again; command: how, for people."""
     file = os.open(out / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     try:
-        os.write(file, _line(task, row, choice).encode())  # in one piece: other runs append too
+        os.write(file, _line(task, row, command).encode())  # in one piece: other runs append too
     finally:
         os.close(file)
 
@@ -43,7 +48,7 @@ def rewrite(out: Path, tasks: Iterable[Task], choice: NetworkChoice) -> None:
             if row is None or row["status"] != FAILED:
                 there.pop(key, None)
             elif there.get(key, {}).get("reason") != row["reason"]:
-                there[key] = json.loads(_line(task, row, choice))
+                there[key] = json.loads(_line(task, row, enhance_command(task, choice)))
         if there or (out / FILE).is_file():
             write_text(out / FILE, "".join(json.dumps(line) + "\n" for line in there.values()))
     finally:
@@ -62,12 +67,12 @@ def lines(out: Path) -> Iterator[dict]:
             yield line
 
 
-def _line(task: Task, row: dict, choice: NetworkChoice) -> str:
+def _line(task: Task, row: dict, command: str) -> str:
     line = {
         "id": task.source.id,
         "variant": task.variant.name,
         "reason": row["reason"],
-        "command": enhance_command(task, choice),
+        "command": command,
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "attempts": row["attempt"],
     }

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from ..doors import read_json
 from ..errors import UserError
+from .plan import MANIFEST
+from .rows import VERSION
 
-VERSION = 1
 _AGAIN = "run enhance-folder on its clips again"
 # What stands in a row and cannot be missing; None where it may be null.
-_ROW = {"id": str, "variant": str, "status": str, "input": dict, "figures": dict, "verdict": dict, "hashes": dict}
+_ROW = {"id": str, "variant": str, "status": str, "input": dict, "figures": dict, "hashes": dict}
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Results:
                 return str(clip["clip"])
         return Path(str(row["input"].get("clip"))).name
 
+    def model_of(self, row: dict) -> str:
+        """What the row's model is called: its folder's name, or "embedded"."""
+        model = row.get("model") or (self.manifest.get("networks") or {}).get("model")
+        return Path(str(model)).name if model else "embedded"
+
     def output_of(self, row: dict) -> Path | None:
         """Where the row's result lies, None for a row without one or whose file is gone."""
         path = None if row.get("output") is None else self.out / row["output"]
@@ -42,9 +48,9 @@ class Results:
 def read_results(out: str | os.PathLike) -> Results:
     """Read the manifest and all rows of a batch folder. UserError for a folder without a manifest of this version."""
     out = Path(out)
-    if not (out / "manifest.json").is_file():
+    if not (out / MANIFEST).is_file():
         raise UserError(f"{out} is no batch folder (no manifest.json in it): give the OUT of enhance-folder.")
-    manifest = read_json(out / "manifest.json", _AGAIN)
+    manifest = read_json(out / MANIFEST, _AGAIN)
     clips = manifest.get("clips")
     sound = isinstance(clips, list) and all(isinstance(clip, dict) and "clip" in clip for clip in clips)
     if manifest.get("version") != VERSION or not sound:

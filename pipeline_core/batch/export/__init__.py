@@ -52,7 +52,7 @@ def export(
     all.
 
     format: one of FORMATS; splits: "NAME=SHARE,...", by clip; include_rejected: take what the gate rejected too; every:
-    take each how manieth frame; progress: called with clips done and their number. Pictures are those of the enhanced
+    N, to take every Nth frame; progress: called with clips done and their number. Pictures are those of the enhanced
     clips, at their size; labels are those of the sources' buffers. UserError for an unknown format, one whose package
     is not installed, splits that are none, a target with something in it and a folder with nothing to export.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..rows import REJECTED
 from .selection import Selection
 from .things import NAMES
 
@@ -24,17 +25,18 @@ def card(format: str, how_to_read: str, chosen: Selection, counts: dict[str, dic
     scenes = chosen.scenes
     recordings = len({scene.row["id"] for scene in scenes})
     variants = sorted({scene.row["variant"] for scene in scenes})
-    models = sorted({str((scene.row.get("settings") or {}).get("model") or "the embedded model") for scene in scenes})
+    models = sorted({scene.model for scene in scenes})
     seen = [name for name in NAMES if any(name in split for split in counts.values())]
     rows = [
         [split, *(f"{count.get(name, 0)}" for name in ("clips", "frames", *seen))] for split, count in counts.items()
     ]
-    taken = sum(scene.row["status"] == "rejected" for scene in scenes)
+    taken = sum(scene.row["status"] == REJECTED for scene in scenes)
     parts = [
         _head(format, counts),
         "# Enhanced driving clips\n",
         f"Simulated driving video made photoreal by ComfyUI-VideoRealism, with its simulator's labels, as {format}. "
-        f"{recordings} recordings, {len(scenes)} clips ({', '.join(variants)}), made with {', '.join(models)}.\n",
+        f"{recordings} recordings, {len(scenes)} clips ({', '.join(variants)}), made with the model "
+        f"{', '.join(models)}.\n",
         "## What is in it\n",
         _table(["split", "clips (variants)", "frames", *seen], rows),
         "\nA recording and all its variants are in one split. Objects are counted in every frame.\n",
@@ -49,7 +51,7 @@ def card(format: str, how_to_read: str, chosen: Selection, counts: dict[str, dic
         "green + 256 blue; tag in red; metres = 1000 (R + 256 G + 65536 B) / (2^24 - 1), 1000 being the sky.\n",
         "Objects of every size are there, down to one pixel: leave out what is too small for you by `area`.\n",
         "## Where it comes from\n",
-        "`provenance.jsonl` has a line for every clip: source, settings with model and seed, prompts, figures, the "
+        "`provenance.jsonl` has a line for every clip: source, model, settings, seed, prompts, figures, the "
         "gate's verdict and hashes of input, settings, model, code and output.",
         f"\nThe gate rejected {chosen.rejected} results, which are not in it."
         if not taken

@@ -23,15 +23,17 @@ QUALITY = 95  # of JPEG pictures, with full chroma
 class Scene:
     """A result that goes into the data set.
 
-    name: letters, figures and "-", unlike any other's; split: the set it belongs to; row: as it was written; clip: the
-    source below the input folder; path: the enhanced clip; size (height, width) and frames of it; every: each how
-    manieth frame is taken; buffers: the source's, or None. `tally` counts the frames and objects that were taken.
+    name: letters, figures and "-", unlike any other's; split: the set it belongs to; row: as it was written; source:
+    the clip's path below the input folder; model: what it was made with; path: the enhanced clip; size (height, width)
+    and frames of it; every: N, every Nth frame is taken; buffers: the source's, or None. `tally` counts the frames and
+    objects that were taken.
     """
 
     name: str
     split: str
     row: dict
-    clip: str
+    source: str
+    model: str
     path: Path
     frames: int
     size: tuple[int, int]
@@ -102,7 +104,7 @@ class Scene:
         names = ("id", "variant", "status", "seed", "settings", "prompts", "figures", "verdict", "hashes")
         about = {name: self.row.get(name) for name in names}
         size = {"frames": self.frames, "every": self.every, "size": list(self.size), "fps": self.fps}
-        return {"name": self.name, "split": self.split, "source": self.clip, **about, **size}
+        return {"name": self.name, "split": self.split, "source": self.source, "model": self.model, **about, **size}
 
 
 def check_shape(size: tuple[int, int], source: tuple[int, int], what: str) -> None:

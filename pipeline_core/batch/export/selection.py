@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...conditions.buffers import Buffers, open_buffers
+from ...conditions.buffers import Buffers, fingerprint, open_buffers
 from ...errors import UserError
 from ...video import media
 from ..results import Results, read_results
+from ..rows import DONE, REJECTED
 from .scenes import Scene
 
 DEFAULT_SPLITS = "train=.8,val=.2"
@@ -70,9 +71,9 @@ def select(
     results = read_results(out)
     scenes, left_out, names, rejected = [], list(results.damaged), set(), 0
     for row in results.rows:
-        if row["status"] == "rejected" and not include_rejected:
+        if row["status"] == REJECTED and not include_rejected:
             rejected += 1
-        elif row["status"] in ("done", "rejected"):
+        elif row["status"] in (DONE, REJECTED):
             try:
                 scenes.append(_scene(results, row, _name(row, names), shares, needs, every))
             except UserError as reason:
@@ -100,12 +101,14 @@ def _scene(
     path = results.output_of(row)
     if path is None:
         raise UserError(f"its clip {row.get('output')} is not in {results.out}: run enhance-folder again.")
-    info = media.probe(path)
-    if info.frames != row.get("frames"):
-        raise UserError(f"{path} has {info.frames} frames, not the {row.get('frames')} of its row: enhance it again.")
-    split, clip = split_of(row["id"], shares), results.clip_of(row)
-    size = info.height, info.width
-    return Scene(name, split, row, clip, path, info.frames, size, float(info.fps), every, _buffers(row, needs))
+    if fingerprint(path) != row["hashes"].get("output"):
+        raise UserError(f"{path} is not the clip that its row tells of: run enhance-folder again.")
+    info, split = media.probe(path), split_of(row["id"], shares)
+    source, size = results.clip_of(row), (info.height, info.width)
+    return Scene(
+        name, split, row, source, results.model_of(row), path, info.frames, size, float(info.fps), every,
+        _buffers(row, needs),
+    )  # fmt: skip
 
 
 def _buffers(row: dict, needs: tuple[str, ...]) -> Buffers | None:

@@ -1,0 +1,71 @@
+"""Save To Dataset: a graph's result into the folder that pages and exports are made of."""
+
+import json
+from collections import Counter
+
+from comfy_api.latest import io, ui
+
+from ...pipeline_core.batch.page import write_page
+from ...pipeline_core.doors import parse_json
+from ...pipeline_core.metrics.report import check_report
+from ..shared.clips import clip_input
+from ..shared.packages import require_packages
+from ..shared.schema import search_words
+from ..shared.tickets import read_ticket
+
+
+class SaveToDataset(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="VideoRealismSaveToDataset",
+            display_name="Save To Dataset",
+            category="video realism/video",
+            description="Writes the result of a clip from Batch Folder into the results' folder, with the graph that "
+            "made it, and brings the page to look at up to date. The command export then makes a COCO, YouTube-VIS, "
+            "Cityscapes, YOLO, video folder or WebDataset of it, with the labels of the simulator.",
+            inputs=[
+                io.Image.Input("images", tooltip="The enhanced frames: whole, in the clip's shape, from its first on."),
+                io.String.Input("clip", force_input=True, tooltip="The clip output of Batch Folder."),
+                io.String.Input(
+                    "report",
+                    optional=True,
+                    force_input=True,
+                    tooltip="Figures about the result: the report output of Video Metrics or Realism Report.",
+                ),
+                io.Boolean.Input(
+                    "accept",
+                    default=True,
+                    optional=True,
+                    tooltip="Off: the result is kept to look at but is no part of exports. Can be wired.",
+                ),
+            ],
+            outputs=[io.String.Output(display_name="row", tooltip="What was written about the result, as JSON.")],
+            hidden=[io.Hidden.prompt],
+            is_output_node=True,
+            **search_words("dataset", "save", "batch", "coco", "yolo", "export", "training data"),
+        )
+
+    @classmethod
+    def execute(cls, images, clip, report=None, accept=True) -> io.NodeOutput:
+        require_packages("av", "kornia")
+        frames = clip_input(images, "images")
+        batch, source = read_ticket(clip)
+        figures = {} if report is None else _figures(report)
+        row = batch.save(batch.task(source), frames.cpu(), cls.hidden.prompt, figures, bool(accept))
+        page = write_page(batch.out)
+        text = f"{batch.out.name}/{row['output']}\n{page.name} in {batch.out.name} shows all results"
+        return io.NodeOutput(json.dumps(row), ui=ui.PreviewText(text))
+
+
+def _figures(text: str) -> dict[str, float]:
+    """The figures of a report by name; where two sections have one of a name, with the section before it."""
+    change = "connect the report output of Video Metrics or Realism Report"
+    sections = check_report(parse_json(text, "report", change), "report", change)["figures"]
+    names = Counter(name for figures in sections.values() for name in figures)
+    return {
+        name if names[name] == 1 else f"{section} {name}": figure["value"]
+        for section, figures in sections.items()
+        for name, figure in figures.items()
+        if figure["value"] is not None
+    }
