@@ -52,7 +52,8 @@ class SaveToDataset(io.ComfyNode):
         frames = clip_input(images, "images")
         batch, source = read_ticket(clip)
         figures = {} if report is None else _figures(report)
-        row = batch.save(batch.task(source), frames.cpu(), cls.hidden.prompt, figures, bool(accept))
+        graph = {name: {key: node[key] for key in ("class_type", "inputs")} for name, node in cls.hidden.prompt.items()}
+        row = batch.save(batch.task(source), frames.cpu(), graph, figures, bool(accept))
         page = write_page(batch.out)
         text = f"{batch.out.name}/{row['output']}\n{page.name} in {batch.out.name} shows all results"
         return io.NodeOutput(json.dumps(row), ui=ui.PreviewText(text))
