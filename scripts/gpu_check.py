@@ -20,7 +20,9 @@ sys.path.insert(0, str(ROOT))  # on a bare machine the pack is not installed
 from card import agreement, job, networks, precision, report  # noqa: E402
 from card.parts import FAILED, Clock, Part  # noqa: E402
 from card.places import PRETEND, Place  # noqa: E402
+
 from pipeline_core.devices import best_device, chosen_device  # noqa: E402
+from pipeline_core.doors.limits import check_range  # noqa: E402
 from pipeline_core.errors import UserError  # noqa: E402
 
 MODEL = ("diffusers", "transformers", "einops", "safetensors")
@@ -47,11 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     names = [part.name for part in PARTS]
     unknown = sorted(set(options.only or ()) - set(names))
-    if unknown or not options.minutes > 0:
-        wrong = f"there is no part {unknown[0]}: give some of {', '.join(names)}" if unknown else "--minutes must be > 0"
-        print(f"error: {wrong}", file=sys.stderr)
-        return 2
     try:
+        if unknown:
+            raise UserError(f"There is no part {unknown[0]}: give some of {', '.join(names)}.")
+        check_range("--minutes", options.minutes, (0.1, 600.0))
         if options.device != PRETEND:
             chosen_device(options.device)
     except UserError as problem:

@@ -41,8 +41,8 @@ def job(place: Place, small: bool, clock: Clock) -> Iterator[Row]:
         settings = EnhanceSettings(seed=3, steps=steps, start=start)
         wanted, _ = enhance(clip, here, settings)
         with exact_convolutions():
-            found, report = enhance(clip.to(place.device), there, settings)
-        yield Row(f"start {start}, float32", float((found.cpu() - wanted).abs().max()), "of 1, largest", 1e-3)
+            answer, _ = enhance(clip.to(place.device), there, settings)
+        yield Row(f"start {start}, float32", float((answer.cpu() - wanted).abs().max()), "of 1, largest", 1e-3)
         if start == "inversion":
             first = wanted
     if not small or place.kind == "cpu":
@@ -86,4 +86,3 @@ def device_tests(place: Place, small: bool, clock: Clock) -> Iterator[Row]:
     yield Row("device tests that failed", float(done.returncode != 0), "runs", 0.0, last)
     for line in [line for line in done.stdout.splitlines() if line.startswith("FAILED")][:20]:
         yield Row("failed", None, note=line.removeprefix("FAILED "))
-

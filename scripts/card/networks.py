@@ -17,7 +17,6 @@ from card.places import Place
 from card.planned import planned_bytes
 from pipeline_core.diffusion import CFG, FLOW, VE, Only, guided, invert, karras_sigmas, sample
 
-
 CONTROLS = ("edge", "depth", "segmentation")
 STEPS = 2
 TIMES = 3
@@ -58,6 +57,7 @@ def transfer25(place: Place, small: bool, clock: Clock) -> Iterator[Row]:
     from diffusers import CosmosControlNetModel, CosmosTransformer3DModel
 
     from pipeline_core.models import Preset, VideoModel, cosmos_forward
+    from pipeline_core.models.released.tensor_lists import read_release
 
     base, branch = (read_release(name).config for name in ("cosmos_transfer25", "cosmos_transfer25_branch"))
     cells, words = (24, 88, 160), 512
@@ -96,6 +96,8 @@ def transfer25(place: Place, small: bool, clock: Clock) -> Iterator[Row]:
 def wan(place: Place, small: bool, clock: Clock) -> Iterator[Row]:
     """Wan 2.1 VACE 1.3B with one context, 81 frames of 480x832."""
     from diffusers import WanVACETransformer3DModel
+
+    from pipeline_core.models.released.tensor_lists import read_release
 
     config = read_release("wan21_vace_1_3b_diffusers").config
     cells, words = (21, 60, 104), 512

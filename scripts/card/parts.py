@@ -93,10 +93,10 @@ def timed(place: Place, action: Callable[[], object], times: int) -> float:
     return sorted(seconds)[len(seconds) // 2]
 
 
-def difference(found, wanted) -> float:
-    """Relative distance ||found - wanted|| / ||wanted|| of a device's answer to the CPU's."""
-    found, wanted = found.cpu().double(), wanted.double()
-    return float((found - wanted).norm() / wanted.norm().clamp(min=1e-30))
+def difference(answer, wanted) -> float:
+    """Relative distance ||answer - wanted|| / ||wanted|| of a device's answer to the CPU's."""
+    answer, wanted = answer.cpu().double(), wanted.double()
+    return float((answer - wanted).norm() / wanted.norm().clamp(min=1e-30))
 
 
 def together(rows: Iterable[tuple[str, Callable[[], float], float]]) -> Iterator[Row]:

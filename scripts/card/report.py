@@ -29,7 +29,9 @@ def table(report: dict) -> str:
         if part["state"] == SKIPPED:
             lines.append(f"| {name} | | | | skipped: {part['why']} |")
             continue
-        lines += [f"| {name} | {row['what']} | {_number(row)} | {_bound(row)} | {_verdict(row)} |" for row in part["rows"]]
+        for row in part["rows"]:
+            cells = (name, row["what"], _number(row), _bound(row), _verdict(row))
+            lines.append(f"| {' | '.join(cells)} |")
         if part["state"] == FAILED and part["why"]:
             lines.append(f"| {name} | stopped | | | FAILED: {_line(part['why'])} |")
     return "\n".join(lines) + "\n"

@@ -1,7 +1,19 @@
 """Fixtures that need a real ComfyUI. Without one, everything that asks for them skips, and one line says why."""
 
+import json
+import subprocess
+
 import pytest
-from comfy_server import NoComfyUI, Server, find_comfyui
+from comfy_server import ROOT, NoComfyUI, Server, environment, find_comfyui
+
+START = """
+import importlib.util, json, sys
+sys.path.insert(0, sys.argv[1])
+sys.path.append(sys.argv[2])
+import comfy.cli_args
+comfy.cli_args.args.cpu = True
+import torch
+"""
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +36,20 @@ def server(comfyui, tmp_path_factory):
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def inside(comfyui):
+    """Runs lines in the Python of ComfyUI, without a server, and reads the JSON they print last."""
+    folder, python = comfyui
+
+    def run(script, *arguments):
+        command = [python, "-c", START + script, str(folder), str(ROOT), *map(str, arguments)]
+        done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    return run
 
 
 def pytest_collection_modifyitems(items):

@@ -1,19 +1,5 @@
 """What of the Cosmos-Transfer1 release ComfyUI already has: the 7B base's layout, RES 2ab, and room for a branch."""
 
-import json
-import subprocess
-
-import pytest
-from comfy_server import ROOT, environment
-
-START = """
-import importlib.util, json, sys
-sys.path.insert(0, sys.argv[1])
-sys.path.append(sys.argv[2])
-import comfy.cli_args
-comfy.cli_args.args.cpu = True
-import torch
-"""
 DETECT = """
 import comfy.model_detection
 from pipeline_core.models.released.transfer1 import NetworkSize, expected_shapes
@@ -90,20 +76,6 @@ print(json.dumps({
     "equal": torch.equal(answer(whole), answer(partly)),
 }))
 """
-
-
-@pytest.fixture(scope="module")
-def inside(comfyui):
-    """Runs lines in the Python of ComfyUI, without a server, and reads the JSON they print last."""
-    folder, python = comfyui
-
-    def run(script, *arguments):
-        command = [python, "-c", START + script, str(folder), str(ROOT), *map(str, arguments)]
-        done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stderr[-3000:]
-        return json.loads(done.stdout.strip().splitlines()[-1])
-
-    return run
 
 
 def test_a_converted_7b_base_is_comfyuis_cosmos_image_to_video_tensor_for_tensor(inside):

@@ -58,7 +58,7 @@ def test_missing_and_unknown_tensors_are_named(copy):
         load_video_model(copy)
     tensors["net.final_layer.linear.weight"] = torch.zeros(1)  # as NVIDIA's own checkpoints call it
     save_file(tensors, path, {"format": "pt"})
-    called = r"lacks tensor proj_out\.weight, which it calls net\.final_layer\.linear\.weight: its names are NVIDIA's own"
+    called = r"lacks tensor proj_out\.weight, which it calls net\.final_layer\.linear\.weight: its names are NVIDIA's"
     with pytest.raises(UserError, match=called):
         load_video_model(copy)
 
