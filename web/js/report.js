@@ -38,9 +38,11 @@ function boxOf(node) {
   if (found) return found;
   const element = Object.assign(document.createElement("div"), { className: "videorealism-report" });
   Object.assign(element.style, STYLE);
-  for (const event of ["pointerdown", "wheel"]) {
-    element.addEventListener(event, (e) => e.stopPropagation()); // text is selected and scrolled, not the canvas
-  }
+  // Text is selected, and scrolled where there is more of it, instead of the canvas.
+  element.addEventListener("pointerdown", (event) => event.stopPropagation());
+  element.addEventListener("wheel", (event) => {
+    if (element.scrollHeight > element.clientHeight) event.stopPropagation();
+  });
   const box = node.addDOMWidget(BOX, "report", element, {
     serialize: false,
     getValue: () => element.textContent,
