@@ -4,6 +4,8 @@
 class UserError(ValueError):
     """Bad input. The message is one sentence: what came, what is needed, which input to change."""
 
+    __module__ = "builtins"  # ComfyUI's error pane shows a type with its module, which says nothing to whoever reads it
+
 
 def shown(value: object) -> str:
     """A value that came, short and printable, for a sentence."""

@@ -16,11 +16,11 @@ from pathlib import Path
 from client.comfy_client import Client
 from client.errors import ClientError
 from client.options import server_options
-from graphs import cosmos, embedded, long_video, ltx, metrics, recordings, sd15, starts, wan
+from graphs import cosmos, embedded, guidance, long_video, ltx, metrics, recordings, sd15, starts, wan
 from graphs.canvas import Canvas
 
 ROOT = Path(__file__).resolve().parents[1]
-FAMILIES = (embedded, starts, long_video, recordings, metrics, cosmos, wan, ltx, sd15)
+FAMILIES = (embedded, starts, guidance, long_video, recordings, metrics, cosmos, wan, ltx, sd15)
 
 
 def main() -> int:

@@ -33,7 +33,7 @@ from ..host.jobs import progress_bar
 from ..host.paths import NONE, recordings
 from ..shared.clips import clip_input, grey
 from ..shared.packages import require_packages
-from ..shared.schema import search_words
+from ..shared.schema import advanced, search_words
 
 THESE, WHOLE = "these frames", "whole recording"
 
@@ -80,7 +80,8 @@ class SimulatorBuffers(io.ComfyNode):
                     "folder",
                     options=[NONE, *recordings()],
                     default=NONE,
-                    tooltip="A recording in ComfyUI's input folder: a buffers folder, or a simulator's own.",
+                    tooltip="A recording in ComfyUI's input folder: a buffers folder, or a simulator's own. Press R for new "
+                    "ones to be listed.",
                 ),
                 io.Combo.Input(
                     "palette",
@@ -108,6 +109,7 @@ class SimulatorBuffers(io.ComfyNode):
                     options=list(CANNY_PRESETS),
                     default="medium",
                     tooltip="Canny thresholds of Cosmos-Transfer1: very_low finds most edges, very_high fewest.",
+                    **advanced(io.Combo.Input),
                 ),
                 io.Combo.Input(
                     "depth_format",
@@ -115,6 +117,7 @@ class SimulatorBuffers(io.ComfyNode):
                     default=AUTO,
                     tooltip="How the depth is stored. auto recognises it from the pictures and says why; what fits "
                     "several forms is refused: then choose one.",
+                    **advanced(io.Combo.Input),
                 ),
                 io.Combo.Input(
                     "semantic_format",
@@ -122,6 +125,7 @@ class SimulatorBuffers(io.ComfyNode):
                     default=AUTO,
                     tooltip="How the classes are stored. auto recognises raw tags and painted pictures and says why; "
                     "what fits several tables is refused: then choose one.",
+                    **advanced(io.Combo.Input),
                 ),
                 io.Float.Input(
                     "depth_scale",
@@ -131,12 +135,14 @@ class SimulatorBuffers(io.ComfyNode):
                     step=0.0001,
                     round=0.0000001,
                     tooltip="Metres of one unit: of a code in png16 (0.001 for millimetres), of a value in EXR.",
+                    **advanced(io.Float.Input),
                 ),
                 io.String.Input(
                     "camera",
                     default="",
                     tooltip="For recordings of several cameras: a part of the folder's or file's name that tells this "
                     "one, such as front or Camera_0.",
+                    **advanced(io.String.Input),
                 ),
                 io.Int.Input(
                     "start",
@@ -144,6 +150,7 @@ class SimulatorBuffers(io.ComfyNode):
                     min=0,
                     max=2**31 - 1,
                     tooltip="Which picture of the folder belongs to the first frame, counted from 0.",
+                    **advanced(io.Int.Input),
                 ),
                 io.Int.Input(
                     "length",
@@ -151,6 +158,7 @@ class SimulatorBuffers(io.ComfyNode):
                     min=0,
                     max=2**31 - 1,
                     tooltip="How many pictures of the folder are read when no frames are connected. 0: all.",
+                    **advanced(io.Int.Input),
                 ),
                 io.Boolean.Input(
                     "crop",
@@ -164,6 +172,7 @@ class SimulatorBuffers(io.ComfyNode):
                     default=THESE,
                     tooltip="What black and white mean in the depth map: the range of these frames, or of the folder's "
                     "whole recording, so that parts of a clip that are made one by one fit each other.",
+                    **advanced(io.Combo.Input),
                 ),
                 io.Combo.Input(
                     "made_for",

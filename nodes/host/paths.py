@@ -9,6 +9,9 @@ from ...pipeline_core.errors import UserError
 
 NONE = "none"
 INPUT = "(input)"  # the input folder itself, among the folders in it
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"  # clips and a recording that come with the pack
+EXAMPLE = "example: "  # begins the names of those, which no file in the input folder can have on every system
+OTHERS = {"3d", "clipspace", "painter", "pasted", "threed", "webcam"}  # ComfyUI's own in its input folder
 # Kinds of model: a folder below ComfyUI's models folder, or what extra_model_paths.yaml calls so.
 DEPTH, SEGMENTATION = "depth_estimation", "semantic_segmentation"
 DETECTION, TRACKING = "object_detection", "video_segmentation"
@@ -60,16 +63,23 @@ def controlnet_file(name: str) -> Path:
     return Path(folder_paths.get_full_path_or_raise(CONTROLNETS, name))
 
 
+def example_clips() -> dict[str, Path]:
+    """Name -> path of the clips that come with the pack."""
+    return {path.stem: path for path in sorted(EXAMPLES.glob("*.mp4"))}
+
+
 def input_clips() -> list[str]:
-    """Names of the clips in ComfyUI's input folder; a graph can name nothing else."""
+    """Names of the clips in ComfyUI's input folder, then of the pack's examples; a graph can name nothing else."""
     folder = folder_paths.get_input_directory()
     names = [name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name))]
-    return sorted(folder_paths.filter_files_content_types(names, ["video"]))
+    own = sorted(folder_paths.filter_files_content_types(names, ["video"]))
+    return own + [EXAMPLE + name for name in example_clips()]
 
 
 def input_clip(name: str) -> Path:
     """The path behind a name of `input_clips`."""
-    return Path(folder_paths.get_input_directory()) / name
+    example = example_clips().get(name.removeprefix(EXAMPLE)) if name.startswith(EXAMPLE) else None
+    return example or Path(folder_paths.get_input_directory()) / name
 
 
 def clip_folders() -> dict[str, Path]:
@@ -78,14 +88,17 @@ def clip_folders() -> dict[str, Path]:
 
 
 def recordings() -> dict[str, Path]:
-    """Name -> path of the folders in ComfyUI's input folder, a few levels deep, but not those inside a recording."""
+    """Name -> path of the folders in ComfyUI's input folder, a few levels deep, but not ComfyUI's own nor those inside a
+    recording; then the pack's examples."""
     root = Path(folder_paths.get_input_directory())
     paths = {}
     for path, folders, files in os.walk(root):
         inside = {"buffers.json", "manifest.json"} & set(files) or len(Path(path).relative_to(root).parts) >= DEEPEST
-        folders[:] = [] if inside else sorted(name for name in folders if not name.startswith("."))
+        hidden = OTHERS if Path(path) == root else set()
+        folders[:] = [] if inside else sorted(name for name in folders if name[0] != "." and name not in hidden)
         paths |= {(Path(path) / name).relative_to(root).as_posix(): Path(path) / name for name in folders}
-    return dict(sorted(paths.items()))
+    examples = {EXAMPLE + path.name: path for path in sorted(EXAMPLES.glob("*_buffers"))}
+    return dict(sorted(paths.items())) | examples
 
 
 def output_place(prefix: str) -> tuple[Path, str, int, str]:

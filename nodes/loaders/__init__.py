@@ -1,6 +1,7 @@
-"""Models, control networks and the demo clip."""
+"""Models, control networks and the demo clips."""
 
 from .demo_drive import DemoDrive
+from .load_clip import LoadClip
 from .load_control_branch import LoadControlBranch
 from .load_transfer1_control import LoadTransfer1Control
 from .load_video_model import LoadVideoModel
@@ -16,4 +17,5 @@ NODES = [
     TwoExperts,
     ModelPreset,
     DemoDrive,
+    LoadClip,
 ]

@@ -33,9 +33,9 @@ class DemoDrive(io.ComfyNode):
                     tooltip="Number of the town, its traffic and its lights. The embedded model was made with seeds "
                     "below 900000: choose higher ones to judge it.",
                 ),
-                io.Int.Input("frames", default=49, min=1, max=4096, tooltip="Length of the clip in frames."),
-                io.Int.Input("width", default=160, min=16, max=1920, step=2, tooltip="Width in pixels."),
-                io.Int.Input("height", default=96, min=16, max=1088, step=2, tooltip="Height in pixels."),
+                io.Int.Input("frames", default=17, min=1, max=4096, tooltip="Length of the clip in frames."),
+                io.Int.Input("width", default=160, min=16, max=1920, step=16, tooltip="Width in pixels."),
+                io.Int.Input("height", default=96, min=16, max=1088, step=16, tooltip="Height in pixels."),
                 io.Combo.Input(
                     "style",
                     options=[style for style in STYLES if style != "photoreal"],

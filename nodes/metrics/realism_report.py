@@ -29,7 +29,7 @@ from ..shared.clips import clip_input
 from ..shared.figures import object_text
 from ..shared.object_masks import GROUPS, mask_buffers, mask_inputs
 from ..shared.packages import require_packages
-from ..shared.schema import search_words
+from ..shared.schema import advanced, search_words
 
 FOLDERS = {
     "depth_model": (DEPTH, "Compares the depth of both clips: a transformers folder in models/depth_estimation."),
@@ -84,7 +84,10 @@ class RealismReport(io.ComfyNode):
                     "filename_prefix", default="realism_report", tooltip="Folder in ComfyUI's output, then a number."
                 ),
                 io.String.Input(
-                    "seams", default="", tooltip="Frame numbers at which windows of a long clip begin, such as 48,96."
+                    "seams",
+                    default="",
+                    tooltip="Frame numbers at which windows of a long clip begin, such as 48,96.",
+                    **advanced(io.String.Input),
                 ),
                 io.Boolean.Input(
                     "critic",
@@ -95,9 +98,16 @@ class RealismReport(io.ComfyNode):
                     "estimate_flow",
                     default=False,
                     tooltip="Estimate the source's motion (scikit-image) for flicker, warped error and seams: slow.",
+                    **advanced(io.Boolean.Input),
                 ),
                 *(
-                    io.Combo.Input(name, options=[NONE, *transformers_folders(kind)], default=NONE, tooltip=tooltip)
+                    io.Combo.Input(
+                        name,
+                        options=[NONE, *transformers_folders(kind)],
+                        default=NONE,
+                        tooltip=tooltip,
+                        **advanced(io.Combo.Input),
+                    )
                     for name, (kind, tooltip) in FOLDERS.items()
                 ),
                 io.Combo.Input(
@@ -105,9 +115,14 @@ class RealismReport(io.ComfyNode):
                     options=[NONE, *weight_files(METRICS)],
                     default=NONE,
                     tooltip="LPIPS' weights, a safetensors file in models/metrics; see the help page.",
+                    **advanced(io.Combo.Input),
                 ),
                 io.String.Input(
-                    "prompt", default="", multiline=True, tooltip="What the output should show, for PickScore."
+                    "prompt",
+                    default="",
+                    multiline=True,
+                    tooltip="What the output should show, for PickScore.",
+                    **advanced(io.String.Input),
                 ),
             ],
             outputs=[

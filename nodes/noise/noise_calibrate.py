@@ -3,6 +3,7 @@
 from comfy_api.latest import io, ui
 
 from ...pipeline_core.diffusion import Calibration, calibrate_noise
+from ...pipeline_core.job.settings import EnhanceSettings
 from ..host.noise import StructuredNoise, native_weight
 from ..host.running import Session, run_in_guider, step_callback
 from ..shared.latents import require_content
@@ -34,7 +35,7 @@ class NoiseCalibrate(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "nu",
-                    default=0.5,
+                    default=EnhanceSettings.calibration_nu,
                     min=0.01,
                     max=1.0,
                     step=0.01,

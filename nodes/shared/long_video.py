@@ -11,6 +11,7 @@ from ..host.jobs import compute_device
 from ..host.paths import FLOW, NONE, weight_files
 from ..host.windows.predictions import Layout, SourceMotion
 from .clips import clip_input
+from .schema import advanced
 
 MEANINGS = (
     "fused: all windows predict the whole latent at every step, averaged. mean: a window takes over the frames it "
@@ -94,6 +95,7 @@ def flow_input(used: str, optional: bool = True) -> io.Combo.Input:
         optional=optional,
         tooltip=f"{used}: RAFT's weights in models/optical_flow, as safetensors. none: TV-L1, which needs no weights "
         "but the Python package scikit-image.",
+        **advanced(io.Combo.Input),
     )
 
 

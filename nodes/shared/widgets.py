@@ -10,7 +10,7 @@ from ...pipeline_core.job.table import SETTINGS, parse_settings
 from ...pipeline_core.models.folders.memory import WEIGHTS
 from ...pipeline_core.models.folders.preset import Preset
 from ..host.folder.folders import EMBEDDED_NAME, model_folders
-from .schema import advanced
+from .schema import advanced, no_new_seed
 
 START_PERCENT = io.Float.Input(
     "start_percent",
@@ -34,7 +34,7 @@ END_PERCENT = io.Float.Input(
 
 def dial_inputs() -> list:
     """realism, faithfulness, prompt and model: what people change first."""
-    dial = {"default": 0.5, "min": 0.0, "max": 1.0, "step": 0.01, "round": 0.001}
+    dial = {"default": 0.5, "min": 0.0, "max": 1.0, "step": 0.01, "round": 0.001, "display_mode": io.NumberDisplay.slider}
     return [
         io.Float.Input(
             "realism",
@@ -127,7 +127,7 @@ def pass_inputs() -> list:
             default=0,
             min=0,
             max=2**53 - 1,
-            control_after_generate=True,
+            **no_new_seed(),
             tooltip="Of the random noise; starts that invert the source use none.",
         ),
         io.Int.Input("steps", default=0, min=0, max=1000, tooltip="Model steps of one pass. 0: the model's preset."),

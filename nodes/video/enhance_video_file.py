@@ -36,7 +36,7 @@ from ..host.previews import WatchedModel
 from ..shared.long_video import flow_input, plan_lines
 from ..shared.packages import require_packages
 from ..shared.reports import job_text
-from ..shared.schema import search_words
+from ..shared.schema import advanced, search_words
 from ..shared.widgets import (
     detail_input,
     dial_inputs,
@@ -64,7 +64,7 @@ class EnhanceVideoFile(io.ComfyNode):
                     "video",
                     options=input_clips(),
                     upload=io.UploadType.video,
-                    tooltip="A clip in ComfyUI's input folder. Where a simulator's buffers lie beside it in a folder "
+                    tooltip="A clip in ComfyUI's input folder (press R for new ones to be listed) or an example. Where a simulator's buffers lie beside it in a folder "
                     "NAME_buffers, they are used. Its sound is kept.",
                 ),
                 io.String.Input(
@@ -87,6 +87,7 @@ class EnhanceVideoFile(io.ComfyNode):
                     default=EnhanceSettings.stitch,
                     tooltip="How frames that two windows share become one. flow: both are moved to where their mixture "
                     "has its edges, so that none is shown twice; slower.",
+                    **advanced(io.Combo.Input),
                 ),
                 *pass_inputs(),
                 io.Combo.Input(
@@ -94,12 +95,14 @@ class EnhanceVideoFile(io.ComfyNode):
                     options=[NONE, *transformers_folders(DEPTH)],
                     default=NONE,
                     tooltip="A folder in models/depth_estimation, for clips whose buffers have no depth.",
+                    **advanced(io.Combo.Input),
                 ),
                 io.Combo.Input(
                     "segmentation_model",
                     options=[NONE, *transformers_folders(SEGMENTATION)],
                     default=NONE,
                     tooltip="A folder in models/semantic_segmentation, for clips whose buffers have no classes.",
+                    **advanced(io.Combo.Input),
                 ),
                 flow_input("For motion and flow, where the clip's buffers have none", optional=False),
                 settings_input(),

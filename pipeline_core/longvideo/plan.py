@@ -39,9 +39,10 @@ def plan_windows(frames: int, window: int, overlap: int, temporal_ratio: int = 1
     if frames < 1:
         raise UserError(f"The clip has {frames} frames but at least one is needed: change the clip.")
     if temporal_ratio < 1 or window < 1 or (window - 1) % temporal_ratio:
-        legal = legal_length(max(window, 1), max(temporal_ratio, 1))
+        above = legal_length(max(window, 1), max(temporal_ratio, 1))
+        nearest = " or ".join(str(legal) for legal in (above - temporal_ratio, above) if legal > 0)
         raise UserError(
-            f"window is {window} but must be 1 + k x {temporal_ratio} frames, such as {legal}: change window."
+            f"window is {window} but must be 1 + k x {temporal_ratio} frames, such as {nearest}: change window."
         )
     most = max(0, window - temporal_ratio)
     if not 0 <= overlap <= most:

@@ -20,6 +20,7 @@ ROW_2, WIDGET_2, MULTILINE_2, FRAME_2 = 21, 30, 96, 52
 PICTURES = {
     "ImageScale": 262,
     "LoadVideo": 250,
+    "VideoRealismLoadClip": 250,
     "SaveVideo": 60,
     "SamplerCustomAdvanced": 260,
     "VideoRealismDDIMInvert": 260,

@@ -29,7 +29,7 @@ def begin(
 ) -> Clip:
     """The note, of this size on the canvas, and the group "Clip"; then opens the group "Model"."""
     note(canvas, name, size, window=frames, height=height, width=width)
-    _, parts, taken = file_clip(canvas, frames, height, width)
+    _, parts, taken = file_clip(canvas, frames, height, width, file="drive.mp4")
     clip = Clip(parts, taken, structure_maps(canvas, taken, made_for))
     canvas.group("Model", 370)
     return clip

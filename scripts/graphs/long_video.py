@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graphs.canvas import Canvas
 from graphs.parts import (
+    EXAMPLE,
     MAPS,
     PRESET,
     WINDOW,
@@ -72,7 +73,7 @@ def windowed_model(canvas: Canvas) -> None:
 def enhance_video_file(canvas: Canvas) -> None:
     note(canvas, "enhance_video_file", (420, 430))
     canvas.group("Enhance", 520)
-    enhance = canvas.node("VideoRealismEnhanceVideoFile", "Enhance Video File", report=10, tall=880, video="drive.mp4")
+    enhance = canvas.node("VideoRealismEnhanceVideoFile", "Enhance Video File", report=10, tall=880, video=EXAMPLE)
     canvas.group("A look at it", 640)
     clips = {"source": enhance["source"], "enhanced": enhance["enhanced"]}
     compared(canvas, "enhance_video_file", clips, sheet=300)

@@ -1,18 +1,14 @@
-"""Only measuring: two clips in, a report out."""
+"""Only measuring and looking: two clips in, a report out; and the maps that models find."""
 
 from __future__ import annotations
 
-from graphs.canvas import Canvas
-from graphs.parts import compared, note, saved_video
+from graphs.canvas import Canvas, Node
+from graphs.parts import EXAMPLE, compared, file_clip, note, saved_video, structure_maps
 
 
 def measure_only(canvas: Canvas) -> None:
     note(canvas, "measure_only", (420, 560))
-    canvas.group("Clips", 300)
-    clips = []
-    for title in ("before", "after"):
-        video = canvas.node("LoadVideo", f"Load Video: {title}", tall=250, file=f"{title}.mp4")
-        clips.append(canvas.node("GetVideoComponents", f"Components: {title}", tall=110, video=video))
+    clips = _two_clips(canvas)
     before, after = (clip["images"] for clip in clips)
     canvas.group("Report", 430)
     wires = {"source": before, "output": after, "name": "after", "filename_prefix": "metrics/report"}
@@ -25,4 +21,43 @@ def measure_only(canvas: Canvas) -> None:
     saved_video(canvas, compare["side by side"], clips[0]["fps"], "measure_only")
 
 
-GRAPHS = (measure_only,)
+def objects_kept(canvas: Canvas) -> None:
+    note(canvas, "objects_kept", (420, 500))
+    before, after = (clip["images"] for clip in _two_clips(canvas))
+    canvas.group("Where the objects are", 360)
+    masks = {}
+    for name, classes in (("lights", "traffic lights"), ("vehicles", "cars and trucks and buses")):
+        recording = {"frames": before, "folder": f"{EXAMPLE}_buffers", "mask_classes": classes, "class_weights": ""}
+        buffers = canvas.node("VideoRealismSimulatorBuffers", f"Simulator Buffers: {name}", report=9, **recording)
+        masks[name] = buffers["mask"]
+    canvas.group("Objects", 430)
+    canvas.node("VideoRealismObjectAlignment", "Object Alignment", report=16, source=before, output=after, **masks)
+    canvas.group("Pictures", 640)
+    compared(canvas, "objects_kept", {"before": before, "after": after})
+
+
+def maps_from_models(canvas: Canvas) -> None:
+    note(canvas, "maps_from_models", (420, 560))
+    _, _, frames = file_clip(canvas)
+    canvas.group("Maps", 340)
+    detector = {"frames": frames, "detector": "lineart_standard"}
+    maps = {
+        "lines": canvas.node("VideoRealismControlDetector", "Control Detector", report=1, **detector),
+        "objects": canvas.node("VideoRealismTrackObjects", "Track Objects", report=13, frames=frames),
+        "edges": structure_maps(canvas, frames, "embedded")["edge"],
+    }
+    canvas.group("What they show", 640)
+    compared(canvas, "maps_from_models", maps)
+
+
+def _two_clips(canvas: Canvas) -> list[Node]:
+    """The group "Clips": the frames, rate and sound of the pack's example and of what became of it."""
+    canvas.group("Clips", 300)
+    clips = []
+    for title, file in (("before", EXAMPLE), ("after", f"{EXAMPLE}_enhanced")):
+        video = canvas.node("VideoRealismLoadClip", f"Load Clip: {title}", report=3, file=file)
+        clips.append(canvas.node("GetVideoComponents", f"Components: {title}", tall=110, video=video))
+    return clips
+
+
+GRAPHS = (measure_only, objects_kept, maps_from_models)

@@ -15,6 +15,7 @@ WINDOW = PRESET["window"]
 # For noise put over the clip: below 0.6 the embedded model changes little, and cfg pushes it towards the prompt.
 PARTIAL = {"denoise": 0.6, "cfg": 2.0}
 CALIBRATION = {"rounds": 1, "nu": 1.0, "low": 0.2}
+EXAMPLE = "example: drive"
 MAPS = ("edge", "depth", "segmentation")
 
 
@@ -44,12 +45,16 @@ def file_clip(
     length: int = WINDOW,
     height: int = HEIGHT,
     width: int = WIDTH,
-    file: str = "drive.mp4",
+    file: str | None = None,
     crop: str = "center",
 ) -> tuple[Node, Node, Node]:
-    """The group "Clip": a video file, its parts, and its first frames in the model's size."""
+    """The group "Clip": a video file (the pack's example, or the user's own file), its parts, and its first frames in the
+    model's size."""
     canvas.group("Clip", 300)
-    video = canvas.node("LoadVideo", "Load Video", tall=300, file=file)
+    if file is None:
+        video = canvas.node("VideoRealismLoadClip", "Load Clip", report=3, file=EXAMPLE)
+    else:
+        video = canvas.node("LoadVideo", "Load Video", tall=300, file=file)
     parts = canvas.node("GetVideoComponents", "Get Video Components", tall=110, video=video)
     size = {"width": width, "height": height, "upscale_method": "area", "crop": crop}
     scaled = canvas.node("ImageScale", "Upscale Image", image=parts["images"], **size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graphs.canvas import Canvas
 from graphs.parts import (
+    EXAMPLE,
     PRESET,
     both_passes,
     control_stacks,
@@ -14,7 +15,6 @@ from graphs.parts import (
     video_model,
 )
 
-CLIP, FOLDER = "town.mp4", "town_buffers"
 # The preset's weights as they are used: of a sum of 1, so that what the classes take off them is not divided away.
 TOTAL = sum(PRESET["control_weights"].values())
 WEIGHTS = {name: round(weight / TOTAL, 2) for name, weight in PRESET["control_weights"].items()}
@@ -22,7 +22,7 @@ WEIGHTS = {name: round(weight / TOTAL, 2) for name, weight in PRESET["control_we
 
 def carla_buffers(canvas: Canvas) -> None:
     note(canvas, "carla_buffers", (440, 760))
-    video, parts, frames = file_clip(canvas, file=CLIP)
+    video, parts, frames = file_clip(canvas)
     canvas.group("Recording", 360)
     buffers = canvas.node(
         "VideoRealismSimulatorBuffers",
@@ -30,7 +30,7 @@ def carla_buffers(canvas: Canvas) -> None:
         report=9,
         frames=frames,
         video=video,
-        folder=FOLDER,
+        folder=f"{EXAMPLE}_buffers",
         class_weights="signs and lights at 1, sky at 0.2, rest at 0.8",
         crop=True,
         made_for="embedded",

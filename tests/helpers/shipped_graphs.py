@@ -19,11 +19,12 @@ QUICK_STEPS = {
     "VideoRealismEnhanceVideoFile": (10, 4),
 }
 AS_SHIPPED = "realism_demo"
-# What their own tests run smaller than shipped, on tiny files that stay in the server's folders.
+# Of model files: their own tests run these, or their nodes, smaller than shipped, on tiny ones.
 FULL_SIZE = (
     "cosmos_transfer1",
     "cosmos_transfer25",
     "ltx_ic_lora",
+    "maps_from_models",
     "sd15_controlnet",
     "wan21_vace",
     "wan22_fun_control",
@@ -59,13 +60,17 @@ def classes(server, graph):
 def put_input_files(server, graph):
     """Gives every loader of the graph a small file of the name that is written in it, or a simulator's recording."""
     for node in graph.values():
-        if node["class_type"] == "VideoRealismSimulatorBuffers":
+        if node["class_type"] == "VideoRealismSimulatorBuffers" and not example(node["inputs"]["folder"]):
             put_recording(server.base / "input", node["inputs"]["folder"])
     for node_id, name, media in file_inputs(graph, classes(server, graph)):
         path = server.base / "input" / graph[node_id]["inputs"][name]
-        if not path.exists():
+        if not path.exists() and not example(path.name):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_clip(path) if "video" in media else write_picture(path)
+
+
+def example(name):
+    return name.startswith("example: ")
 
 
 def put_recording(folder, name):

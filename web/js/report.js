@@ -10,9 +10,12 @@ import { app } from "../../../scripts/app.js";
 const BOX = "report_view";
 const LINE = 17, PADDING = 14, CHARACTER = 7; // pixels
 const MOST = 16; // lines; of longer texts the box shows the beginning and scrolls
+// The text lies in a frame without adding to its height: Nodes 2.0 would make room for all of it.
+const FRAME = { position: "relative", width: "100%", height: "100%" };
 const STYLE = {
+  position: "absolute",
+  inset: "0",
   boxSizing: "border-box",
-  height: "100%",
   overflow: "auto",
   padding: `${PADDING / 2}px 8px`,
   borderRadius: "6px",
@@ -36,16 +39,21 @@ function heightOf(text, width) {
 function boxOf(node) {
   const found = node.widgets?.find((widget) => widget.name === BOX);
   if (found) return found;
-  const element = Object.assign(document.createElement("div"), { className: "videorealism-report" });
-  Object.assign(element.style, STYLE);
-  for (const event of ["pointerdown", "wheel"]) {
-    element.addEventListener(event, (e) => e.stopPropagation()); // text is selected and scrolled, not the canvas
-  }
+  const [element, page] = [document.createElement("div"), document.createElement("div")];
+  element.className = "videorealism-report";
+  element.append(page);
+  Object.assign(element.style, FRAME);
+  Object.assign(page.style, STYLE);
+  // Text is selected, and scrolled where there is more of it, instead of the canvas.
+  element.addEventListener("pointerdown", (event) => event.stopPropagation());
+  element.addEventListener("wheel", (event) => {
+    if (page.scrollHeight > page.clientHeight) event.stopPropagation();
+  });
   const box = node.addDOMWidget(BOX, "report", element, {
     serialize: false,
-    getValue: () => element.textContent,
-    setValue: (text) => (element.textContent = text),
-    getMinHeight: () => heightOf(element.textContent, node.size[0]),
+    getValue: () => page.textContent,
+    setValue: (text) => (page.textContent = text),
+    getMinHeight: () => heightOf(page.textContent, node.size[0]),
   });
   box.serialize = false;
   box.label = ""; // no name beside it
@@ -54,8 +62,9 @@ function boxOf(node) {
 
 function show(node, text) {
   const box = boxOf(node);
-  if (box.element.textContent === text) return;
-  box.element.textContent = text;
+  if (box.value === text) return;
+  box.value = text;
+  box.element.style.minHeight = `${heightOf(text, node.size[0])}px`;
   const [width, height] = node.computeSize();
   node.setSize?.([Math.max(node.size[0], width), Math.max(node.size[1], height)]);
   app.canvas?.setDirty?.(true, true);

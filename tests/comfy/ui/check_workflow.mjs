@@ -25,16 +25,22 @@ async function layout() {
   ds.scale = 0.2; // all in view, so that Nodes 2.0 draws them all
   [ds.offset[0], ds.offset[1]] = [500 - low(0), 500 - low(1)];
   canvas.setDirty(true, true);
-  await new Promise((done) => setTimeout(done, 700));
+  const pause = () => new Promise((done) => setTimeout(done, 500));
   const title = window.LiteGraph.NODE_TITLE_HEIGHT;
-  const boxes = nodes.map((node) => {
+  const measured = () => nodes.map((node) => {
     const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect();
     const [x, y] = [node.pos[0], node.pos[1] - title];
     const [width, height] = drawn?.height
       ? [drawn.width / ds.scale, drawn.height / ds.scale]
       : [node.size[0], node.size[1] + title];
-    return { title: node.title, x, y, right: x + width, bottom: y + height };
+    return { title: node.title, x, y, right: Math.round(x + width), bottom: Math.round(y + height) };
   });
+  let boxes = [], before;
+  for (let wait = 0; wait < 40 && JSON.stringify(boxes) !== before; wait++) {
+    before = JSON.stringify(boxes);
+    await pause();
+    boxes = measured();
+  }
   const meet = (a, b) => a.x < b.right && b.x < a.right && a.y < b.bottom && b.y < a.bottom;
   const overlaps = boxes.flatMap((a, i) =>
     boxes.slice(i + 1).filter((b) => meet(a, b)).map((b) => `${a.title} / ${b.title}`)
@@ -80,8 +86,6 @@ async function load(workflow) {
   const subgraphs = workflow.definitions?.subgraphs ?? [];
   const known = new Set([...Object.keys(window.LiteGraph.registered_node_types), ...subgraphs.map((s) => s.id)]);
   const types = [workflow, ...subgraphs].flatMap((graph) => graph.nodes.map((node) => node.type));
-  // The frontend keeps pictures of inputs and previews, and shows them in the next graph's nodes of the same number.
-  [window.app.nodeOutputs, window.app.nodePreviewImages] = [{}, {}];
   await window.app.loadGraphData(structuredClone(workflow), true, true, "checked");
   await new Promise((done) => setTimeout(done, 500));
   const graph = window.app.graph;
@@ -173,13 +177,17 @@ for (const [key, value] of Object.entries(SETTINGS)) {
   const headers = { "content-type": "application/json" };
   await page.request.post(`${base}/settings/${key}`, { data: JSON.stringify(value), headers });
 }
-await page.goto(base, { waitUntil: "domcontentloaded" });
 const ready = () => {
   const { app, LiteGraph } = window;
   return app?.extensionManager && app.graph && Object.keys(LiteGraph?.registered_node_types ?? {}).length > 100;
 };
-await page.waitForFunction(ready);
-await page.evaluate(`Object.assign(window, { layout: ${layout}, reports: ${reports}, switchTabs: ${switchTabs} })`);
+// Anew for every workflow: the frontend shows pictures of one graph in the next one's nodes of the same number.
+async function open() {
+  await page.goto(base, { waitUntil: "domcontentloaded" });
+  await page.waitForFunction(ready);
+  await page.evaluate(`Object.assign(window, { layout: ${layout}, reports: ${reports}, switchTabs: ${switchTabs} })`);
+}
+await open();
 const version = await page.evaluate(() => window.__COMFYUI_FRONTEND_VERSION__);
 console.log(JSON.stringify({ ready: true, version, pageErrors, warnings }));
 
@@ -188,6 +196,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   [pageErrors, warnings] = [[], []];
   const result = {};
   try {
+    await open();
     Object.assign(result, await page.evaluate(load, job.workflow));
     if (job.queue) Object.assign(result, await page.evaluate(queue, job.timeout * 1000));
     if (job.screenshot) {
