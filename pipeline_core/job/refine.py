@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import UserError
 from ..longvideo import blend_windows
 from ..longvideo.stitch import window_clips
 from ..longvideo.tiles import TOKEN, plan_tiles, tiled_predict
@@ -54,8 +55,15 @@ def refine_job(job: Job) -> Job:
 
 
 def refine_sigmas(job: Job) -> Tensor:
-    """The levels of the second pass, descending."""
-    return job_sigmas(refine_job(job).settings, job.model.preset, job.interpolant)
+    """The levels of the second pass, descending; UserError where they are too few to invert by the exact method."""
+    settings = refine_job(job).settings
+    sigmas = job_sigmas(settings, job.model.preset, job.interpolant)
+    if settings.start == "inversion" and settings.method == "exact" and len(sigmas) < 3:
+        raise UserError(
+            f"refine {settings.refine:g} leaves one of {settings.steps} steps to the second pass, and inverting takes "
+            "two: raise refine or steps, or set refine_start to calibration."
+        )
+    return sigmas
 
 
 def _refined_window(job: Job, index: int, source: Tensor, delivered: Tensor, step_done: Callable[[], None]) -> Tensor:

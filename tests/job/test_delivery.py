@@ -97,10 +97,18 @@ def test_a_clip_without_buffers_is_told_what_it_lacks_and_what_would_give_it(mod
 )
 def test_a_second_pass_draws_at_full_size_and_keeps_what_is_kept(model, size, start):
     clip = bytes_clip(8, size).float() / 255
-    settings, mask, told = replace(SETTINGS, refine=0.3, refine_start=start), torch.zeros(size), []
+    steps = 8 if start == "inversion" else 2
+    settings, mask, told = replace(SETTINGS, refine=0.3, refine_start=start, steps=steps), torch.zeros(size), []
     mask[:20] = 1.0
-    plain, _ = enhance(clip, model, SETTINGS)
+    plain, _ = enhance(clip, model, replace(settings, refine=0.0))
     result, _ = enhance(clip, model, settings, keep=mask, progress=lambda *steps: told.append(steps))
     assert result.shape == clip.shape and torch.equal(result[:, :20], clip[:, :20])
     assert 1e-4 < float((result[:, 20:] - plain[:, 20:]).abs().mean()) < 0.3
     assert told[-1][0] == told[-1][1] and len({total for _, total in told}) == 1
+
+
+def test_a_second_pass_too_short_to_invert_is_refused_before_the_first(model):
+    told, settings = [], replace(SETTINGS, refine=0.3, refine_start="inversion")
+    with pytest.raises(UserError, match="leaves one of 2 steps.*calibration"):
+        enhance(bytes_clip(8).float() / 255, model, settings, progress=lambda *steps: told.append(steps))
+    assert told == []
