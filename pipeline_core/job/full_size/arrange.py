@@ -1,8 +1,8 @@
 """How a clip is best made on a card: which weights, what takes turns or is streamed, which window, what it takes.
 
-Rules: bf16 before fp8, unless fp8 saves a tenth of the time or is what makes it fit, because it rounds the weights;
-all conditions in one batch before one after the other, which is the same arithmetic in less memory; the whole window
-before a shorter one.
+Rules, in this order: the whole window before a shorter one; bf16 before fp8, unless fp8 saves a tenth of the time or
+is what makes it fit, because it rounds the weights; everything on the card before turns before streaming; all
+conditions in one batch before one after the other, which is the same arithmetic in less memory.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ...models.plan.cost import Cost
 from ...models.plan.counts import HELD, TILE, TILE_STEP, Costs, scaled
 from ...models.plan.releases import Release
 
-WHOLE, TURNS, STREAMED = "whole", "turns", "streamed"
-WORTH = 0.9  # fp8 is taken where it brings the time below this share of bf16's
+PLACEMENTS = WHOLE, TURNS, STREAMED = "whole", "turns", "streamed"
+WORTH = 0.9  # what is worse otherwise is taken where it brings the time below this share
 SHORTEST = 17  # pixel frames of a window that is still worth walking
 
 
@@ -115,9 +115,10 @@ def arrangements(release: Release, costs: Costs, room: int, job: Job) -> Iterato
 def best(release: Release, costs: Costs, room: int, job: Job, card: Card) -> Arrangement | None:
     """The arrangement of a window of these costs by the rules above; None where none fits."""
     chosen: dict[str, Arrangement] = {}
-    for each in arrangements(release, costs, room, job):
+    fitting = arrangements(release, costs, room, job)
+    for each in sorted(fitting, key=lambda way: (PLACEMENTS.index(way.placement), -way.together)):
         now = chosen.get(each.weights)
-        if now is None or each.seconds(card) < 0.98 * now.seconds(card):
+        if now is None or each.seconds(card) < WORTH * now.seconds(card):
             chosen[each.weights] = each
     wide, narrow = (chosen.get(weights) for weights in HELD)
     if wide is None or narrow is None:

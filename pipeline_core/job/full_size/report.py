@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ...errors import UserError
 from ...models.plan.cards import GIB, RESERVED, Card, find_card
-from ...models.plan.counts import Costs, defaults, scaled
+from ...models.plan.counts import Costs, Held, defaults, scaled
 from ...models.plan.releases import Release
 from .arrange import STREAMED, TURNS, WHOLE, Arrangement, Job, best, shorter_window
 
@@ -94,6 +94,7 @@ def lines(planned: Planned) -> list[str]:
         row("weights", f"{way.weights}: {', '.join(parts)}"),
         row("fits", _fits(way, planned.memory)),
         row("streamed", f"{_gib(way.streamed)} at every call" if way.streamed else "nothing"),
+        row("main memory", f"{_gib(_all(costs, held, release))} of weights"),
         row("window", f"{window} frames" + (f", {way.windows} windows" if way.windows > 1 else "")),
         row("prompts", _prompts(way)),
         row("VAE", _vae(way, costs)),
@@ -102,6 +103,11 @@ def lines(planned: Planned) -> list[str]:
         row("time", _times(planned, way)),
         row("helps most", planned.help),
     ]  # fmt: skip
+
+
+def _all(costs: Costs, held: Held, release: Release) -> int:
+    """Bytes of everything that is loaded."""
+    return release.experts * held.network + costs.controls * held.branch + held.text + held.vae
 
 
 def row(name: str, text: str) -> str:
@@ -149,27 +155,36 @@ def _gib(count: int) -> str:
 
 
 def _help(release: Release, costs: Costs, room: int, job: Job, card: Card, way: Arrangement | None) -> str:
-    """The one change that saves the most time, or where nothing fits, the one that makes it fit."""
-    family = release.family
-    changes: list[tuple[str, Costs, Job]] = []
-    if job.cfg != 1:
-        changes.append(("cfg 1", costs, replace(job, cfg=1.0)))
-    if costs.controls > 1:
-        changes.append(("one control less", replace(costs, one=costs.fewer, controls=costs.controls - 1,
-                        two=costs.fewer.times(2)), job))  # fmt: skip
-    height, width = (side * 3 // 4 // family.multiple * family.multiple for side in costs.size)
-    if min(height, width) >= 2 * family.multiple:
-        share = height * width / (costs.size[0] * costs.size[1])
-        changes.append((f"{width}x{height} pixels", replace(scaled(costs, share), size=(height, width)), job))
-    found = [(name, best(release, changed, room, new, card)) for name, changed, new in changes]
-    times = {name: each.seconds(card) for name, each in found if each is not None}
-    if not times:
+    """The one change that saves the most time, or where nothing fits, one that makes it fit.
+
+    A smaller picture comes last: it always helps, and is not what was asked for.
+    """
+    times = {
+        name: changed.seconds(card)
+        for name, new_costs, new_job in _changes(costs, job)
+        if (changed := best(release, new_costs, room, new_job, card)) is not None
+    }
+    name = min(times, key=times.get, default=None)
+    if way is not None and name is not None and times[name] < CLEAR * way.seconds(card):
+        return f"{name}: {times[name] / way.seconds(card):.0%} of the time"
+    multiple = release.family.multiple
+    height, width = (side * 3 // 4 // multiple * multiple for side in costs.size)
+    share = height * width / (costs.size[0] * costs.size[1])
+    smaller = best(release, replace(scaled(costs, share), size=(height, width)), room, job, card) if share else None
+    if smaller is None:
         return "a smaller size" if way is None else "none of the usual settings"
-    name = min(times, key=times.get)
     if way is None:
-        return f"{name}, which fits"
-    share = times[name] / way.seconds(card)
-    return f"{name}: {share:.0%} of the time" if share < CLEAR else "none of the usual settings"
+        return f"{width}x{height} pixels, which should fit"
+    return f"{width}x{height} pixels: about {smaller.seconds(card) / way.seconds(card):.0%} of the time"
+
+
+def _changes(costs: Costs, job: Job) -> list[tuple[str, Costs, Job]]:
+    """Settings that a user may change without another picture size: what to call them, and what they make of it."""
+    changes = [("cfg 1", costs, replace(job, cfg=1.0))] if job.cfg != 1 else []
+    if costs.controls > 1:
+        fewer = replace(costs, one=costs.fewer, two=costs.fewer.times(2), controls=costs.controls - 1)
+        changes.append(("one control less", fewer, job))
+    return changes
 
 
 def _legal(release: Release, frames: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,17 +54,13 @@ class VideoModel:
         UserError when T, H or W do not fit the model's latent grid or the frames are not RGB.
         """
         self._check_frames(frames, "frames")
-        self._enter("frames")
-        with self._autocast():
-            return encode_clips(self.vae, frames[None].to(self.device)).float()
+        return self._coded(lambda: encode_clips(self.vae, frames[None]).float())
 
     def decode(self, latent: Tensor) -> Tensor:
         """Frames (T, H, W, 3) in [0, 1], float32, of a normalised latent (1, C, t, h, w)."""
         if latent.ndim != 5 or latent.shape[0] != 1:
             raise UserError(f"A latent of shape {tuple(latent.shape)} came; decode one (1, C, t, h, w) at a time.")
-        self._enter("frames")
-        with self._autocast():
-            return decode_latents(self.vae, latent)[0].float()
+        return self._coded(lambda: decode_latents(self.vae, latent)[0].float())
 
     @torch.no_grad()
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
@@ -177,6 +174,22 @@ class VideoModel:
             return float(weight)
         patch = self.transformer.config.patch_size
         return token_grid_weights(weight.to(self.device), shape[2:], patch).flatten()[None, :, None]
+
+    def _coded(self, code: Callable[[], Tensor]) -> Tensor:
+        """What the VAE makes of a clip; by tiles, from here on, where the device cannot hold it whole."""
+        self._enter("frames")
+        while True:
+            try:
+                with self._autocast():
+                    return code()
+            except torch.OutOfMemoryError:
+                if getattr(self.vae, "use_tiling", True):
+                    raise
+            self.vae.enable_tiling()
+            warnings.warn(
+                f"The clip is too large for the VAE on {self.device}: it is coded by tiles, whose seams are blended.",
+                stacklevel=3,
+            )
 
     def _check_frames(self, frames: Tensor, what: str) -> None:
         check_frames(frames, what, self.preset, self.transformer.config.patch_size)
