@@ -15,7 +15,7 @@ BUS = 20e9  # bytes a second from main memory: PCIe 4.0 x16 in practice
 
 @dataclass(frozen=True)
 class Card:
-    """memory: GiB. rate: operations a second in bf16, dense, as the maker states them. bandwidth: bytes a second.
+    """memory: GiB. rate: operations a second in bf16, dense, as the maker states them. bandwidth: bytes a second."""
 
     name: str
     memory: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 from collections.abc import Iterator
@@ -14,17 +15,22 @@ from torch.nn import Module, Parameter
 
 from ...doors.tensors import Stored
 from ..folders.memory import is_matrix
+from .cost import Cost
 from .tracker import FusedAttention, Tracker
 
 CONFIGS = Path(__file__).with_name("configs")
 
 
 class Studio:
-    """Where networks are built and run without data; what one studio builds runs in no other."""
+    """Where networks are built and run without data; what one studio builds runs in no other.
+
+    costs: what was traced in it, by whatever tells one call from another.
+    """
 
     def __init__(self):
         # Numbers that a library keeps as real tensors (positions, frequencies) may stand beside fake ones.
         self.mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self.costs: dict[tuple, Cost] = {}
         self._built: dict[tuple[str, torch.dtype], Module] = {}
 
     def network(self, name: str, dtype: torch.dtype) -> Module:
@@ -55,9 +61,14 @@ class Studio:
 
     @contextmanager
     def traced(self) -> Iterator[Tracker]:
-        """Count what runs inside, with attention as one kernel."""
-        tracker = Tracker()
+        """Count what runs inside, with attention as one kernel.
+
+        Python's collector rests meanwhile: what it would find, and when, must not decide over a peak.
+        """
+        tracker, collecting = Tracker(), gc.isenabled()
         with ExitStack() as stack:
+            gc.disable()
+            stack.callback(gc.enable if collecting else gc.disable)
             for mode in (self.mode, torch.no_grad(), tracker, FusedAttention(tracker)):
                 stack.enter_context(mode)
             yield tracker
@@ -90,7 +101,8 @@ def held_bytes(network: Module, weights: str, folder: bool) -> tuple[int, int]:
     """
     blocks: dict[str, int] = {}
     for name, weight in network.named_parameters():
-        narrow = is_matrix(name, Stored("BF16", tuple(weight.shape))) if folder else weight.ndim == 2 and "block" in name
+        ours = folder and is_matrix(name, Stored("BF16", tuple(weight.shape)))
+        narrow = ours if folder else weight.ndim == 2 and "block" in name
         each = 4 if weights == "fp32" else 1 if weights == "fp8" and narrow else 2
         block = re.sub(r"(blocks?|layers)\.(\d+)\..*", r"\1.\2", name)
         blocks[block] = blocks.get(block, 0) + weight.numel() * each

@@ -5,7 +5,8 @@ Everything runs through this pack's own code (guidance, solver, finite-check, VA
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from functools import partial
 
 import torch
@@ -20,12 +21,13 @@ from ..folders.preset import Preset
 from ..networks.text import embed_tokens
 from ..networks.vae import decode_latents, encode_clips
 from ..networks.video_model import VideoModel
+from .cost import Cost
 from .forwards import Transfer1Branch
 from .networks import Studio, build, read_config
 from .releases import Release
-from .tracker import Cost
 
 COMPUTE = torch.bfloat16
+STEADY = 4  # latent frames until every further one of a Wan VAE is as the one before
 LEVELS = [0.8, 0.7, 0.6]  # three of a grid: the step between the last two is the one that is traced
 TYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 Shape = tuple[int, int, int]  # (t, h, w) latent cells
@@ -112,40 +114,66 @@ class Step:
     def _of_folder(self, together: int, interpolant) -> Predict:
         """A loaded model folder's own prediction."""
         names = [f"control{place}" for place in range(len(self.hints))]
-        model = VideoModel(
-            self.network, dict(zip(names, self.branches)), None, None, None, Preset(), torch.device("cpu"), False, together
-        )  # fmt: skip
+        branches, device = dict(zip(names, self.branches)), torch.device("cpu")
+        model = VideoModel(self.network, branches, None, None, None, Preset(), device, bf16=True, together=together)
         return model.predictor(self.texts, dict(zip(names, self.hints)), dict.fromkeys(names, 0.5), interpolant)
 
 
 def encoding(studio: Studio, release: Release, size: tuple[int, int], frames: int) -> Cost:
-    """A window's frames, which are in memory, to a latent."""
-    images = 1 if release.family.temporal_ratio > 1 else frames
-    vae = studio.network(release.vae, TYPES[release.vae_type])
-    if release.folder:
-        clip = studio.empty(1, frames, *size, 3)
-        with studio.traced() as tracker:
-            encode_clips(vae, clip)
-        return tracker.cost
-    pixels = studio.empty(*_pixels(release, size, frames // images), dtype=TYPES[release.vae_type])
-    with studio.traced() as tracker:
-        vae.encode(pixels).latent_dist.mode()
-    return tracker.cost.times(images)
+    """A window's frames, which are in main memory, to a latent."""
+    return _coding(partial(_encoded, studio, release, size), studio, release, frames)
 
 
 def decoding(studio: Studio, release: Release, size: tuple[int, int], frames: int) -> Cost:
     """A window's latent to frames."""
-    images = 1 if release.family.temporal_ratio > 1 else frames
-    vae = studio.network(release.vae, TYPES[release.vae_type])
-    t, h, w = cells(release, size, frames // images)
-    latent = studio.empty(1, release.family.channels, t, h, w, dtype=TYPES[release.vae_type])
-    if images > 1:
-        latent = latent[:, :, 0]
-    # LTX-Video's decoder is told how much noise is left.
-    left = {"temb": studio.empty(1, dtype=latent.dtype)} if vae.config.get("timestep_conditioning") else {}
+    return _coding(partial(_decoded, studio, release, size), studio, release, frames)
+
+
+def _coding(run: Callable[[int], Cost], studio: Studio, release: Release, frames: int) -> Cost:
+    """The cost of coding `frames` frames: image by image, or of a Wan VAE from its steady state.
+
+    A Wan VAE codes one latent frame after the other with what it remembers of those before. From its fourth on each
+    costs the same and adds the same to what is there, so that two traces say all; of the bytes moved all but a
+    hundredth, because what is there is copied at every frame.
+    """
+    ratio = release.family.temporal_ratio
+    if ratio == 1:
+        return run(1).times(frames)
+    count = 1 + (frames - 1) // ratio
+    if type(vae_of(studio, release)).__name__ != "AutoencoderKLWan" or count <= STEADY + 1:
+        return run(frames)
+    before, after = (astuple(run(1 + (each - 1) * ratio)) for each in (STEADY, STEADY + 1))
+    return Cost(*(b + (a - b) * (count - STEADY) for b, a in zip(before, after)))
+
+
+def _encoded(studio: Studio, release: Release, size: tuple[int, int], frames: int) -> Cost:
+    vae = vae_of(studio, release)
+    if release.folder:
+        clip = studio.empty(1, frames, *size, 3)
+        with studio.traced() as tracker, torch.autocast("cpu", COMPUTE):
+            encode_clips(vae, clip)
+        return tracker.cost
+    pixels = studio.empty(*_pixels(release, size, frames), dtype=TYPES[release.vae_type])
     with studio.traced() as tracker:
+        vae.encode(pixels).latent_dist.mode()
+    return tracker.cost
+
+
+def _decoded(studio: Studio, release: Release, size: tuple[int, int], frames: int) -> Cost:
+    vae, images = vae_of(studio, release), release.family.temporal_ratio == 1
+    t, h, w = cells(release, size, frames)
+    latent = studio.empty(1, release.family.channels, t, h, w, dtype=TYPES[release.vae_type])
+    latent = latent[:, :, 0] if images else latent
+    # LTX-Video's decoder is shown how much noise is left.
+    left = {"temb": studio.empty(1, dtype=latent.dtype)} if vae.config.get("timestep_conditioning") else {}
+    with studio.traced() as tracker, torch.autocast("cpu", COMPUTE, enabled=release.folder):
         decode_latents(vae, latent.float()) if release.folder else vae.decode(latent, **left)
-    return tracker.cost.times(images)
+    return tracker.cost
+
+
+def vae_of(studio: Studio, release: Release) -> Module:
+    """A release's VAE in the type it computes in."""
+    return studio.network(release.vae, TYPES[release.vae_type])
 
 
 def _pixels(release: Release, size: tuple[int, int], frames: int) -> tuple[int, ...]:

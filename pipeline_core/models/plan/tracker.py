@@ -8,7 +8,6 @@ gives its bytes back at once. Arithmetic is counted by torch's own formulas (tor
 from __future__ import annotations
 
 import weakref
-from dataclasses import astuple, dataclass
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor
@@ -17,34 +16,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from .cost import Cost
+
 _READ = torch.ops.aten._local_scalar_dense.default
+_DEVICE = torch.ops.prim.device.default  # a question that fake tensors ask as if it were an operation
 _WITHOUT_WORK = frozenset(("aten::empty", "aten::empty_strided", "aten::new_empty", "aten::empty_like"))
-
-
-@dataclass(frozen=True)
-class Cost:
-    """flops: operations of arithmetic in matrix products, convolutions and attention, 2 for a multiplication with its
-    addition; attention: those of them between tokens, which grow with the square of their number. moved: bytes that all operations read and write, each by itself, nothing fused. swept: the part of them
-    that belongs to operations without such arithmetic, which wait for memory alone. peak: the most bytes at once
-    beside what was there before. operations: those that compute or copy. reads: values the host waited for."""
-
-    flops: int = 0
-    attention: int = 0
-    moved: int = 0
-    swept: int = 0
-    operations: int = 0
-    reads: int = 0
-    peak: int = 0
-
-    def __add__(self, other: Cost) -> Cost:
-        """One after the other: the greater peak, of everything else the sum."""
-        *sums, _ = (a + b for a, b in zip(astuple(self), astuple(other)))
-        return Cost(*sums, peak=max(self.peak, other.peak))
-
-    def times(self, count: int) -> Cost:
-        """The same `count` times, one after the other."""
-        *sums, _ = (value * count for value in astuple(self))
-        return Cost(*sums, peak=self.peak if count else 0)
 
 
 class Tracker(TorchDispatchMode):
@@ -63,6 +39,8 @@ class Tracker(TorchDispatchMode):
         return Cost(self.flops, self.between, self.moved, self.swept, self.operations, self.reads, self.peak)
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is _DEVICE:
+            return args[0].fake_device
         kwargs = kwargs or {}
         if func is _READ:
             self.reads += 1
@@ -93,7 +71,7 @@ class Tracker(TorchDispatchMode):
         self.swept += 0 if flops else moved
 
     def _follow(self, inputs: list[torch.Tensor], outputs: list[torch.Tensor]) -> bool:
-        """Keep the lifetime of new storages; whether there is no new one: all answers are views, or written in place."""
+        """Follow the lifetime of new storages; whether there is none: all answers are views, or written in place."""
         before = {tensor.untyped_storage()._cdata for tensor in inputs}
         new = False
         for tensor in outputs:
