@@ -89,7 +89,7 @@ def transfer25(place: Place, small: bool, clock: Clock) -> Iterator[Row]:
     model = VideoModel(transformer, branches, None, None, None, preset, place.device, bf16=False)
     conditions = {"positive": text, "negative": text + 0.1}
     predict = model.predictor(conditions, hints, dict.fromkeys(CONTROLS, weight), VE)
-    yield from steps(place, clock, bare, predict, x, VE)
+    yield from steps(place, small, clock, bare, predict, x, VE)
     yield from memory(place, "cosmos_transfer25", small, size, guided(predict, CFG(3.0)), x, VE)
 
 
@@ -126,7 +126,7 @@ def wan(place: Place, small: bool, clock: Clock) -> Iterator[Row]:
         time = torch.full((1,), 1000 * sigma, device=state.device)
         return [state - sigma * velocity(state, time, texts[name]) for name in names]
 
-    yield from steps(place, clock, lambda: velocity(x, times, text), predict, x, FLOW)
+    yield from steps(place, small, clock, lambda: velocity(x, times, text), predict, x, FLOW)
     yield from memory(place, "wan_vace", small, size, guided(predict, CFG(3.0)), x, FLOW)
 
 
@@ -136,7 +136,9 @@ def grid(interpolant, steps: int) -> torch.Tensor:
     return sigmas if interpolant is VE else sigmas / (1 + sigmas)
 
 
-def steps(place: Place, clock: Clock, bare: Callable, predict, x: torch.Tensor, interpolant) -> Iterator[Row]:
+def steps(
+    place: Place, small: bool, clock: Clock, bare: Callable, predict, x: torch.Tensor, interpolant
+) -> Iterator[Row]:
     """One call of the bare network, one step of sampling with one and with two conditions, one of inversion."""
     one = torch.no_grad()(bare)
     first = timed(place, one, 1)
@@ -145,7 +147,8 @@ def steps(place: Place, clock: Clock, bare: Callable, predict, x: torch.Tensor, 
     if clock.left() < 30 * first:
         yield Row("a step", None, note=f"{clock.left():.0f} s are left, and thirty calls take longer: raise --minutes")
         return
-    call = timed(place, one, TIMES)
+    times = 1 if small else TIMES
+    call = timed(place, one, times)
     yield Row("a call of the bare network", call, "s")
     passes = {
         "a step": lambda: sample(guided(predict, Only("positive")), x, grid(interpolant, STEPS), interpolant),
@@ -155,7 +158,7 @@ def steps(place: Place, clock: Clock, bare: Callable, predict, x: torch.Tensor, 
         ),
     }
     for name, run in passes.items():
-        seconds = timed(place, run, TIMES if call < 1 else 1) / STEPS
+        seconds = timed(place, run, times if call < 1 else 1) / STEPS
         yield Row(name, seconds, "s")
         calls = 2 if "cfg" in name else 1
         yield Row(f"{name}, over {calls} of the bare calls", seconds / (calls * call) - 1, "share")
