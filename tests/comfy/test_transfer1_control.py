@@ -240,6 +240,10 @@ def test_the_shipped_graph_of_a_long_clip_on_tiny_files(server):
     assert (sampler["window"], sampler["overlap"], sampler["temporal_ratio"]) == (121, 9, 8)
     assert graph[node_of(graph, "ImageFromBatch")]["inputs"]["length"] == 3 * 121 - 2 * 9
     sampler.update(window=17, overlap=9)
+    taken = graph[node_of(graph, "ImageFromBatch")]["inputs"]
+    twice = {"image": taken["image"], "amount": 2}  # the file here has 17 frames
+    graph["twice"] = {"class_type": "RepeatImageBatch", "inputs": twice, "_meta": {"title": "twice"}}
+    taken["image"] = ["twice", 0]
     report = {"source": [node_of(graph, "VideoRealismLongVideoSampler"), 1]}
     graph["report"] = {"class_type": "PreviewAny", "inputs": report}
     outputs = on_tiny_files(server, graph, 33)
