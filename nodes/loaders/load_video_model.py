@@ -2,9 +2,11 @@
 
 from comfy_api.latest import io, ui
 
+from ...pipeline_core.models.families import family_of_preset
 from ...pipeline_core.models.folders.loading import branch_names
 from ...pipeline_core.models.folders.precision import PRECISIONS, check_bf16_weights, choose_precision, runs_bf16
 from ...pipeline_core.models.folders.preset_file import read_preset
+from ..host.families import card_plan
 from ..host.folder.casts import folder_plan, log_plan
 from ..host.folder.folders import EMBEDDED_NAME, model_folder, model_folders, stamp
 from ..host.folder.model import load_model
@@ -66,12 +68,14 @@ class LoadVideoModel(io.ComfyNode):
         half, note = choose_precision(precision, device)
         half = half or plan.weights != "fp32"
         memory = plan.lines() if plan.weights != "fp32" else [plan.sentence()]
+        loaded = load_model(folder, precision, plan.weights)
+        memory += card_plan(loaded, family_of_preset(preset))
         text = (
             f"{preset.name}: clips of {preset.window} frames, about {preset.size[1]}x{preset.size[0]} pixels\n"
             f"controls: {', '.join(branch_names(folder)) or 'none'}\n"
             f"on {device} in {'bfloat16' if half else '32-bit floats'}\n"
             f"try: euler, karras, {preset.steps} steps, cfg {preset.cfg:g}\n" + "\n".join(filter(None, [note, *memory]))
         )
-        outputs = load_model(folder, precision, plan.weights), load_clip(folder, precision, plan.weights)
+        outputs = loaded, load_clip(folder, precision, plan.weights)
         outputs = *outputs, VideoVAE(vae, runs_bf16(precision, vae.load_device))
         return io.NodeOutput(*outputs, ui=ui.PreviewText(text))

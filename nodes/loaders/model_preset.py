@@ -9,7 +9,7 @@ from torch import Tensor
 from ...pipeline_core.diffusion import FLOW, VE, flow_from_ve, flow_sigmas, karras_sigmas, truncate
 from ...pipeline_core.errors import UserError
 from ...pipeline_core.models.families import Family
-from ..host.families import model_family
+from ..host.families import card_plan, model_family
 from ..shared.schema import search_words
 
 LOWEST = 0.02  # flow levels end here: the clean latent stands at the last level, which must not be 0
@@ -70,7 +70,8 @@ class ModelPreset(io.ComfyNode):
         grid = noise_levels(family, strength)
         settings = {**asdict(family), "cfg": family.cfg, "multiple": family.multiple}
         outputs = grid.float(), family.cfg, family.window, family.overlap, family.temporal_ratio, json.dumps(settings)
-        return io.NodeOutput(*outputs, ui=ui.PreviewText(family_text(family, grid)))
+        text = "\n".join([family_text(family, grid), *card_plan(model, family)])
+        return io.NodeOutput(*outputs, ui=ui.PreviewText(text))
 
 
 def noise_levels(family: Family, strength: float) -> Tensor:

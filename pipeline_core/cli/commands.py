@@ -4,9 +4,9 @@ import argparse
 
 from ..doors.limits import MOST_TEXT
 from ..errors import UserError
-from . import buffers, convert, demo, enhance, metrics, render, runs
+from . import buffers, convert, demo, enhance, metrics, plan, render, runs
 
-COMMANDS = (enhance, render, buffers, metrics, runs, convert, demo)
+COMMANDS = (enhance, render, buffers, metrics, runs, convert, plan, demo)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

@@ -56,11 +56,11 @@ def cosmos_forward(
     residuals = _control_residuals(active, x, timestep, text, condition_mask, fps)
     targets = _targets(transformer) if active else range(0)
 
-    tokens = _add_masks(x, input_channels(transformer.patch_embed), condition_mask)
+    tokens = add_masks(x, input_channels(transformer.patch_embed), condition_mask)
     rotary = transformer.rope(tokens, fps=fps)
     position = transformer.learnable_pos_embed(tokens) if transformer.learnable_pos_embed is not None else None
-    h = _patchify(transformer.patch_embed, tokens)
-    temb, embedded = _embed_time(transformer.time_embed, timestep, h, x.shape, transformer.config.patch_size)
+    h = patchify(transformer.patch_embed, tokens)
+    temb, embedded = embed_time(transformer.time_embed, timestep, h, x.shape, transformer.config.patch_size)
     context = _context(transformer, text)
     for index, block in enumerate(transformer.transformer_blocks):
         before, residual = h, next(residuals, None) if index in targets else None
@@ -140,19 +140,19 @@ def _branch_hints(
         hint = hint.expand(x.shape[0], *hint.shape[1:])
     padding = branch.config.in_channels - 2 - hint.shape[1]
     hint = torch.cat([hint, hint.new_zeros(hint.shape[0], padding, *hint.shape[2:])], 1) if padding else hint
-    hint = _add_masks(hint, branch.config.in_channels, condition_mask)
+    hint = add_masks(hint, branch.config.in_channels, condition_mask)
     rotary = branch.rope(hint, fps=fps)
     position = branch.learnable_pos_embed(hint) if branch.learnable_pos_embed is not None else None
-    h = _patchify(branch.patch_embed, hint)
-    base = _patchify(branch.patch_embed_base, _add_masks(x, branch.config.latent_channels, condition_mask))
-    temb, embedded = _embed_time(branch.time_embed, timestep, base, x.shape, branch.config.patch_size)
+    h = patchify(branch.patch_embed, hint)
+    base = patchify(branch.patch_embed_base, add_masks(x, branch.config.latent_channels, condition_mask))
+    temb, embedded = embed_time(branch.time_embed, timestep, base, x.shape, branch.config.patch_size)
     context = _context(branch, text)
     for index, block in enumerate(branch.control_blocks):
         h, emitted = block(h, context, embedded, temb, rotary, position, None, None, base, index)
         yield emitted
 
 
-def _add_masks(x: torch.Tensor, channels: int, condition_mask: torch.Tensor | None) -> torch.Tensor:
+def add_masks(x: torch.Tensor, channels: int, condition_mask: torch.Tensor | None) -> torch.Tensor:
     """Append the condition mask and the all-zero padding mask (= no padding) up to `channels` channels."""
     missing = channels - x.shape[1]
     if missing not in (0, 1, 2):
@@ -168,12 +168,12 @@ def _add_masks(x: torch.Tensor, channels: int, condition_mask: torch.Tensor | No
     return torch.cat([x, masks], dim=1)
 
 
-def _patchify(embed: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+def patchify(embed: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
     """(B, C, T, H, W) -> (B, N, D); the residual stream keeps the weights' dtype under autocast."""
     return embed(x).flatten(1, 3).to(embed.proj.weight.dtype)
 
 
-def _embed_time(
+def embed_time(
     embed: torch.nn.Module, timestep: torch.Tensor, h: torch.Tensor, shape: torch.Size, patch: Sequence[int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """temb (.., 3D) and normalised sinusoid (.., D), per sample for (B,), per token for (B, 1, T, 1, 1)."""

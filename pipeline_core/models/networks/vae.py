@@ -28,8 +28,9 @@ def encode_clips(vae: torch.nn.Module, clips: torch.Tensor) -> torch.Tensor:
     """
     mean, std = latent_statistics(vae)
     weight = next(vae.parameters())
-    frames = clips.permute(0, 4, 1, 2, 3).to(device=weight.device, dtype=weight.dtype) * 2 - 1
-    latent = vae.encode(frames).latent_dist.mode().float()
+    # A copy of its own, worked on in place: a large clip is on the device once, not once for every operation.
+    frames = clips.permute(0, 4, 1, 2, 3).to(device=weight.device, dtype=weight.dtype, copy=True)
+    latent = vae.encode(frames.mul_(2).sub_(1)).latent_dist.mode().float()
     return (latent - mean.to(latent.device)) / std.to(latent.device)
 
 
@@ -40,4 +41,4 @@ def decode_latents(vae: torch.nn.Module, latent: torch.Tensor) -> torch.Tensor:
     weight = next(vae.parameters())
     latent = latent.to(weight.device, torch.float32) * std.to(weight.device) + mean.to(weight.device)
     frames = vae.decode(latent.to(weight.dtype)).sample.float()
-    return (frames / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 4, 1)
+    return frames.div_(2).add_(0.5).clamp_(0, 1).permute(0, 2, 3, 4, 1)

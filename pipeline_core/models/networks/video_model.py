@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,11 +28,12 @@ class VideoModel:
     """The parts of a diffusers Cosmos-Transfer folder, ready to run. Made by `load_video_model`.
 
     branches: modality -> CosmosControlNetModel. device: where the networks are and latents come out.
-    bf16: whether the networks run under bfloat16 autocast; results differ slightly from float32, so two runs
-    are comparable only with the same value. preset: the model's own defaults. together: the most conditions that go
-    through the network in one batch, 0 is all; fewer need less memory and the same work. turns: moves the networks
-    to the device where they do not fit there together; None leaves them where they are. notes: what is otherwise than
-    it was asked for, a sentence each, for the report.
+    bf16: whether networks with weights of 32 bits run under bfloat16 autocast; results differ slightly from float32,
+    so two runs are comparable only with the same value. preset: the model's own defaults. together: the most conditions
+    that go through the network in one batch, 0 is all; fewer need less memory and the same work, and where a batch does
+    not fit they go one by one from then on. turns: moves the networks to the device where they do not fit there
+    together; None leaves them where they are. notes: what is otherwise than it was asked for, a sentence each, for the
+    report.
     """
 
     transformer: torch.nn.Module
@@ -52,17 +54,13 @@ class VideoModel:
         UserError when T, H or W do not fit the model's latent grid or the frames are not RGB.
         """
         self._check_frames(frames, "frames")
-        self._enter("frames")
-        with self._autocast():
-            return encode_clips(self.vae, frames[None].to(self.device)).float()
+        return self._coded(lambda: encode_clips(self.vae, frames[None]).float())
 
     def decode(self, latent: Tensor) -> Tensor:
         """Frames (T, H, W, 3) in [0, 1], float32, of a normalised latent (1, C, t, h, w)."""
         if latent.ndim != 5 or latent.shape[0] != 1:
             raise UserError(f"A latent of shape {tuple(latent.shape)} came; decode one (1, C, t, h, w) at a time.")
-        self._enter("frames")
-        with self._autocast():
-            return decode_latents(self.vae, latent)[0].float()
+        return self._coded(lambda: decode_latents(self.vae, latent)[0].float())
 
     @torch.no_grad()
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
@@ -107,6 +105,11 @@ class VideoModel:
             if modality not in hints and (isinstance(weight, Tensor) or weight != 0):
                 raise UserError(f"The control {modality} has a weight but no map; give its map or weight 0.")
         used = {m: w for m, w in weights.items() if isinstance(w, Tensor) or w != 0}
+        # Once for the pass and not at every call: the texts of a large model are hundreds of megabytes.
+        dtype = self.transformer.patch_embed.proj.weight.dtype
+        texts = {name: text.to(self.device, dtype) for name, text in conditions.items()}
+        shown_hints = {m: hints[m].to(self.device, dtype) for m in used}
+        size = self.together
         caches: dict[tuple[str, ...], FirstBlockCache] = {}
 
         def cache_of(branches: tuple[str, ...]) -> FirstBlockCache | None:
@@ -116,6 +119,7 @@ class VideoModel:
 
         @torch.no_grad()
         def predict(x: Tensor, sigma: float, branches: Sequence[str]) -> list[Tensor]:
+            nonlocal size
             missing = [name for name in branches if name not in conditions]
             if missing:
                 raise UserError(f"No prompt was given for the branch {missing[0]!r}; add it to the conditions.")
@@ -124,11 +128,16 @@ class VideoModel:
             flow, t = flow_state(x, level, interpolant == VE)
             shown = network_input(flow, t, self.preset.prediction).to(self.device, torch.float32)
             answers: list[Tensor] = []
-            size = self.together or max(1, len(branches))
-            for start in range(0, len(branches), size):
-                names = tuple(branches[start : start + size])
-                text = torch.cat([conditions[name].expand(x.shape[0], -1, -1) for name in names])
-                answer = self._answer(shown, t, text, hints, used, cache_of(names))
+            while len(answers) < len(branches):
+                names = tuple(branches[len(answers) :][: size or None])
+                text = torch.cat([texts[name].expand(x.shape[0], -1, -1) for name in names])
+                try:
+                    answer = self._answer(shown, t, text, shown_hints, used, cache_of(names))
+                except torch.OutOfMemoryError:
+                    if len(names) == 1:
+                        raise
+                    size = 1  # the same work in less memory, from here to the end of the pass
+                    continue
                 answers += answer.to(flow).chunk(len(names))
             return [clean_prediction(flow, answer, t, self.preset.prediction) for answer in answers]
 
@@ -145,21 +154,19 @@ class VideoModel:
     ) -> Tensor:
         """The network's answer for every text of a batch, text by text, to what it is shown."""
         state = shown.repeat(len(text) // len(shown), 1, 1, 1, 1)
-        batch, dtype = len(state), self.transformer.patch_embed.proj.weight.dtype
         controls = [
             (
                 self.branches[m],
-                hints[m].to(self.device, dtype).repeat(batch // len(hints[m]), 1, 1, 1, 1),
+                hints[m].repeat(len(state) // len(hints[m]), 1, 1, 1, 1),
                 self._token_weights(w, state.shape),
             )
             for m, w in weights.items()
         ]
-        timestep = t.flatten().to(self.device).expand(batch)
+        timestep = t.flatten().to(self.device).expand(len(state))
         self._enter("steps")
-        with self._autocast():
-            return cosmos_forward(
-                self.transformer, controls, state.to(dtype), timestep, text.to(self.device, dtype), cache=cache
-            )
+        # Networks whose weights are bfloat16 compute in it by themselves; autocast would make their norms 32 bits wide.
+        with self._autocast(text.dtype == torch.float32):
+            return cosmos_forward(self.transformer, controls, state.to(text.dtype), timestep, text, cache=cache)
 
     def _token_weights(self, weight: float | Tensor, shape: torch.Size) -> float | Tensor:
         """A float as it is; a map (T, H, W) averaged over each token's cells, (1, tokens, 1)."""
@@ -168,6 +175,22 @@ class VideoModel:
         patch = self.transformer.config.patch_size
         return token_grid_weights(weight.to(self.device), shape[2:], patch).flatten()[None, :, None]
 
+    def _coded(self, code: Callable[[], Tensor]) -> Tensor:
+        """What the VAE makes of a clip; by tiles, from here on, where the device cannot hold it whole."""
+        self._enter("frames")
+        while True:
+            try:
+                with self._autocast():
+                    return code()
+            except torch.OutOfMemoryError:
+                if getattr(self.vae, "use_tiling", True):
+                    raise
+            self.vae.enable_tiling()
+            warnings.warn(
+                f"The clip is too large for the VAE on {self.device}: it is coded by tiles, whose seams are blended.",
+                stacklevel=3,
+            )
+
     def _check_frames(self, frames: Tensor, what: str) -> None:
         check_frames(frames, what, self.preset, self.transformer.config.patch_size)
 
@@ -175,5 +198,5 @@ class VideoModel:
         if self.turns is not None:
             self.turns.enter(stage)
 
-    def _autocast(self):
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16)
+    def _autocast(self, wide: bool = True):
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16 and wide)

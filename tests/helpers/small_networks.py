@@ -1,0 +1,122 @@
+"""Small networks of every family that the plan knows, real and on fake tensors, with one call each."""
+
+import torch
+
+from pipeline_core.models.plan.forwards import Transfer1Branch
+from pipeline_core.models.plan.networks import Studio, build, read_config
+from pipeline_core.models.plan.releases import RELEASES
+from pipeline_core.models.plan.tracker import Tracker
+
+COSMOS = dict(num_attention_heads=4, attention_head_dim=24, num_layers=3, text_embed_dim=64, adaln_lora_dim=16)
+PROJECTED = dict(crossattn_proj_in_channels=128, encoder_hidden_states_channels=64)
+PROJECTED |= dict(img_context_dim_in=32, img_context_dim_out=96)
+WAN = dict(num_attention_heads=4, attention_head_dim=24, num_layers=4, ffn_dim=256, freq_dim=32, text_dim=64)
+SD = dict(block_out_channels=[32, 64, 64, 64], cross_attention_dim=32, norm_num_groups=8, layers_per_block=1)
+# Release -> (changes of the network's configuration, of the branch's, width of the text).
+TINY = {
+    "cosmos_transfer1": (COSMOS, {**COSMOS, "num_layers": 3}, 64),
+    "cosmos_transfer25": (
+        {**COSMOS, **PROJECTED, "num_layers": 4, "controlnet_block_every_n": 2, "img_context_num_tokens": 8},
+        {**COSMOS, **PROJECTED, "num_layers": None, "n_controlnet_blocks": 2, "model_channels": 96},
+        128,
+    ),
+    "wan_vace_1.3b": ({**WAN, "vace_layers": [0, 2]}, None, 64),
+    "wan22_fun": (WAN, None, 64),
+    "ltxv_13b": (
+        dict(num_attention_heads=4, attention_head_dim=24, cross_attention_dim=96, num_layers=3, caption_channels=64),
+        None,
+        64,
+    ),
+    "sd15": (SD, {**SD, "conditioning_embedding_out_channels": [8, 8, 16, 32]}, 32),
+}
+MIDDLE = {
+    "cosmos_transfer25": (
+        {**TINY["cosmos_transfer25"][0], "num_attention_heads": 8, "attention_head_dim": 48},
+        {**TINY["cosmos_transfer25"][1], "num_attention_heads": 8, "attention_head_dim": 48, "model_channels": 384},
+        128,
+    ),
+    "wan_vace_1.3b": ({**WAN, "num_attention_heads": 8, "attention_head_dim": 48, "vace_layers": [0, 2]}, None, 64),
+}
+MIDDLE["cosmos_transfer25"][0]["img_context_dim_out"] = MIDDLE["cosmos_transfer25"][1]["img_context_dim_out"] = 384
+TEXT = 16
+
+
+class Call:
+    """One call of a small network of a release, on fake tensors or on real ones of the CPU, in 32 bits."""
+
+    def __init__(self, name, changes, shape, conditions=2, controls=2):
+        self.release, self.shape, self.conditions = RELEASES[name], shape, conditions
+        self.controls = min(controls, self.release.most_controls)
+        self.network_changes, self.branch_changes, self.width = changes
+
+    def config(self, name, changes):
+        return {key: value for key, value in {**read_config(name), **changes}.items() if value is not None}
+
+    def networks(self):
+        """(network, branches) on the meta device."""
+        network = build(self.config(self.release.network, self.network_changes))
+        if not self.release.branch:
+            return network, []
+        branches = [build(self.config(self.release.branch, self.branch_changes)) for _ in range(self.controls)]
+        return network, [Transfer1Branch(b) if self.release.name == "cosmos_transfer1" else b for b in branches]
+
+    def inputs(self, empty):
+        t, h, w = self.shape
+        size = (t, h * 8, w * 8) if self.release.hint == 3 else self.shape
+        x = empty(self.conditions, self.release.family.channels, *self.shape)
+        hints = [empty(self.conditions, self.release.hint, *size) for _ in range(self.controls)]
+        return x, empty(self.conditions), empty(self.conditions, TEXT, self.width), hints
+
+    def fake(self):
+        """The Cost of the call on fake tensors."""
+        studio = Studio()
+        network, branches = self.networks()
+        network = studio.emptied(network, torch.float32)
+        branches = [studio.emptied(branch, torch.float32) for branch in branches]
+        inputs = self.inputs(studio.empty)
+        with studio.traced() as tracker:
+            self.release.forward(network, branches, *inputs)
+        return tracker.cost
+
+    def real(self, seed=0):
+        """(run, Tracker's class ready): a function that makes the call on real tensors."""
+        generator = torch.Generator().manual_seed(seed)
+        network, branches = self.networks()
+        for part in (network, *branches):
+            _fill(part, generator)
+        inputs = self.inputs(lambda *shape: torch.rand(shape, generator=generator))
+        return lambda: self.release.forward(network, branches, *inputs)
+
+    def tracked(self):
+        """The Cost of the call on real tensors."""
+        run, tracker = self.real(), Tracker()
+        with torch.no_grad(), tracker:
+            run()
+        return tracker.cost
+
+
+def _fill(network, generator):
+    """Random weights in the place of the meta ones; buffers, which some networks keep, are made of zeros."""
+    for module in network.modules():
+        for name, weight in module._parameters.items():
+            if weight is not None:
+                drawn = torch.randn(weight.shape, generator=generator) * 0.05
+                module._parameters[name] = torch.nn.Parameter(drawn, False)
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                module._buffers[name] = torch.zeros(buffer.shape, dtype=buffer.dtype)
+    return network.eval()
+
+
+def profiled_peak(run):
+    """The most bytes alive at once that torch's allocator gave out during `run`, by the profiler's own events."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with torch.no_grad(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        run()
+    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+    now = peak = 0
+    for event in sorted(events, key=lambda event: event.start_ns()):
+        now += event.nbytes()
+        peak = max(peak, now)
+    return peak
