@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 STAMP := .venv/.setup-done
 
-.PHONY: setup demo test test-plain fuzz soak lint bench train train-perception
+.PHONY: setup demo test test-plain fuzz soak lint bench train train-perception gpu-check
 
 setup: $(STAMP)
 
@@ -35,6 +35,10 @@ test-plain: setup
 # The doors under 2,000 damaged files, odd values and paths, other ones every time; and more kills and terms than in the suite.
 fuzz: setup
 	FUZZ=2000 FAULTS=20 OMP_NUM_THREADS=1 $(PYTEST) tests/doors
+
+# On the best device there is, in 8 minutes; DEVICE=pretend SMALL=--small is a rehearsal. docs/gpu.md says more.
+gpu-check: setup
+	$(PY) scripts/gpu_check.py $(if $(DEVICE),--device $(DEVICE)) $(SMALL)
 
 MINUTES ?= 60
 soak: setup

@@ -1,6 +1,6 @@
 """Full-size networks with random weights: seconds of a step against the bare network, memory, host reads.
 
-Their sizes are the releases' own (pipeline_core/models/released/keys); weights are random, so only time and memory say
+Their sizes are the releases' own (pipeline_core/models/plan/configs); weights are random, so only time and memory say
 something here, pictures do not.
 """
 
@@ -14,7 +14,7 @@ import torch
 
 from card.parts import Clock, Row, timed
 from card.places import Place
-from card.planned import planned_bytes
+from card.planned import planned_step
 from pipeline_core.diffusion import CFG, FLOW, VE, Only, guided, invert, karras_sigmas, sample
 
 CONTROLS = ("edge", "depth", "segmentation")
@@ -57,9 +57,8 @@ def transfer25(place: Place, small: bool, clock: Clock) -> Iterator[Row]:
     from diffusers import CosmosControlNetModel, CosmosTransformer3DModel
 
     from pipeline_core.models import Preset, VideoModel, cosmos_forward
-    from pipeline_core.models.released.tensor_lists import read_release
 
-    base, branch = (read_release(name).config for name in ("cosmos_transfer25", "cosmos_transfer25_branch"))
+    base, branch = (arguments(name) for name in ("transfer25", "transfer25_branch"))
     cells, words = (24, 88, 160), 512
     if small:
         tiny = {"num_attention_heads": 2, "attention_head_dim": 12, "mlp_ratio": 2.0, "text_embed_dim": 20}
@@ -89,17 +88,17 @@ def transfer25(place: Place, small: bool, clock: Clock) -> Iterator[Row]:
     model = VideoModel(transformer, branches, None, None, None, preset, place.device, bf16=False)
     conditions = {"positive": text, "negative": text + 0.1}
     predict = model.predictor(conditions, hints, dict.fromkeys(CONTROLS, weight), VE)
-    yield from steps(place, clock, bare, predict, x, VE)
-    yield from memory(place, "cosmos_transfer25", small, size, guided(predict, CFG(3.0)), x, VE)
+    yield from steps(place, small, clock, bare, predict, x, VE)
+    yield from memory(place, "cosmos_transfer25", small, guided(predict, CFG(3.0)), x, VE)
 
 
 def wan(place: Place, small: bool, clock: Clock) -> Iterator[Row]:
-    """Wan 2.1 VACE 1.3B with one context, 81 frames of 480x832."""
+    """Wan 2.1 VACE 1.3B with three contexts, 81 frames of 480x832."""
     from diffusers import WanVACETransformer3DModel
 
-    from pipeline_core.models.released.tensor_lists import read_release
+    from pipeline_core.models.plan.forwards import wan_vace
 
-    config = read_release("wan21_vace_1_3b_diffusers").config
+    config = arguments("wan_vace_1.3b")
     cells, words = (21, 60, 104), 512
     if small:
         tiny = {"num_attention_heads": 2, "attention_head_dim": 12, "ffn_dim": 32, "text_dim": 16, "freq_dim": 16}
@@ -113,21 +112,23 @@ def wan(place: Place, small: bool, clock: Clock) -> Iterator[Row]:
     x = drawn(place, 1, config["in_channels"], *cells)
     text = drawn(place, 1, words, config["text_dim"], dtype=dtype)
     context = drawn(place, 1, config["vace_in_channels"], *cells, dtype=dtype)
-    scales = torch.ones(len(config["vace_layers"]), device=place.device, dtype=dtype)
     times = torch.full((1,), 500.0, device=place.device)
 
     @torch.no_grad()
     def velocity(state, time, words):
-        return network(state.to(dtype), time, words, None, context, scales, return_dict=False)[0].float()
+        contexts = [context.expand(len(state), *context.shape[1:]) for _ in CONTROLS]
+        return wan_vace(network, (), state.to(dtype), time, words, contexts).float()
 
     texts = {"positive": text, "negative": text + 0.1}
 
     def predict(state, sigma, names):
-        time = torch.full((1,), 1000 * sigma, device=state.device)
-        return [state - sigma * velocity(state, time, texts[name]) for name in names]
+        time = torch.full((len(names),), 1000 * sigma, device=state.device)
+        words = torch.cat([texts[name] for name in names])
+        answers = velocity(state.expand(len(names), *state.shape[1:]), time, words)
+        return [state - sigma * answer[None] for answer in answers]
 
-    yield from steps(place, clock, lambda: velocity(x, times, text), predict, x, FLOW)
-    yield from memory(place, "wan_vace", small, size, guided(predict, CFG(3.0)), x, FLOW)
+    yield from steps(place, small, clock, lambda: velocity(x, times, text), predict, x, FLOW)
+    yield from memory(place, "wan_vace_1.3b", small, guided(predict, CFG(3.0)), x, FLOW)
 
 
 def grid(interpolant, steps: int) -> torch.Tensor:
@@ -136,7 +137,9 @@ def grid(interpolant, steps: int) -> torch.Tensor:
     return sigmas if interpolant is VE else sigmas / (1 + sigmas)
 
 
-def steps(place: Place, clock: Clock, bare: Callable, predict, x: torch.Tensor, interpolant) -> Iterator[Row]:
+def steps(
+    place: Place, small: bool, clock: Clock, bare: Callable, predict, x: torch.Tensor, interpolant
+) -> Iterator[Row]:
     """One call of the bare network, one step of sampling with one and with two conditions, one of inversion."""
     one = torch.no_grad()(bare)
     first = timed(place, one, 1)
@@ -145,7 +148,8 @@ def steps(place: Place, clock: Clock, bare: Callable, predict, x: torch.Tensor, 
     if clock.left() < 30 * first:
         yield Row("a step", None, note=f"{clock.left():.0f} s are left, and thirty calls take longer: raise --minutes")
         return
-    call = timed(place, one, TIMES)
+    times = 1 if small else TIMES
+    call = timed(place, one, times)
     yield Row("a call of the bare network", call, "s")
     passes = {
         "a step": lambda: sample(guided(predict, Only("positive")), x, grid(interpolant, STEPS), interpolant),
@@ -155,7 +159,7 @@ def steps(place: Place, clock: Clock, bare: Callable, predict, x: torch.Tensor, 
         ),
     }
     for name, run in passes.items():
-        seconds = timed(place, run, TIMES if call < 1 else 1) / STEPS
+        seconds = timed(place, run, times if call < 1 else 1) / STEPS
         yield Row(name, seconds, "s")
         calls = 2 if "cfg" in name else 1
         yield Row(f"{name}, over {calls} of the bare calls", seconds / (calls * call) - 1, "share")
@@ -167,18 +171,24 @@ def steps(place: Place, clock: Clock, bare: Callable, predict, x: torch.Tensor, 
         yield Row("host reads in a step", float(reads[1] - reads[0]), "reads", READS)
 
 
-def memory(
-    place: Place, name: str, small: bool, weights: int, denoise: Callable, x: torch.Tensor, interpolant
-) -> Iterator[Row]:
-    """The peak of a guided step, beside what the plan says of the same step."""
+def memory(place: Place, name: str, small: bool, denoise: Callable, x: torch.Tensor, interpolant) -> Iterator[Row]:
+    """The peak of a guided step beside what was there before it, and what the plan says of it."""
     place.forget_peak()
+    before = place.allocated()
     sample(denoise, x, grid(interpolant, STEPS), interpolant)
-    peak, planned = place.peak(), None if small else planned_bytes(name, weights)
-    if planned is not None:
-        yield Row("peak of a step with cfg, planned", planned / 2**30, "GiB")
+    peak, what = place.peak(), "a step with cfg needs at once, beside weights and inputs"
+    if not small:
+        yield Row(f"{what}: planned", planned_step(name) / 2**30, "GiB")
     if peak is None:
-        yield Row("peak of a step with cfg", None, note=f"{place.kind} does not count its memory")
+        yield Row(what, None, note=f"{place.kind} does not count its memory")
         return
-    yield Row("peak of a step with cfg", peak / 2**30, "GiB")
-    if planned is not None:
-        yield Row("measured over planned", peak / planned - 1, "share")
+    yield Row(what, (peak - before) / 2**30, "GiB")
+    if not small:
+        yield Row(f"{what}, over the plan", (peak - before) / planned_step(name) - 1, "share")
+
+
+def arguments(name: str) -> dict:
+    """A published configuration as its class takes it."""
+    from pipeline_core.models.plan.networks import read_config
+
+    return {key: value for key, value in read_config(name).items() if not key.startswith("_")}

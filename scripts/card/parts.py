@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -31,7 +32,9 @@ class Row:
         return bool(self.value <= self.bound)  # a NaN is not
 
     def to_dict(self) -> dict:
-        row = {"what": self.what, "value": self.value, "unit": self.unit, "bound": self.bound, "note": self.note}
+        finite = self.value is None or math.isfinite(self.value)
+        value = self.value if finite else str(self.value)  # JSON has no NaN
+        row = {"what": self.what, "value": value, "unit": self.unit, "bound": self.bound, "note": self.note}
         return {**row, "passed": self.passed}
 
 

@@ -59,9 +59,9 @@ class Place:
         """Bytes allocated at most since `forget_peak`; None where the device does not count them."""
         return torch.cuda.max_memory_allocated(self.device) if self.kind == "cuda" else None
 
-    def free(self) -> int | None:
-        """Bytes that can still be had; None where that is not known."""
-        return torch.cuda.mem_get_info(self.device)[0] if self.kind == "cuda" else None
+    def allocated(self) -> int | None:
+        """Bytes allocated now; None where the device does not count them."""
+        return torch.cuda.memory_allocated(self.device) if self.kind == "cuda" else None
 
     def reads(self, action: Callable[[], object]) -> int | None:
         """How often the host waited for the device while `action` ran; None where nothing counts that."""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 
-def planned_bytes(name: str, weights: int) -> int | None:
-    """Bytes of the weights and of a guided step of this family at its full size; None where there is no plan."""
-    return None
+def planned_step(name: str) -> int:
+    """Bytes that a step with two conditions of this release needs at once, at its own size, window and controls, beside
+    the weights and what it reads."""
+    from pipeline_core.models.plan.counts import defaults
+    from pipeline_core.models.plan.releases import find_release
+
+    return defaults(find_release(name)).two.peak

@@ -38,7 +38,9 @@ def table(report: dict) -> str:
 
 
 def _number(row: dict) -> str:
-    return "" if row["value"] is None else f"{row['value']:.3g} {row['unit']}".strip()
+    value = row["value"]
+    shown = "" if value is None else value if isinstance(value, str) else f"{value:.3g}"
+    return f"{shown} {row['unit']}".strip() if shown else ""
 
 
 def _bound(row: dict) -> str:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from functools import partial
 
-from graphs.canvas import Canvas
+from graphs.canvas import Canvas, Node, Output
 from graphs.full_size import begin, finish, prompts
-from graphs.parts import MAPS, control_branches, karras_levels
+from graphs.parts import (
+    MAPS,
+    control_branches,
+    control_stacks,
+    decode,
+    encode,
+    file_result,
+    guider,
+    karras_levels,
+)
 
 TRANSFER25_FOLDER = "Cosmos-Transfer2.5-2B"
 TRANSFER25_WEIGHTS = {"edge": 0.1, "depth": 0.4, "segmentation": 0.5}  # NVIDIA's for driving
+TRANSFER1_WINDOW, TRANSFER1_OVERLAP = 121, 9
 TRANSFER1_FILES = {"edge": "edge", "depth": "depth", "segmentation": "seg"}
+transfer1_levels = partial(karras_levels, steps=35, sigma_max=70.0, sigma_min=0.002, rho=7.0)
 SIMULATOR = (
     "The video shows a driving simulator, computer graphics with flat shading and simple textures, a car driving "
     "through a city street."
@@ -35,10 +46,8 @@ TRANSFER25_TEXTS = {
 }
 
 
-def cosmos_transfer1(canvas: Canvas) -> None:
-    clip = begin(
-        canvas, "cosmos_transfer1", (440, 720), frames=121, height=704, width=1280, made_for="cosmos_transfer1"
-    )
+def transfer1(canvas: Canvas) -> tuple[Node, Node, dict[str, Output], dict[str, Node]]:
+    """Base, VAE, prompts, and the control branches by name; then opens the group "Control"."""
     model = canvas.node("UNETLoader", "Load Diffusion Model", unet_name="cosmos_transfer1_base.safetensors")
     encoder = {"clip_name": "oldt5_xxl_fp8_e4m3fn_scaled.safetensors", "type": "cosmos"}
     text_encoder = canvas.node("CLIPLoader", "Load CLIP", **encoder)
@@ -50,21 +59,47 @@ def cosmos_transfer1(canvas: Canvas) -> None:
         controls[name] = canvas.node(kind, f"Control: {name}", report=2, control_file=file)
     conditions = prompts(canvas, text_encoder, TRANSFER1_TEXTS, below="Clip", tall=190)
     canvas.group("Control", 310)
+    return model, vae, conditions, controls
+
+
+def cosmos_transfer1(canvas: Canvas) -> None:
+    name = "cosmos_transfer1"
+    clip = begin(canvas, name, (440, 720), frames=TRANSFER1_WINDOW, height=704, width=1280, made_for=name)
+    model, vae, conditions, controls = transfer1(canvas)
     weights = dict.fromkeys(MAPS, 0.5)
-    levels = partial(karras_levels, steps=35, sigma_max=70.0, sigma_min=0.002, rho=7.0)
     finish(
         canvas,
-        "cosmos_transfer1",
+        name,
         clip,
         model,
         vae,
         conditions,
         controls,
         weights,
-        levels,
+        transfer1_levels,
         cfg=3.0,
         maps_in_latents=True,
     )
+
+
+def cosmos_transfer1_long(canvas: Canvas) -> None:
+    """More frames than one pass: windows inside the sampler, each going on from the one before."""
+    name, family = "cosmos_transfer1_long", "cosmos_transfer1"
+    window = {"window": TRANSFER1_WINDOW, "overlap": TRANSFER1_OVERLAP, "temporal_ratio": 8}
+    length = 3 * TRANSFER1_WINDOW - 2 * TRANSFER1_OVERLAP
+    numbers = {"frames": length, "height": 704, "width": 1280, "window": TRANSFER1_WINDOW, "length": length}
+    clip = begin(canvas, name, (460, 760), made_for=family, **numbers)
+    model, vae, conditions, controls = transfer1(canvas)
+    conditions = control_stacks(canvas, conditions, controls, clip.maps, dict.fromkeys(MAPS, 0.5), vae=vae)
+    canvas.group("Sampling", 320)
+    latent = encode(canvas, clip.frames, vae)
+    inversion = conditions.pop("inversion")
+    guide = guider(canvas, model, conditions, cfg=3.0)
+    wires = {"guider": guide, "latent": latent, "sigmas": transfer1_levels(canvas), "inversion": inversion}
+    title, kind = "Long Video Sampler", "VideoRealismLongVideoSampler"
+    result = canvas.node(kind, title, tall=690, **wires, **window, handover="mean")
+    enhanced = decode(canvas, result["latent"], vae)
+    file_result(canvas, name, clip.parts, {"source": clip.frames, "enhanced": enhanced, "edges": clip.maps["edge"]})
 
 
 def cosmos_transfer25(canvas: Canvas) -> None:
@@ -91,4 +126,4 @@ def cosmos_transfer25(canvas: Canvas) -> None:
     )
 
 
-GRAPHS = (cosmos_transfer1, cosmos_transfer25)
+GRAPHS = (cosmos_transfer1, cosmos_transfer1_long, cosmos_transfer25)

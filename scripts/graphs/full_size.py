@@ -25,10 +25,20 @@ class Clip:
 
 
 def begin(
-    canvas: Canvas, name: str, size: tuple[int, int], frames: int, height: int, width: int, made_for: str
+    canvas: Canvas,
+    name: str,
+    size: tuple[int, int],
+    frames: int,
+    height: int,
+    width: int,
+    made_for: str,
+    **numbers: int,
 ) -> Clip:
-    """The note, of this size on the canvas, and the group "Clip"; then opens the group "Model"."""
-    note(canvas, name, size, window=frames, height=height, width=width)
+    """The note, of this size on the canvas, and the group "Clip"; then opens the group "Model".
+
+    frames: taken from the file. numbers: what else the note asks for.
+    """
+    note(canvas, name, size, **{"window": frames, "height": height, "width": width, **numbers})
     _, parts, taken = file_clip(canvas, frames, height, width, file="drive.mp4")
     clip = Clip(parts, taken, structure_maps(canvas, taken, made_for))
     canvas.group("Model", 370)

@@ -6,7 +6,15 @@ from PIL import Image
 from shipped_graphs import NAMES, api_graph, put_input_files, ui_workflow
 
 # These name model files that cannot be here: see test_family_graphs.py and test_transfer1_control.py.
-LARGE = ("wan21_vace", "wan22_fun_control", "ltx_ic_lora", "sd15_controlnet", "cosmos_transfer1", "cosmos_transfer25")
+LARGE = (
+    "wan21_vace",
+    "wan22_fun_control",
+    "ltx_ic_lora",
+    "sd15_controlnet",
+    "cosmos_transfer1",
+    "cosmos_transfer1_long",
+    "cosmos_transfer25",
+)
 
 
 @pytest.mark.parametrize("name", NAMES)

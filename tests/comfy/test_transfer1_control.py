@@ -193,9 +193,8 @@ def test_sampling_as_released_from_noise_to_latent(server):
     assert worst([values(outputs, saved)], [two_ab(predict, 70 * noise.double(), sigmas)]) < 1e-4
 
 
-def test_the_shipped_graph_on_tiny_files(server):
-    """Maps, stack, inversion, guider, sampler, decode: the shipped wires, with small files under the names in it."""
-    graph = api_graph("cosmos_transfer1", quick=True)
+def on_tiny_files(server, graph, frames):
+    """Small files under the names in a shipped graph, and its first frames, small; the wires stay."""
     put_input_files(server, graph)
     assert len(missing_models(server, graph)) == 6
     text = {"dim": TEXT, "tokens": 8, "text": True}
@@ -217,14 +216,40 @@ def test_the_shipped_graph_on_tiny_files(server):
         elif kind == "ImageScale":
             inputs.update(width=96, height=64)
         elif kind == "ImageFromBatch":
-            inputs["length"] = FRAMES
+            inputs["length"] = frames
     graph["result"] = {"class_type": "VRTestStatistics", "inputs": {"value": [node_of(graph, "VAEDecode"), 0]}}
     outputs = server.run(graph, timeout=300)
-    found = json.loads(outputs["result"]["text"][0])
-    assert found["shape"] == [FRAMES, 64, 96, 3] and found["finite"] and found["std"] > 0
+    result = json.loads(outputs["result"]["text"][0])
+    assert result["shape"] == [frames, 64, 96, 3] and result["finite"] and result["std"] > 0
+    return outputs
+
+
+def test_the_shipped_graph_on_tiny_files(server):
+    """Maps, stack, inversion, guider, sampler, decode: the shipped wires, with small files under the names in it."""
+    graph = api_graph("cosmos_transfer1", quick=True)
+    outputs = on_tiny_files(server, graph, FRAMES)
     stacks = [outputs[i]["text"][0] for i, n in graph.items() if n["class_type"] == "VideoRealismControlNetStack"]
     assert "3 controls" in max(stacks, key=len) and "weight 0.5 -> 0.333" in max(stacks, key=len)
     assert "4 steps, sigma 70 to" in outputs[node_of(graph, "VideoRealismDDIMInvert")]["text"][0]
+
+
+def test_the_shipped_graph_of_a_long_clip_on_tiny_files(server):
+    """Three windows of one clip, each inverted with its own part of the maps and handed over to the next."""
+    graph = api_graph("cosmos_transfer1_long", quick=True)
+    sampler = graph[node_of(graph, "VideoRealismLongVideoSampler")]["inputs"]
+    assert (sampler["window"], sampler["overlap"], sampler["temporal_ratio"]) == (121, 9, 8)
+    assert graph[node_of(graph, "ImageFromBatch")]["inputs"]["length"] == 3 * 121 - 2 * 9
+    sampler.update(window=17, overlap=9)
+    taken = graph[node_of(graph, "ImageFromBatch")]["inputs"]
+    twice = {"image": taken["image"], "amount": 2}  # the file here has 17 frames
+    graph["twice"] = {"class_type": "RepeatImageBatch", "inputs": twice, "_meta": {"title": "twice"}}
+    taken["image"] = ["twice", 0]
+    report = {"source": [node_of(graph, "VideoRealismLongVideoSampler"), 1]}
+    graph["report"] = {"class_type": "PreviewAny", "inputs": report}
+    outputs = on_tiny_files(server, graph, 33)
+    report = json.loads(outputs["report"]["text"][0])
+    assert report["windows"] == [[0, 17], [8, 25], [16, 33]] and report["handover"] == "mean"
+    assert [entry["steps"] for entry in report["inversion"]] == [4, 4, 4]
 
 
 def test_a_control_leaves_no_trace_on_the_model(server):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pretend_device import NAME
+from device_under_test import APART, NAME
 
 from pipeline_core import devices
 from pipeline_core.__main__ import main
@@ -41,6 +41,7 @@ def test_no_double_precision(coarse):
     assert not has_float64(torch.device(NAME)) and finest_dtype(torch.device(NAME)) == torch.float32
 
 
+@pytest.mark.skipif(not APART, reason="the host itself")
 def test_what_is_not_told_goes_to_the_best_device(device, monkeypatch, model_folder, depth_folder, segmentation_folder):
     monkeypatch.setattr(devices, "best_device", lambda: torch.device(NAME))
     model = load_video_model(model_folder)

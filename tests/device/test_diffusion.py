@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from pretend_device import NAME, assert_alike
+from device_under_test import APART, NAME, closest
+from pretend_device import assert_alike
 
 from pipeline_core.diffusion import (
     CFG,
@@ -70,7 +71,8 @@ def reads_per(device, job):
 
 def assert_same(got, wanted, rtol=1e-12):
     assert got.device.type == NAME
-    torch.testing.assert_close(got.cpu().to(wanted.dtype), wanted, rtol=rtol, atol=rtol)
+    bound = closest(rtol)
+    torch.testing.assert_close(got.cpu().to(wanted.dtype), wanted, rtol=bound, atol=bound)
 
 
 @pytest.mark.parametrize("interpolant", [VE, FLOW], ids=["VE", "FLOW"])
@@ -80,7 +82,7 @@ def test_inversion_and_the_way_back(device, method, interpolant):
     wanted = invert(network, X0, grid, interpolant, method, round_trip=True)
     found = invert(network, X0.to(NAME), grid, interpolant, method, round_trip=True)
     assert_same(found.noise, wanted.noise)
-    assert_alike(found.report.to_dict(), wanted.report.to_dict(), 1e-9)
+    assert_alike(found.report.to_dict(), wanted.report.to_dict(), closest(1e-9))
     back = sample(network, found.noise, grid, interpolant, solver=found.solver)
     assert_same(back, sample(network, wanted.noise, grid, interpolant, solver=wanted.solver), 1e-6)
 
@@ -132,7 +134,7 @@ def test_calibration(device, options):
     wanted = calibrate_noise(network, X0, NOISE, 5.0, rounds=3, **options)
     found = calibrate_noise(network, X0.to(NAME), NOISE.to(NAME), 5.0, rounds=3, **options)
     assert_same(found.noise, wanted.noise, 1e-6)
-    assert_alike(found.report.to_dict(), wanted.report.to_dict(), 1e-6)
+    assert_alike(found.report.to_dict(), wanted.report.to_dict(), closest(1e-6))
 
     def job(rounds):
         return calibrate_noise(network, X0.to(NAME), NOISE.to(NAME), 5.0, rounds=rounds, **options).report.calls
@@ -165,7 +167,8 @@ def test_handing_over(device, flow):
         device.clear()
         found.append(sample(denoise, start, karras_sigmas(6), solver=solver))
     assert_same(found[1], found[0], 1e-6)
-    assert len(device.reads) <= 7, device.table(device.reads)  # one a step, one for the input
+    # One a step, one for the input; where the device is the host, its own levels count too.
+    assert len(device.reads) <= (7 if APART else 9), device.table(device.reads)
 
 
 def test_fused_windows(device):
@@ -183,8 +186,9 @@ def test_an_inversion_is_moved_and_stored(device):
     assert_same(sample(network, found.noise, karras_sigmas(4), solver=stored), X0, 1e-5)
 
 
+@pytest.mark.skipif(not APART, reason="the host itself")
 def test_a_latent_on_another_device_is_said_in_a_sentence(device):
-    with pytest.raises(UserError, match="noise is on pretend:0|x0 is on cpu and noise on pretend:0"):
+    with pytest.raises(UserError, match=f"noise is on {NAME}:0|x0 is on cpu and noise on {NAME}:0"):
         sample(network, NOISE.to(NAME), karras_sigmas(4), x0=X0)
 
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from pretend_device import NAME, PretendDevice, assert_alike
+from device_under_test import NAME, closest, device_under_test
+from pretend_device import assert_alike
 
 from pipeline_core.conditions.estimated import Estimators
 from pipeline_core.enhance import EnhanceSettings, enhance
@@ -35,7 +36,7 @@ def model():
 @pytest.fixture(scope="module")
 def moved():
     """The device while this file's tests run, and the model on it."""
-    with PretendDevice() as device:
+    with device_under_test() as device:
         yield device, small(load_video_model(device=NAME, precision="fp32"))
 
 
@@ -73,8 +74,8 @@ def test_every_start_with_every_handover(clip, model, moved, start, handover):
     device.clear()
     found, report = run(clip.to(NAME), there, **settings)
     assert found.device.type == NAME
-    assert (found.cpu() - wanted).abs().max() < 1e-4
-    assert_alike(report.to_dict(), told.to_dict(), 1e-4)
+    assert (found.cpu() - wanted).abs().max() < closest(1e-4)
+    assert_alike(report.to_dict(), told.to_dict(), closest(1e-4))
     windows = 1 if handover == "fused" else 2
     # Per window: one a step or call of calibration, and up to seven before and after (input, statistics, delivery).
     most = windows * (calls_of(settings) + 7) + 4
@@ -97,7 +98,7 @@ def test_the_other_settings(clip, model, moved, options):
     clip = clip if "stitch" in options else clip[:9]
     wanted, _ = run(clip, model, **options)
     found, _ = run(clip.to(NAME), there, **options)
-    assert (found.cpu() - wanted).abs().max() < 1e-4
+    assert (found.cpu() - wanted).abs().max() < closest(1e-4)
 
 
 def test_frames_and_maps_may_stay_on_the_host(clip, model, moved):
@@ -108,7 +109,7 @@ def test_frames_and_maps_may_stay_on_the_host(clip, model, moved):
     wanted, _ = enhance(clip, model, settings, maps=maps)
     for frames in (clip, clip.to(NAME)):
         found, _ = enhance(frames, there, settings, maps=maps)
-        assert found.device == frames.device and (found.cpu() - wanted).abs().max() < 1e-4
+        assert found.device == frames.device and (found.cpu() - wanted).abs().max() < closest(1e-4)
 
 
 @pytest.mark.parametrize("settings, most", [({}, 1), ({"cfg": 3.0}, 1), ({"cache": 0.5}, 2), ({"handover": "mean"}, 1)])

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from pretend_device import NAME, PretendDevice, assert_alike
+from device_under_test import NAME, device_under_test
+from pretend_device import assert_alike
 from safetensors.torch import save_file
 from tiny_metrics import ALEX, VGG, lpips_weights, save_clip, save_judge, save_video_encoder
 
@@ -28,7 +29,7 @@ def test_lpips(float64, layers, tmp_path):
     save_file(lpips_weights(layers), str(path))
     wanted = LPIPS(path, "cpu")
     wanted.update(OUTPUT, SOURCE)
-    with PretendDevice(float64) as device:
+    with device_under_test(float64) as device:
         found = LPIPS(path, NAME)
         device.clear()
         found.update(OUTPUT.to(NAME), SOURCE.to(NAME))
@@ -39,7 +40,7 @@ def test_lpips(float64, layers, tmp_path):
 @BOTH
 def test_the_critic(float64):
     logits, features = load_critic(device="cpu")(OUTPUT)
-    with PretendDevice(float64):
+    with device_under_test(float64):
         critic = load_critic(device=NAME)
         for frames in (OUTPUT, OUTPUT.to(NAME)):
             found = critic(frames)
@@ -71,6 +72,6 @@ def test_the_whole_report(float64, tmp_path, depth_folder, segmentation_folder):
         return compare_frames(SOURCE, OUTPUT, TWIN, load_critic(device=place), extras=extras)
 
     wanted = report("cpu")
-    with PretendDevice(float64):
+    with device_under_test(float64):
         found = report(NAME)
     assert_alike(found["figures"], wanted["figures"], 1e-3)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pretend_device import NAME
+from device_under_test import NAME
 from tiny_perception import save_captioner, save_detector, save_mask2former, save_tracker
 
 from pipeline_core.conditions.estimated import estimated_classes, estimated_depth

@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from device_under_test import REAL
 from pretend_device import NAME, MixedDevices, PretendDevice
 from torch.nn import functional as F
 
 from pipeline_core.diffusion import flow_sigmas, invert
 
+pytestmark = pytest.mark.skipif(REAL, reason="about the pretend device itself")
 X = torch.tensor([[0.5, -1.0, 2.0], [3.0, 0.0, -2.0]])
 
 

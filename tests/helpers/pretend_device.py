@@ -24,50 +24,18 @@ marked experimental by torch; tried with 2.13.
 from __future__ import annotations
 
 import functools
-import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from unittest.mock import patch
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+from waits import MASKS_AS_INDICES, TRANSFERS, Wait, Waits, place
 
 NAME = "pretend"
-ROOT = Path(__file__).resolve().parents[2]
-OURS = ("pipeline_core", "nodes")
-
-# The host has to know how many there are before it can go on.
-SIZED_BY_VALUES = {
-    "aten::nonzero",
-    "aten::masked_select",
-    "aten::unique_dim",
-    "aten::unique_consecutive",
-    "aten::_unique",
-    "aten::_unique2",
-    "aten::bincount",
-    "aten::repeat_interleave",
-    "aten::equal",
-    "aten::_linalg_check_errors",
-}
-MASKS_AS_INDICES = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"}
-TRANSFERS = {"aten::_to_copy", "aten::copy_"}
-
 
 class MixedDevices(RuntimeError):
     """Tensors of both devices in one operation."""
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Something that makes the host wait. what: the operation; shape: of the tensor; where: "file.py:line in function"
-    of this project's innermost frame, and after "via" the package's frame that asked, where it was not our own."""
-
-    what: str
-    shape: tuple[int, ...]
-    where: str
 
 
 class PretendTensor(torch.Tensor):
@@ -99,7 +67,7 @@ class PretendTensor(torch.Tensor):
         raise RuntimeError(f"{operation} on a tensor of the pretend device, outside of PretendDevice().")
 
 
-class PretendDevice(TorchDispatchMode):
+class PretendDevice(Waits, TorchDispatchMode):
     """The device, while its block runs. float64: whether it has double precision.
 
     reads, uploads: lists of `Wait`; clear() empties both. While the block runs, modules are moved by swapping their
@@ -110,17 +78,6 @@ class PretendDevice(TorchDispatchMode):
     def __init__(self, float64: bool = True) -> None:
         super().__init__()
         self.float64 = float64
-        self.reads: list[Wait] = []
-        self.uploads: list[Wait] = []
-
-    def clear(self) -> None:
-        self.reads.clear()
-        self.uploads.clear()
-
-    def table(self, waits: list[Wait]) -> str:
-        """The places that made the host wait, the most frequent first: one line each, for a test that fails."""
-        counts = Counter((wait.where, wait.what) for wait in waits)
-        return "\n".join(f"{count:5d}  {what:28s} {where}" for (where, what), count in counts.most_common())
 
     def __enter__(self) -> PretendDevice:
         _register()
@@ -155,7 +112,7 @@ class PretendDevice(TorchDispatchMode):
         if target == NAME:
             kwargs["device"] = torch.device("cpu")
         self._check_devices(name, args, here, there)
-        self._record(name, args, here, there, target)
+        self.record(name, args, here, there, target)
 
         if here and torch.Tag.inplace_view in operation.tags:
             _reshape(operation, args, kwargs)
@@ -180,7 +137,7 @@ class PretendDevice(TorchDispatchMode):
 
     def refuse_float64(self, dtype: torch.dtype) -> None:
         if not self.float64 and dtype in (torch.float64, torch.complex128):
-            raise TypeError(f"This device has no {dtype}: use float32 instead. ({_place()})")
+            raise TypeError(f"This device has no {dtype}: use float32 instead. ({place()})")
 
     def _check_devices(self, name: str, args: tuple, here: list[torch.Tensor], there: list[torch.Tensor]) -> None:
         if not here or not any(value.dim() for value in there) or name in TRANSFERS:
@@ -190,33 +147,14 @@ class PretendDevice(TorchDispatchMode):
             if not isinstance(values, torch.Tensor) or isinstance(values, PretendTensor) or values.dim() == 0:
                 return  # CPU indices are brought over
         shapes = ([(*value.shape,) for value in group] for group in (here, there))
-        raise MixedDevices("{} of {} with CPU tensors {}, at {}".format(name, *shapes, _place()))
-
-    def _record(self, name: str, args: tuple, here: list, there: list, target: str | None) -> None:
-        if name == "aten::_local_scalar_dense" and here:
-            self.reads.append(Wait("item", (), _place()))
-        elif name == "aten::_to_copy" and here and target == "cpu":
-            self.reads.append(Wait("copy to the host", tuple(here[0].shape), _place()))
-        elif name == "aten::copy_" and here and there:
-            wait = Wait("copy", tuple(args[0].shape), _place())
-            (self.uploads if isinstance(args[0], PretendTensor) else self.reads).append(wait)
-        elif name == "aten::_to_copy" and there and target == NAME:
-            self.uploads.append(Wait("copy from the host", tuple(there[0].shape), _place()))
-        elif name in SIZED_BY_VALUES and here:
-            self.reads.append(Wait(name.removeprefix("aten::"), tuple(here[0].shape), _place()))
-        elif name in MASKS_AS_INDICES and here:
-            indices = [value for value in args[1] if isinstance(value, torch.Tensor)]
-            if any(value.dtype in (torch.bool, torch.uint8) for value in indices) and not _fills(name, args):
-                self.reads.append(Wait("mask as index", tuple(here[0].shape), _place()))
-            if any(not isinstance(value, PretendTensor) for value in indices):
-                self.uploads.append(Wait("indices from the host", tuple(indices[0].shape), _place()))
+        raise MixedDevices("{} of {} with CPU tensors {}, at {}".format(name, *shapes, place()))
 
     def _tolist(self, original):
         @functools.wraps(original)
         def tolist(tensor):
             if not isinstance(tensor, PretendTensor):
                 return original(tensor)
-            self.reads.append(Wait("tolist", tuple(tensor.shape), _place()))
+            self.reads.append(Wait("tolist", tuple(tensor.shape), place()))
             return original(tensor.inner)
 
         return tolist
@@ -225,7 +163,7 @@ class PretendDevice(TorchDispatchMode):
         @functools.wraps(original)
         def numpy(tensor, **options):
             if isinstance(tensor, PretendTensor):
-                raise TypeError(f"A tensor of the pretend device is no numpy array: take .cpu() first. ({_place()})")
+                raise TypeError(f"A tensor of the pretend device is no numpy array: take .cpu() first. ({place()})")
             return original(tensor, **options)
 
         return numpy
@@ -278,25 +216,6 @@ def _reshape(operation, args: tuple, kwargs: dict) -> None:
             torch._C._set_meta_in_tls_dispatch_include(before)
 
 
-def _fills(name: str, args: tuple) -> bool:
-    """x[mask] = number, which CUDA does without counting the mask."""
-    return name != "aten::index" and args[2].numel() == 1 and len(args[1]) == 1
-
-
-def _place() -> str:
-    """Where in this project the operation was asked for, see `Wait`."""
-    frame, first = sys._getframe(2), None
-    while frame is not None:
-        path = Path(frame.f_code.co_filename)
-        if path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] in OURS:
-            place = f"{path.relative_to(ROOT)}:{frame.f_lineno} in {frame.f_code.co_name}"
-            return place if first is None else f"{place} via {first}"
-        if first is None and path.name != Path(__file__).name and "torch" not in path.parts:
-            first = f"{'/'.join(path.parts[-2:])}:{frame.f_lineno}"
-        frame = frame.f_back
-    return first or "?"
-
-
 @functools.cache
 def _register() -> None:
     """Give torch the device's name, for as long as the process lives."""
@@ -331,7 +250,7 @@ def _made(inner: torch.Tensor) -> PretendTensor:
 
 def _item(tensor):
     for device in _active:
-        device.reads.append(Wait("item", (), _place()))
+        device.reads.append(Wait("item", (), place()))
     return tensor.inner.item()
 
 
@@ -339,5 +258,5 @@ def _copy_from(source, target, non_blocking=False):
     _inner(target).copy_(_inner(source))
     for device in _active:
         if not isinstance(source, PretendTensor):
-            device.uploads.append(Wait("made from numbers", tuple(source.shape), _place()))
+            device.uploads.append(Wait("made from numbers", tuple(source.shape), place()))
     return target

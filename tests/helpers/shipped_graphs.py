@@ -22,6 +22,7 @@ AS_SHIPPED = "realism_demo"
 # Of model files: their own tests run these, or their nodes, smaller than shipped, on tiny ones.
 FULL_SIZE = (
     "cosmos_transfer1",
+    "cosmos_transfer1_long",
     "cosmos_transfer25",
     "ltx_ic_lora",
     "maps_from_models",

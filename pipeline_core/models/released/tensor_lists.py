@@ -24,14 +24,13 @@ _CHOICE = re.compile(r"\{([^{}]*)\}")
 
 @dataclass(frozen=True)
 class Release:
-    """One list. prefix: stands before every name in the file. shapes: {name without it: shape}. network, config: the
-    diffusers class and its arguments that make it, "" and {} where the loader is ComfyUI's."""
+    """One list. prefix: stands before every name in the file. shapes: {name without it: shape}. network: the diffusers
+    class of those names, "" where they are not diffusers'."""
 
     name: str
     title: str
     source: str
     network: str
-    config: Mapping
     prefix: str
     shapes: Mapping[str, tuple[int, ...]]
     beside: Sequence[str]
@@ -70,7 +69,6 @@ def read_release(name: str) -> Release:
         values["release"],
         values["source"],
         values.get("network", ""),
-        values.get("config", {}),
         values["prefix"],
         shapes,
         values["beside"],
