@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import yaml
@@ -122,6 +123,18 @@ def test_a_prompt_set_words_all_three_prompts():
     assert settings["inversion_prompt"] == "A car waits." and "cartoonish" in settings["negative_prompt"]
 
 
+def test_the_recipe_of_the_documentation_is_one(tmp_path):
+    page = Path(__file__).parents[2] / "docs" / "recipes.md"
+    example = [line[4:] for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("    ")]
+    recipe = read(tmp_path, "\n".join(example))
+    assert len(recipe.variants(CLIP)) == 3 and recipe.gate.best_of == 2
+
+
+def test_a_prompt_for_all_says_where_the_caption_goes():
+    (variant,) = parse_recipe({"settings": {"prompt": "dusk, {caption}"}}).variants(CLIP)
+    assert variant.settings == {"prompt": "dusk, a drive through a city street"}
+
+
 def test_what_the_manifest_holds_is_the_same_recipe(full):
     for recipe in (full, Recipe(), parse_recipe({"gate": False})):
         assert parse_recipe(json.loads(json.dumps(recipe.to_dict()))) == recipe
@@ -155,6 +168,7 @@ BAD = {
     "draws: 2": "draws is more than 1 but inverted noise leaves nothing to chance for default",
     "gate: {best_of: 2}": "gate.best_of is more than 1 but inverted noise",
     "{draws: 2, settings: {noise_blend: 0.3}, looks: {day: {noise_blend: 0}}}": "chance for day",
+    "{settings: {noise_blend: 1}, gate: {best_of: 2, retry: [{noise_blend: 0}]}}": "gate.retry[0] of default",
     "seed: -1": "seed is -1",
     "seed: true": "seed is True",
     "variants_per_clip: 1.5": "variants_per_clip is 1.5",
