@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from damage import ODD_VALUES
+from damage import ODD_VALUES, spoiled_bytes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -202,6 +202,16 @@ def test_a_bad_recipe_is_one_sentence_that_names_the_key(tmp_path, text, said):
         read(tmp_path, text)
     sentence = str(error.value)
     assert said in sentence and sentence.endswith(".") and "\n" not in sentence
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(content=spoiled_bytes(FULL.encode()))
+def test_a_damaged_recipe_is_refused_in_a_sentence_or_is_another_recipe(tmp_path, content):
+    (tmp_path / "r.yaml").write_bytes(content)
+    try:
+        load_recipe(tmp_path / "r.yaml").variants(CLIP)
+    except UserError as error:
+        assert str(error).endswith(".") and "\n" not in str(error)
 
 
 KEYS = [*Recipe.__dataclass_fields__, "thresholds", "retry", "best_of", "prompt", *LOOKS, *CHECKS, *SETTINGS]
