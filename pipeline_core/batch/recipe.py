@@ -52,10 +52,10 @@ class Recipe:
     """What `load_recipe` reads; the defaults are those of no recipe: one variant by the model's preset, and the gate.
 
     looks, prompts: name -> settings of its own, of built-in looks and of prompts of one's own. draws: how many times
-    each, with noise of its own. variants_per_clip: how many of all these a clip gets, drawn by its id, so that a set has
-    all looks in equal shares; None is all. seed: all seeds follow from it and from the clip's id. same_noise: the looks
-    of one draw share their seed. prompt_set: wording of all three prompts; None leaves what source and result are not
-    to look like to the model's preset, and names looks in the embedded model's words. settings: of every variant.
+    each, with noise of its own. variants_per_clip: how many of all these a clip gets, drawn by its id, so that a set
+    has all looks in equal shares; None is all. seed: all seeds follow from it and from the clip's id. same_noise: the
+    looks of one draw share their seed. prompt_set: wording of all three prompts; None leaves what source and result are
+    not to look like to the model's preset, and names looks in the embedded model's words. settings: of every variant.
     gate: None takes every result.
     """
 
@@ -84,21 +84,22 @@ class Recipe:
     def _drawn(self, source: Clip, names: list[str]) -> list[tuple[str, int]]:
         """`variants_per_clip` of all names and draws, in rounds in which no name comes twice."""
         ranked = [
-            (draw, _number(self.seed, source.id, "which", name, draw), name)
+            (draw, number_of(self.seed, source.id, "which", name, draw), name)
             for draw in range(self.draws)
             for name in names
         ]
         return [(name, draw) for draw, _, name in sorted(ranked)[: self.variants_per_clip]]
 
     def _variant(self, source: Clip, name: str, draw: int, description: str) -> Variant:
-        look, own = name if name in self.looks else None, self._own(name)
-        settings = {**self._words(look, description), **self.settings, **own}
+        look, own = name if name in self.looks else None, {**self.settings, **self.own(name)}
         if "prompt" in own:
-            settings["prompt"] = _with_caption(own["prompt"], description, self.prompt_set)
+            own["prompt"] = _with_caption(own["prompt"], description, self.prompt_set)
+        settings = {**self._words(look, description), **own}
         noise = (draw,) if self.same_noise else (draw, name)
-        return Variant(f"{name}-{draw}", settings, look, draw, _number(self.seed, source.id, "noise", *noise))
+        return Variant(f"{name}-{draw}", settings, look, draw, number_of(self.seed, source.id, "noise", *noise))
 
-    def _own(self, name: str) -> dict:
+    def own(self, name: str) -> dict:
+        """The settings that a look or a prompt of one's own brings."""
         return {**self.looks, **self.prompts}.get(name, {})
 
     def _words(self, look: str | None, description: str) -> dict:
@@ -221,12 +222,12 @@ def _gate(values) -> GateRules | None:
     """False is no gate; a mapping changes what it says."""
     if values is False:
         return None
-    keys = _known({} if values in (True, None) else values, GateRules.__dataclass_fields__, "gate")
-    limits = dict(GateRules().thresholds)
+    keys = _known({} if values is True or values is None else values, GateRules.__dataclass_fields__, "gate")
+    limits: dict[str, float | None] = {}
     for name, limit in _known(_or_empty(keys.get("thresholds")), CHECKS, "gate.thresholds").items():
         check = CHECKS[name]
         if limit is not None:
-            limit = float(_value(f"gate.thresholds.{name}", Setting("", low=check.low, high=check.high), limit))
+            limit = float(_value(f"gate.thresholds.{name}", Setting("", high=check.high), limit))
         limits[name] = limit
     retries = _or_empty(keys.get("retry"), [])
     if not isinstance(retries, (list, tuple)) or len(retries) > MOST_RETRIES:
@@ -242,19 +243,18 @@ def _gate(values) -> GateRules | None:
 
 def _check_chance(recipe: Recipe) -> None:
     """UserError where several results of one look would be one and the same, for nothing in them is random."""
-    asked = [name for name, count in (("draws", recipe.draws), ("gate.best_of", _best_of(recipe))) if count > 1]
+    rules = recipe.gate or GateRules()
+    asked = [name for name, count in (("draws", recipe.draws), ("gate.best_of", rules.best_of)) if count > 1]
+    retries = {f"gate.retry[{i}] of ": retry for i, retry in enumerate(rules.retry) if rules.best_of > 1}
     for name in [*recipe.looks, *recipe.prompts] or [DEFAULT]:
-        settings = {**recipe.settings, **recipe.looks.get(name, {}), **recipe.prompts.get(name, {})}
-        random = settings.get("noise_blend", 0) > 0 or settings.get("start", "inversion") != "inversion"
-        if asked and not random:
-            raise UserError(
-                f"{asked[0]} is more than 1 but inverted noise leaves nothing to chance for {name}: give settings a "
-                "noise_blend above 0 (0.3 is a start), or a start that is not inversion."
-            )
-
-
-def _best_of(recipe: Recipe) -> int:
-    return 1 if recipe.gate is None else recipe.gate.best_of
+        for where, changes in {"": {}, **retries}.items():
+            settings = {**recipe.settings, **recipe.own(name), **changes}
+            random = settings.get("noise_blend", 0) > 0 or settings.get("start", "inversion") != "inversion"
+            if asked and not random:
+                raise UserError(
+                    f"{asked[0]} is more than 1 but inverted noise leaves nothing to chance for {where}{name}: give "
+                    "settings a noise_blend above 0 (0.3 is a start), or a start that is not inversion."
+                )
 
 
 def _with_caption(text: str, description: str, prompt_set: str | None) -> str:
@@ -262,7 +262,7 @@ def _with_caption(text: str, description: str, prompt_set: str | None) -> str:
     return text.replace("{caption}", " ".join(description.split()) or PROMPT_SETS[prompt_set or EMBEDDED].plain)
 
 
-def _number(*parts: object) -> int:
+def number_of(*parts: object) -> int:
     """A seed in [0, 2**63) that follows from the parts alone, the same on every machine."""
     digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
