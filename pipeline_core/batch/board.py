@@ -110,6 +110,8 @@ class Board:
             while self.left and not self._stop.is_set():
                 if not slot.ready():
                     self._stop.wait(_WAIT)
+                elif self._stop.is_set():
+                    return  # asked to while it got ready
                 elif (task := self._claimed()) is None:
                     self._stop.wait(_WAIT)  # others have what is left; they may die
                 else:
