@@ -45,7 +45,7 @@ def test_touched_it_stays(tmp_path):
 
 
 def test_of_a_process_that_is_gone_it_is_free_at_once(tmp_path):
-    code = "import sys; from pathlib import Path; from pipeline_core.batch.leases import claim, sweep; import os, signal\n"
+    code = "import sys; from pathlib import Path; from pipeline_core.batch.leases import claim; import os, signal\n"
     code += "claim(Path(sys.argv[1]), 'a'); os.kill(os.getpid(), signal.SIGKILL)"
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=os.getcwd())
     assert (tmp_path / "a").is_file()
