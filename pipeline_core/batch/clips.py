@@ -17,6 +17,7 @@ from ..conditions.pictures import is_video
 from ..conditions.recordings import import_recording
 from ..errors import UserError
 
+_CONTROL = re.compile(r"(seg|edges?|blur|vis|lidar|flow)(_|$)")  # videos beside those of depth and classes
 _LONGEST = 120  # characters of an id: names of files made from it stay below the usual limit of 255 bytes
 
 
@@ -62,6 +63,8 @@ def _walk(folder: Path, skipped: str | None) -> Iterator[tuple[Path, Path | None
     entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     videos = [path for path in entries if is_video(path) and path.is_file()]
     clips = [path for path in videos if kind_named(path.stem.lower()) not in CHANNELS]
+    if len(clips) < len(videos):
+        clips = [path for path in clips if not _CONTROL.match(path.stem.lower())]
     for clip in clips or videos:
         beside = buffers_beside(clip)
         if beside.is_dir():

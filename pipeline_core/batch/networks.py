@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..job.dials import job_settings
+from ..job.files import enhance_file
+
 if TYPE_CHECKING:
+    from ..conditions.buffers import Buffers
     from ..conditions.estimated import Estimators
+    from ..job.progress import Progress
     from ..models.networks.video_model import VideoModel
+    from ..video.facts import ClipFacts
+    from .recipe import Variant
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,17 @@ class Networks:
 
     model: VideoModel
     estimators: Estimators
+
+    def enhance(
+        self, facts: ClipFacts, target: Path, variant: Variant, buffers: Buffers | None, progress: Progress | None,
+        window_kept: Callable[[], None],
+    ) -> dict:  # fmt: skip
+        """Make a variant of a clip; its windows stay beside it. Returns the report of `enhance_file`, as it raises."""
+        settings = job_settings(self.model.preset, {**variant.settings, "seed": variant.seed})
+        return enhance_file(
+            facts, target, self.model, settings, buffers, self.estimators, keep_windows=True, progress=progress,
+            window_kept=window_kept,
+        )  # fmt: skip
 
 
 def load_networks(choice: NetworkChoice) -> Networks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -106,6 +107,6 @@ def write_manifest(plan: Plan) -> None:
     if plan.out.is_dir() and not path.is_file() and any(plan.out.iterdir()):
         raise UserError(f"{plan.out} holds something else than a batch: give a new or empty folder.")
     plan.out.mkdir(exist_ok=True)
-    content = plan.manifest()
+    content = json.loads(json.dumps(plan.manifest()))  # as it is read back: tuples are lists
     if not path.is_file() or read_json(path, "remove it", None) != content:
         write_json(path, content)

@@ -7,30 +7,35 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
-from ..conditions.buffers import fingerprint
+from ..conditions.buffers import Buffers, fingerprint
 from ..doors import sentence
 from ..doors.sentences import first_line
 from ..errors import UserError
-from ..job.dials import job_settings
-from ..job.files import enhance_file
 from ..job.progress import Progress
-from ..video.facts import examine
+from ..video.facts import ClipFacts, examine
 from .clips import Source, source_buffers
-from .networks import Networks
+from .ends import Lost, Stop
 from .recipe import Variant
 from .rows import DONE, INPUT, MACHINE, STOPPED, Task, new_row
 
 
-class Stop(Exception):
-    """Raised between two windows when the run is to end."""
+class Maker(Protocol):
+    """What a clip is enhanced by: `Networks` here, or a server."""
+
+    def enhance(
+        self, facts: ClipFacts, target: Path, variant: Variant, buffers: Buffers | None, progress: Progress | None,
+        window_kept: Callable[[], None],
+    ) -> dict:  # fmt: skip
+        """Write the enhanced clip to `target` and return the report of `enhance_file`."""
 
 
 def process(
     source: Source,
     variant: Variant,
     out: Path,
-    networks: Networks,
+    maker: Maker,
     hashes: dict[str, str | None],
     attempt: int = 1,
     progress: Progress | None = None,
@@ -46,9 +51,11 @@ def process(
     task = Task(source, variant, hashes)
     row, begun = new_row(task, attempt), time.monotonic()
     try:
-        _make(task, out, networks, row, progress, stop)
+        _make(task, out, maker, row, progress, stop)
     except Stop:
         row["status"] = STOPPED
+    except Lost as lost:
+        row |= {"fault": MACHINE, "reason": str(lost)}
     except UserError as error:
         row |= {"fault": INPUT, "reason": str(error)}
     except Exception as error:  # a clip that comes from outside and a machine that is not ours: anything at all
@@ -62,11 +69,9 @@ def process(
     return row
 
 
-def _make(
-    task: Task, out: Path, networks: Networks, row: dict, progress: Progress | None, stop: Callable[[], bool]
-) -> None:
+def _make(task: Task, out: Path, maker: Maker, row: dict, progress: Progress | None, stop: Callable[[], bool]) -> None:
     """Fill the row; UserError for a clip that cannot be enhanced, Stop between two windows."""
-    source, variant, model = task.source, task.variant, networks.model
+    source, variant = task.source, task.variant
     facts = examine(source.clip)
     facts.refuse_damage("")
     row |= {"frames": facts.info.frames, "size": list(facts.size), "fps": float(facts.info.fps)}
@@ -74,7 +79,6 @@ def _make(
     buffers = source_buffers(source, imported)
     if buffers is not None:
         row["input"]["buffers"] = str(buffers.folder.absolute())
-    settings = job_settings(model.preset, {**variant.settings, "seed": variant.seed})
     target = task.unfinished(out)
     target.parent.mkdir(parents=True, exist_ok=True)
 
@@ -83,10 +87,7 @@ def _make(
             raise Stop
 
     begun = time.monotonic()
-    report = enhance_file(
-        facts, target, model, settings, buffers, networks.estimators, keep_windows=True, progress=progress,
-        window_kept=window_kept,
-    )  # fmt: skip
+    report = maker.enhance(facts, target, variant, buffers, progress, window_kept)
     row["timings"]["enhance_seconds"] = round(time.monotonic() - begun, 3)
     row["settings"], row["notes"] = report["settings"], report["notes"]
     row["prompts"] = {name: report["settings"][name] for name in ("prompt", "negative_prompt", "inversion_prompt")}

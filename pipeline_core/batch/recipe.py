@@ -52,10 +52,10 @@ class Recipe:
     """What `load_recipe` reads; the defaults are those of no recipe: one variant by the model's preset, and the gate.
 
     looks, prompts: name -> settings of its own, of built-in looks and of prompts of one's own. draws: how many times
-    each, with noise of its own. variants_per_clip: how many of all these a clip gets, drawn by its id, so that a set has
-    all looks in equal shares; None is all. seed: all seeds follow from it and from the clip's id. same_noise: the looks
-    of one draw share their seed. prompt_set: wording of all three prompts; None leaves what source and result are not
-    to look like to the model's preset, and names looks in the embedded model's words. settings: of every variant.
+    each, with noise of its own. variants_per_clip: how many of all these a clip gets, drawn by its id, so that a set
+    has all looks in equal shares; None is all. seed: all seeds follow from it and from the clip's id. same_noise: the
+    looks of one draw share their seed. prompt_set: wording of all three prompts; None leaves what source and result are
+    not to look like to the model's preset, and names looks in the embedded model's words. settings: of every variant.
     gate: None takes every result.
     """
 
@@ -84,7 +84,7 @@ class Recipe:
     def _drawn(self, source: Clip, names: list[str]) -> list[tuple[str, int]]:
         """`variants_per_clip` of all names and draws, in rounds in which no name comes twice."""
         ranked = [
-            (draw, _number(self.seed, source.id, "which", name, draw), name)
+            (draw, number_of(self.seed, source.id, "which", name, draw), name)
             for draw in range(self.draws)
             for name in names
         ]
@@ -96,7 +96,7 @@ class Recipe:
         if "prompt" in own:
             settings["prompt"] = _with_caption(own["prompt"], description, self.prompt_set)
         noise = (draw,) if self.same_noise else (draw, name)
-        return Variant(f"{name}-{draw}", settings, look, draw, _number(self.seed, source.id, "noise", *noise))
+        return Variant(f"{name}-{draw}", settings, look, draw, number_of(self.seed, source.id, "noise", *noise))
 
     def _own(self, name: str) -> dict:
         return {**self.looks, **self.prompts}.get(name, {})
@@ -221,12 +221,12 @@ def _gate(values) -> GateRules | None:
     """False is no gate; a mapping changes what it says."""
     if values is False:
         return None
-    keys = _known({} if values in (True, None) else values, GateRules.__dataclass_fields__, "gate")
-    limits = dict(GateRules().thresholds)
+    keys = _known({} if values is True or values is None else values, GateRules.__dataclass_fields__, "gate")
+    limits: dict[str, float | None] = {}
     for name, limit in _known(_or_empty(keys.get("thresholds")), CHECKS, "gate.thresholds").items():
         check = CHECKS[name]
         if limit is not None:
-            limit = float(_value(f"gate.thresholds.{name}", Setting("", low=check.low, high=check.high), limit))
+            limit = float(_value(f"gate.thresholds.{name}", Setting("", high=check.high), limit))
         limits[name] = limit
     retries = _or_empty(keys.get("retry"), [])
     if not isinstance(retries, (list, tuple)) or len(retries) > MOST_RETRIES:
@@ -262,7 +262,7 @@ def _with_caption(text: str, description: str, prompt_set: str | None) -> str:
     return text.replace("{caption}", " ".join(description.split()) or PROMPT_SETS[prompt_set or EMBEDDED].plain)
 
 
-def _number(*parts: object) -> int:
+def number_of(*parts: object) -> int:
     """A seed in [0, 2**63) that follows from the parts alone, the same on every machine."""
     digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1

@@ -2,14 +2,19 @@
 
 import argparse
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..batch.board import Board, check_retries
+from ..batch.engines.comfyui import server_slots
 from ..batch.engines.local import TIMEOUT, local_slots, usual_workers
+from ..batch.engines.ray import close_ray, ray_slots
 from ..batch.engines.slurm import array_shard
+from ..batch.leases import sweep
 from ..batch.networks import NetworkChoice
 from ..batch.plan import Plan, make_plan, write_manifest
-from ..batch.progress import RunLine, format_table
+from ..batch.progress import RunLine, RunPage, format_table
 from ..batch.quarantine import FILE, rewrite
 from ..batch.recipe import load_recipe
 from ..batch.rows import FAILED, differences, read_row
@@ -68,12 +73,15 @@ def run(options: argparse.Namespace) -> None:
     board = Board(plan.tasks, plan.out, plan.choice, options.retries, options.retry_failed)
     for line in changed(plan):
         print(line)
+    page = RunPage(board)
     try:
         if board.left:
-            with RunLine(board, len(plan.tasks)) as line:
-                board.run(slots(options, plan, board.left), line)
+            with RunLine(board, len(plan.tasks)) as line, slots_of(options, plan, board.left) as slots:
+                board.run(slots, lambda: (line(), page()))
     finally:
         rewrite(plan.out, plan.tasks, plan.choice)
+        sweep(plan.out / "leases")
+        page.write()
         print(format_table(plan.tasks, board.settled))
     conclude(plan, board)
 
@@ -112,10 +120,19 @@ def parse_shard(text: str) -> tuple[int, int]:
     raise UserError(f"--shard is {text!r} but must be I/N with I from 1 to N, such as 2/8: change --shard.")
 
 
-def slots(options: argparse.Namespace, plan: Plan, left: int) -> list:
+@contextmanager
+def slots_of(options: argparse.Namespace, plan: Plan, left: int) -> Iterator[list]:
     """Where the results are made, by the engine."""
-    workers = min(options.workers or usual_workers(plan.choice), left)
-    return local_slots(workers, plan.out.absolute(), plan.choice, options.timeout)
+    out, workers = plan.out.absolute(), options.workers and min(options.workers, left)
+    if options.engine == "local":
+        yield local_slots(workers or min(usual_workers(plan.choice), left), out, plan.choice, options.timeout)
+    elif options.engine == "ray":
+        try:
+            yield ray_slots(workers, out, plan.choice, options.timeout, options.ray_address)
+        finally:
+            close_ray()
+    else:
+        yield server_slots(options.servers, out, plan.choice)
 
 
 def changed(plan: Plan) -> list[str]:

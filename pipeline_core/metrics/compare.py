@@ -28,7 +28,7 @@ def _chunk_frames(height: int, width: int) -> int:
     return max(1, min(_CHUNK, _CHUNK_PIXELS // max(1, height * width)))
 
 
-def _chunks(path: str | os.PathLike) -> Iterator[Tensor]:
+def file_chunks(path: str | os.PathLike) -> Iterator[Tensor]:
     """The clip as float (T, H, W, 3) chunks in [0, 1], laid out as `as_planes` does."""
     held: list[Tensor] = []
     for frame in media.read_frames(path):
@@ -121,7 +121,7 @@ def compare(
     about = {**{name: str(path) for name, path in clips.items()}, **(about or {})}
     if buffers is not None:
         about["buffers"] = str(buffers.folder)
-    streams = [read_ahead(_chunks(path)) for path in clips.values()]
+    streams = [read_ahead(file_chunks(path)) for path in clips.values()]
     # PyTorch's threads wait for each other: one that shares its core with the decoding holds up all of them.
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, threads - 1))

@@ -39,8 +39,8 @@ _COSMOS_NEGATIVE = (
 class PromptSet:
     """Wording around a caption: `{caption}` is where it goes; `plain` is the caption of a clip of which none is known.
 
-    source: where the wording is from. by_look: `positive` where a look is named, with `{look}` where its tag goes; None:
-    the look's sentence follows the caption.
+    source: where the wording is from. by_look: `positive` where a look is named, with `{look}` where its tag goes;
+    None: the look's sentence follows the caption.
     """
 
     inversion: str
@@ -122,7 +122,8 @@ class Prompts:
 def compose(prompt_set: str, caption: str = "", look: str | None = None) -> Prompts:
     """The prompts of a named set around a caption; without one, around the set's own plain words.
 
-    look: one of `LOOKS`, for the positive prompt alone; None is as the set has it. UserError for an unknown set or look.
+    look: one of `LOOKS`, for the positive prompt alone; None is as the set has it. UserError for an unknown set or
+    look.
     """
     if prompt_set not in PROMPT_SETS:
         raise UserError(f"The prompt set {prompt_set!r} is unknown: choose one of {', '.join(PROMPT_SETS)}.")

@@ -39,7 +39,7 @@ draws: 2
 seed: 7
 settings: {noise_blend: 0.3, controls: "edge=1,depth=0.5", anchor_colours: on}
 gate:
-  thresholds: {flicker: 0.05, edge_f1: null}
+  thresholds: {jumps: 0.05, edge_f1: null}
   retry: [{strength: 0.8}, {guidance_reach: 0.1, steps: 30}]
   best_of: 3
 """
@@ -129,9 +129,12 @@ def test_what_the_manifest_holds_is_the_same_recipe(full):
 
 def test_the_gate_of_a_recipe(full):
     usual = {name: check.limit for name, check in CHECKS.items()}
-    assert full.gate.thresholds == {**usual, "flicker": 0.05, "edge_f1": None}
+    assert full.gate.limits() == {**usual, "jumps": 0.05, "edge_f1": None}
     assert full.gate.retry == ({"strength": 0.8}, {"guidance_reach": 0.1, "steps": 30}) and full.gate.best_of == 3
-    assert load_recipe(None).gate.thresholds == usual
+    assert load_recipe(None).gate.limits() == load_recipe(None).gate.limits("night") == usual
+    assert load_recipe(None).gate.limits("fog") == {**usual, "object_least": None}
+    own = parse_recipe({"gate": {"thresholds": {"object_least": 0.1}}}).gate
+    assert own.limits("fog")["object_least"] == own.limits()["object_least"] == 0.1
     assert parse_recipe({"gate": False}).gate is None and parse_recipe({"gate": True}).gate == Recipe().gate
 
 
@@ -161,7 +164,8 @@ BAD = {
     "settings: {steps: many}": "settings.steps is 'many' but must be a whole number",
     "{looks: [day], settings: {prompt: x}}": "settings has a prompt but",
     "gate: 3": "gate is 3",
-    "gate: {thresholds: {beauty: 1}}": "gate.thresholds has no key 'beauty', only lamp_worst",
+    "gate: 1": "gate is 1",
+    "gate: {thresholds: {beauty: 1}}": "gate.thresholds has no key 'beauty', only lamp_least",
     "gate: {thresholds: {edge_f1: 2}}": "gate.thresholds.edge_f1 is 2 but must be from 0 to 1",
     "gate: {retry: {cfg: 1}}": "gate.retry is {'cfg': 1}",
     "gate: {thresholds: []}": "gate.thresholds is []",

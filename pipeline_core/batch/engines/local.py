@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...errors import UserError
-from ..board import Lost
+from ..ends import Lost
 from ..networks import NetworkChoice
 from ..rows import Task
 from ..worker import serve
