@@ -62,6 +62,7 @@ class Board:
         self._again = set(self._open) if again else set()  # failed tasks that are to be tried once more
         self._lock, self._stop, self._error = threading.Lock(), threading.Event(), None
         self._held: dict[str, Lease] = {}
+        self._attempts: dict[str, int] = {}  # that ended by a fault of the machine
         for task in tasks:
             self._look(task)
 
@@ -110,6 +111,8 @@ class Board:
             while self.left and not self._stop.is_set():
                 if not slot.ready():
                     self._stop.wait(_WAIT)
+                elif self._stop.is_set():
+                    return  # asked to while it got ready
                 elif (task := self._claimed()) is None:
                     self._stop.wait(_WAIT)  # others have what is left; they may die
                 else:
@@ -120,9 +123,9 @@ class Board:
             slot.close()
 
     def _settle(self, slot: Slot, task: Task) -> None:
-        """Work on a task that was claimed until it has a row, or until the run is to end."""
+        """Work on a task that was claimed; its row is written unless it is to be tried again or the run is to end."""
         try:
-            row = self._attempts(slot, task)
+            row = self._attempt(slot, task)
             if row is not None and self._held[task.name].held():
                 if row["status"] == FAILED:
                     quarantined(self.out, task, row, self._choice)
@@ -133,20 +136,22 @@ class Board:
                 lease = self._held.pop(task.name)
             lease.release()
 
-    def _attempts(self, slot: Slot, task: Task) -> dict | None:
-        for attempt in range(1, self._retries + 2):
-            while attempt > 1 and not slot.ready():
-                if self._stop.wait(_WAIT):
-                    return None
-            try:
-                row = slot.work(task, attempt)
-            except Lost as lost:
-                row = failed_row(task, attempt, str(lost))
-            if row["status"] == STOPPED or (self._stop.is_set() and row["fault"] == MACHINE):
-                return None
-            if row["status"] != FAILED or row["fault"] != MACHINE:
-                return row
+    def _attempt(self, slot: Slot, task: Task) -> dict | None:
+        """The row of one more attempt; None where others are to follow, in any slot, after what else is open."""
+        attempt = self._attempts.get(task.name, 0) + 1
+        try:
+            row = slot.work(task, attempt)
+        except Lost as lost:
+            row = failed_row(task, attempt, str(lost))
+        if row["status"] == STOPPED or (self._stop.is_set() and row["fault"] == MACHINE):
+            return None
+        if row["status"] == FAILED and row["fault"] == MACHINE:
             slot.renew()
+            if attempt <= self._retries:
+                with self._lock:
+                    self._attempts[task.name] = attempt
+                    self._open[task.name] = self._open.pop(task.name)
+                return None
         return row
 
     def _claimed(self) -> Task | None:

@@ -70,6 +70,15 @@ def claim(folder: Path, name: str, seconds: float = SECONDS) -> Lease | None:
     return Lease(folder, name, number)
 
 
+def sweep(folder: Path, seconds: float = SECONDS) -> None:
+    """Remove the leases that are free: what killed runs left of work that is done."""
+    names = {_NUMBERED.fullmatch(entry.name)["name"] for entry in os.scandir(folder)} if folder.is_dir() else set()
+    for name in names:
+        lease = claim(folder, name, seconds)
+        if lease is not None:
+            lease.release()
+
+
 def _path(folder: Path, name: str, number: int) -> Path:
     return folder / (f"{name}~{number}" if number else name)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from ..errors import UserError
 from .board import Board
+from .page import write_page
 from .rows import DONE, FAILED, REJECTED, Task
 
+_LEAST, _SHARE = 10.0, 30.0  # between two pages: seconds, and times what one took
 _COLUMNS = (DONE, REJECTED, FAILED, "left")
 
 
@@ -33,6 +37,26 @@ class RunLine:
     def __exit__(self, *error) -> None:
         self()
         self._bar.close()
+
+
+class RunPage:
+    """Keeps the page of a board's folder up to date, at a small share of the run's time."""
+
+    def __init__(self, board: Board) -> None:
+        self._board, self._shown, self._next = board, -1, 0.0
+
+    def __call__(self) -> None:
+        if len(self._board.settled) != self._shown and time.monotonic() >= self._next:
+            self.write()
+
+    def write(self) -> None:
+        """What the page cannot show is said, and no reason to end a run."""
+        begun, self._shown = time.monotonic(), len(self._board.settled)
+        try:
+            write_page(self._board.out)
+        except (UserError, OSError) as error:
+            print(f"note: the page was not written ({str(error).rstrip('.')}).")
+        self._next = time.monotonic() + max(_LEAST, _SHARE * (time.monotonic() - begun))
 
 
 def format_table(tasks: Iterable[Task], settled: Mapping[str, dict]) -> str:

@@ -11,9 +11,10 @@ from ..batch.engines.comfyui import server_slots
 from ..batch.engines.local import TIMEOUT, local_slots, usual_workers
 from ..batch.engines.ray import close_ray, ray_slots
 from ..batch.engines.slurm import array_shard
+from ..batch.leases import sweep
 from ..batch.networks import NetworkChoice
 from ..batch.plan import Plan, make_plan, write_manifest
-from ..batch.progress import RunLine, format_table
+from ..batch.progress import RunLine, RunPage, format_table
 from ..batch.quarantine import FILE, rewrite
 from ..batch.recipe import load_recipe
 from ..batch.rows import FAILED, differences, read_row
@@ -72,12 +73,15 @@ def run(options: argparse.Namespace) -> None:
     board = Board(plan.tasks, plan.out, plan.choice, options.retries, options.retry_failed)
     for line in changed(plan):
         print(line)
+    page = RunPage(board)
     try:
         if board.left:
             with RunLine(board, len(plan.tasks)) as line, slots_of(options, plan, board.left) as slots:
-                board.run(slots, line)
+                board.run(slots, lambda: (line(), page()))
     finally:
         rewrite(plan.out, plan.tasks, plan.choice)
+        sweep(plan.out / "leases")
+        page.write()
         print(format_table(plan.tasks, board.settled))
     conclude(plan, board)
 

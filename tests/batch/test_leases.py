@@ -10,7 +10,7 @@ import time
 import pytest
 
 from pipeline_core.batch import leases
-from pipeline_core.batch.leases import claim
+from pipeline_core.batch.leases import claim, sweep
 
 
 def test_one_has_it_until_it_is_released(tmp_path):
@@ -61,6 +61,17 @@ def test_of_another_machine_s_process_it_is_not(tmp_path):
     assert claim(tmp_path, "a") is None
     (tmp_path / "a").write_text("")
     assert claim(tmp_path, "a") is None, "one that is just being written"
+
+
+def test_what_is_free_is_swept_away_and_nothing_else(tmp_path):
+    sweep(tmp_path / "none")
+    held, dead = claim(tmp_path, "a"), claim(tmp_path, "b.c")
+    os.utime(tmp_path / "b.c", (time.time() - 100,) * 2)
+    assert claim(tmp_path, "b.c", 50).held() and not dead.held()
+    for path in tmp_path.glob("b.c*"):
+        os.utime(path, (time.time() - 100,) * 2)
+    sweep(tmp_path, 50)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"] and held.held()
 
 
 @pytest.mark.parametrize("expired", [False, True])

@@ -1,4 +1,7 @@
-"""A ComfyUI server over HTTP, with nothing but the standard library."""
+"""A ComfyUI server over HTTP, with nothing but the standard library.
+
+scripts/client is the runner's own, which needs Python alone, none of this package, and follows one run on a websocket.
+"""
 
 from __future__ import annotations
 

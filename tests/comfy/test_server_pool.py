@@ -1,0 +1,64 @@
+"""Two real servers as the engine of a batch; one is killed midway and started again, on its old address."""
+
+import json
+import subprocess
+import sys
+import time
+
+import comfy_server
+import pytest
+from comfy_server import ROOT, Server, environment
+
+from benchmarks import poison
+from pipeline_core.video import media
+
+CLIPS, STEPS = 8, 4
+
+
+def rows_of(out):
+    return {path.parent.name: json.loads(path.read_text()) for path in out.glob("clips/*/*.json")}
+
+
+@pytest.fixture
+def servers(comfyui, tmp_path):
+    """Starts servers by name; they are stopped at the end."""
+    running = {}
+
+    def start(name):
+        running[name] = Server(*comfyui, tmp_path / name)
+        running[name].wait_until_up()
+        return running[name]
+
+    yield start
+    for server in running.values():
+        server.stop()
+
+
+def test_a_server_that_is_killed_loses_its_clip_to_the_other_and_takes_part_again(servers, tmp_path, monkeypatch):
+    poison.make_folder(tmp_path / "in", CLIPS, ())
+    one, two = servers("one"), servers("two")
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "pipeline_core", "enhance-folder", str(tmp_path / "in"), str(out)]
+    command += ["--engine", "comfyui", "--servers", f"{one.address},{two.address}"]
+    command += ["--steps", str(STEPS), "--start", "sdedit", "--prompt", "a street at night"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 600
+    while not any(two.get("/history").values()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    two.process.kill()
+    two.process.wait()
+    monkeypatch.setattr(comfy_server, "free_port", lambda: two.port)
+    again = servers("two")
+    _, said = process.communicate(timeout=600)
+    rows = rows_of(out)
+    assert process.returncode == 0, said
+    assert len(rows) == CLIPS and {row["status"] for row in rows.values()} == {"done"}
+    assert f"{two.client.url} does not answer" in said
+    assert again.get("/history") or len(rows_of(out)) == CLIPS
+    for name, row in rows.items():
+        assert media.probe(out / row["output"]).frames == row["frames"] == poison.FRAMES
+        assert row["settings"]["steps"] == STEPS and row["settings"]["seed"] == row["seed"]
+        assert row["prompts"]["prompt"] == "a street at night"
+        lacks = any("No depth" in note for note in row["notes"])
+        assert lacks != (name == "clip_000"), "the buffers came along"
+    assert list((out / "leases").iterdir()) == [] and not (out / "quarantine.jsonl").exists()
