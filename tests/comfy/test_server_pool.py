@@ -40,7 +40,16 @@ def test_a_server_that_is_killed_loses_its_clip_to_the_other_and_takes_part_agai
     out = tmp_path / "out"
     command = [sys.executable, "-m", "pipeline_core", "enhance-folder", str(tmp_path / "in"), str(out)]
     command += ["--engine", "comfyui", "--servers", f"{one.address},{two.address}"]
-    command += ["--steps", str(STEPS), "--start", "sdedit", "--prompt", "a street at night"]
+    command += [
+        "--recipe",
+        str(tmp_path / "in" / poison.RECIPE),
+        "--steps",
+        str(STEPS),
+        "--start",
+        "sdedit",
+        "--prompt",
+        "a street at night",
+    ]
     process = subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 600
     while not any(two.get("/history").values()) and time.monotonic() < deadline:
