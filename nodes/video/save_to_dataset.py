@@ -28,7 +28,7 @@ class SaveToDataset(io.ComfyNode):
                 io.Image.Input("images", tooltip="The enhanced frames: whole, in the clip's shape, from its first on."),
                 io.String.Input("clip", force_input=True, tooltip="The clip output of Batch Folder."),
                 io.String.Input(
-                    "report",
+                    "figures",
                     optional=True,
                     force_input=True,
                     tooltip="Figures about the result: the report output of Video Metrics or Realism Report.",
@@ -47,12 +47,13 @@ class SaveToDataset(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images, clip, report=None, accept=True) -> io.NodeOutput:
+    def execute(cls, images, clip, figures=None, accept=True) -> io.NodeOutput:
         require_packages("av", "kornia")
         frames = clip_input(images, "images")
         batch, source = read_ticket(clip)
-        figures = {} if report is None else _figures(report)
-        row = batch.save(batch.task(source), frames.cpu(), cls.hidden.prompt, figures, bool(accept))
+        numbers = {} if figures is None else _figures(figures)
+        graph = {name: {key: node[key] for key in ("class_type", "inputs")} for name, node in cls.hidden.prompt.items()}
+        row = batch.save(batch.task(source), frames.cpu(), graph, numbers, bool(accept))
         page = write_page(batch.out)
         text = f"{batch.out.name}/{row['output']}\n{page.name} in {batch.out.name} shows all results"
         return io.NodeOutput(json.dumps(row), ui=ui.PreviewText(text))
@@ -60,12 +61,13 @@ class SaveToDataset(io.ComfyNode):
 
 def _figures(text: str) -> dict[str, float]:
     """The figures of a report by name; where two sections have one of a name, with the section before it."""
-    change = "connect the report output of Video Metrics or Realism Report"
-    sections = check_report(parse_json(text, "report", change), "report", change)["figures"]
-    names = Counter(name for figures in sections.values() for name in figures)
-    return {
-        name if names[name] == 1 else f"{section} {name}": figure["value"]
+    change = "connect the report output of Video Metrics or Realism Report to figures"
+    sections = check_report(parse_json(text, "figures", change), "figures", change)["figures"]
+    measured = [
+        (section, name, figure["value"])
         for section, figures in sections.items()
         for name, figure in figures.items()
         if figure["value"] is not None
-    }
+    ]
+    names = Counter(name for _, name, _ in measured)
+    return {name if names[name] == 1 else f"{section} {name}": value for section, name, value in measured}

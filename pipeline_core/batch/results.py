@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -73,6 +74,30 @@ def read_row(path: str | os.PathLike) -> dict:
     path = Path(path)
     row = read_json(path, _AGAIN)
     sound = row.get("version") == VERSION and all(isinstance(row.get(name), kind) for name, kind in _ROW.items())
-    if not sound or (path.parent.name, path.stem) != (row["id"], row["variant"]):
+    if not sound or not _is_in_place(row, path) or not _is_judged(row):
         raise UserError(f"{path} is no result of this version: {_AGAIN}.")
     return row
+
+
+def _is_in_place(row: dict, path: Path) -> bool:
+    """Is it the row of the clip that it lies beside: a row can name no other file."""
+    name, variant = path.parent.name, path.stem
+    return (row["id"], row["variant"]) == (name, variant) and row.get("output") in (None, f"clips/{name}/{variant}.mp4")
+
+
+def _is_judged(row: dict) -> bool:
+    """Are its figures numbers that JSON has, or texts, and its verdict, if there is one, a list of checks."""
+    values = [*row["figures"].values(), *_or_empty(row.get("timings")).values()]
+    checks = _or_empty(row.get("verdict")).get("checks", [])
+    numbers = [value for value in values if isinstance(value, float)]
+    plain = all(value is None or isinstance(value, (bool, int, float, str)) for value in values)
+    return (
+        plain
+        and all(map(math.isfinite, numbers))
+        and isinstance(checks, list)
+        and all(isinstance(check, dict) for check in checks)
+    )
+
+
+def _or_empty(held: object) -> dict:
+    return held if isinstance(held, dict) else {}

@@ -218,11 +218,11 @@ def compared(canvas: Canvas, name: str, clips: dict[str, Node | Output], sheet: 
     return compare
 
 
-def measured(canvas: Canvas, clips: Iterable[Node | Output], title: str = "Video Metrics", critic: bool = True) -> None:
+def measured(canvas: Canvas, clips: Iterable[Node | Output], title: str = "Video Metrics", critic: bool = True) -> Node:
     """clips: source, output and, where there is one, the reference."""
     wires = dict(zip(("source", "output", "reference"), clips))
     report = 13 + 9 * ("reference" in wires) + 3 * critic
-    canvas.node("VideoRealismVideoMetrics", title, report=report, critic=critic, **wires)
+    return canvas.node("VideoRealismVideoMetrics", title, report=report, critic=critic, **wires)
 
 
 def saved_video(
@@ -242,10 +242,12 @@ def demo_result(canvas: Canvas, name: str, source: Node, enhanced: Node, twin: N
     saved_video(canvas, compare["side by side"], source["fps"], name)
 
 
-def file_result(canvas: Canvas, name: str, parts: Node, clips: dict[str, Node | Output], critic: bool = False) -> None:
-    """The group "Result": "source", "enhanced" and one map compared, measured and saved with the file's sound."""
+def file_result(canvas: Canvas, name: str, parts: Node, clips: dict[str, Node | Output], critic: bool = False) -> Node:
+    """The group "Result": "source", "enhanced" and one map compared, measured and saved with the file's sound; the node
+    that measures."""
     canvas.group("Result", 640)
     compared(canvas, name, clips)
     canvas.column(430)
-    measured(canvas, (clips["source"], clips["enhanced"]), critic=critic)
+    metrics = measured(canvas, (clips["source"], clips["enhanced"]), critic=critic)
     saved_video(canvas, clips["enhanced"], parts["fps"], name, parts["audio"], tall=400)
+    return metrics

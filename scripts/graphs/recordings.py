@@ -1,4 +1,4 @@
-"""A simulator's recording: buffers in, enhanced video and report out."""
+"""Simulators' recordings: one with its buffers in, enhanced video and report out; a folder of them into a data set."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from graphs.parts import (
 )
 
 CLIP, FOLDER = "town.mp4", "town_buffers"
+DRIVES = "drives"
 # The preset's weights as they are used: of a sum of 1, so that what the classes take off them is not divided away.
 TOTAL = sum(PRESET["control_weights"].values())
 WEIGHTS = {name: round(weight / TOTAL, 2) for name, weight in PRESET["control_weights"].items()}
@@ -53,4 +54,31 @@ def carla_buffers(canvas: Canvas) -> None:
     canvas.node("PreviewImage", "Preview: weights", tall=320, images=picture)
 
 
-GRAPHS = (carla_buffers,)
+def dataset_folder(canvas: Canvas) -> None:
+    note(canvas, "dataset_folder", (440, 620))
+    canvas.group("Clip", 330)
+    piece = canvas.node("VideoRealismBatchFolder", "Batch Folder", report=2, folder=DRIVES)
+    parts = canvas.node("GetVideoComponents", "Get Video Components", tall=110, video=piece["video"])
+    canvas.group("Maps", 360)
+    pictures = {name: piece[name] for name in ("depth_pictures", "tag_pictures", "instance_pictures")}
+    maps = canvas.node(
+        "VideoRealismSimulatorBuffers",
+        "Simulator Buffers",
+        report=5,
+        frames=piece["frames"],
+        made_for="embedded",
+        class_weights="",
+        **pictures,
+    )
+    canvas.group("Enhance", 380)
+    wires = {name: maps[name] for name in ("edge", "depth", "segmentation")}
+    wires |= {"frames": piece["frames"], "description": piece["description"]}
+    enhanced = canvas.node("VideoRealismEnhanceRealism", "Enhance Realism", report=8, **wires)
+    clips = {"source": piece["frames"], "enhanced": enhanced["frames"], "classes": maps["segmentation"]}
+    metrics = file_result(canvas, "dataset_folder", parts, clips)
+    canvas.group("Data set", 330, below="Enhance")
+    wires = {"images": enhanced["frames"], "clip": piece["clip"], "figures": metrics["report"]}
+    canvas.node("VideoRealismSaveToDataset", "Save To Dataset", report=2, **wires)
+
+
+GRAPHS = (carla_buffers, dataset_folder)

@@ -11,6 +11,8 @@ from pipeline_core.batch.export import export
 from pipeline_core.batch.export.things import NAMES
 from pipeline_core.conditions.segmentation import TAG
 
+# pycocotools itself, of NumPy 2
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")
 SPLITS = "train=.5,val=.5"  # puts one of the two clips into each
 SPLIT = {"street": "train", "town__front": "val"}
 NAME = {"person": "pedestrian"}  # the data sets' name -> CARLA's

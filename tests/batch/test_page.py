@@ -105,7 +105,8 @@ def test_failures_damage_and_missing_sources_are_shown_not_fatal(batch):
     out, _ = batch
     row = json.loads((out / "clips/street/day-0.json").read_text())
     for path in (out / "clips" / "street").glob("*.json"):
-        path.write_text(json.dumps({**row, "variant": path.stem, "input": {"clip": "gone.mp4", "buffers": None}}))
+        gone = {"input": {"clip": "gone.mp4", "buffers": None}, "output": f"clips/street/{path.stem}.mp4"}
+        path.write_text(json.dumps({**row, "variant": path.stem, **gone}))
     failed = {**row, "id": "poison", "status": "failed", "reason": "It is cut.", "output": None, "verdict": None}
     (out / "clips" / "poison").mkdir()
     (out / "clips/poison/day-0.json").write_text(json.dumps({**failed, "figures": {}}))
@@ -120,6 +121,21 @@ def test_failures_damage_and_missing_sources_are_shown_not_fatal(batch):
     assert "enhance poison" in page.text and "enhance street" not in page.text  # that one is there by now
     assert "night-0.json is not valid JSON" in page.text
     assert not any("street" in link and link.endswith(".jpg") for link in page.links)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": 2}, {"id": "other"}, {"output": "../out/clips/street/day-0.mp4"}, {"output": "/etc/passwd"},
+        {"figures": {"edge_f1": float("nan")}}, {"figures": [1]}, {"figures": {"a": {"b": 1}}}, {"input": "a.mp4"},
+        {"verdict": {"checks": ["edge_f1"]}}, {"hashes": None},
+    ],
+)  # fmt: skip
+def test_a_damaged_row_is_named_and_the_others_are_shown(batch, changes):
+    path = batch[0] / "clips/street/day-0.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    page = Page(write_page(batch[0]))
+    assert len(page.rows) == 4 and "street/day-0.json is no result of this version" in page.text
 
 
 def test_the_command(batch, tmp_path, capsys):

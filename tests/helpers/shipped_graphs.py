@@ -1,6 +1,7 @@
 """The workflows the pack ships, and what a server needs before they can run on it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from fractions import Fraction
@@ -60,7 +61,11 @@ def put_input_files(server, graph):
     """Gives every loader of the graph a small file of the name that is written in it, or a simulator's recording."""
     for node in graph.values():
         if node["class_type"] == "VideoRealismSimulatorBuffers":
-            put_recording(server.base / "input", node["inputs"]["folder"])
+            if node["inputs"]["folder"] != "none":
+                put_recording(server.base / "input", node["inputs"]["folder"])
+        if node["class_type"] == "VideoRealismBatchFolder":
+            put_recording(server.base / "input" / node["inputs"]["folder"], "drive_buffers")
+            shutil.rmtree(server.base / "output" / node["inputs"]["output"], ignore_errors=True)  # all is to do again
     for node_id, name, media in file_inputs(graph, classes(server, graph)):
         path = server.base / "input" / graph[node_id]["inputs"][name]
         if not path.exists():
@@ -71,6 +76,7 @@ def put_input_files(server, graph):
 def put_recording(folder, name):
     """A clip with its buffers folder NAME beside it, as the command writes them."""
     if not (folder / name).exists():
+        folder.mkdir(exist_ok=True)
         clip = folder / f"{name.removesuffix('_buffers')}.mp4"
         told = ["--seed", "910003", "--frames", "17", "--output", str(clip), "--buffers", str(folder / name)]
         subprocess.run([sys.executable, "-m", "pipeline_core", "render", *told], cwd=ROOT, check=True)

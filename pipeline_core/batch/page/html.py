@@ -26,7 +26,7 @@ def page(results: Results, entries: list[tuple[dict, Thumbnails]]) -> str:
     head = "".join(f'<th tabindex="0">{escape(name.replace("_", " "))}</th>' for name in columns)
     body = "\n".join(_row(results, row, thumbnails, figures) for row, thumbnails in entries)
     title = escape(Path(str(results.manifest.get("input", ""))).name or results.out.name)
-    table = f'<div class="wide"><table id="results"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    table = f'<table id="results"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
     return "\n".join(
         [
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
@@ -50,7 +50,8 @@ def _text(name: str) -> str:
 
 def _summary(results: Results, counts: Counter) -> str:
     judged = counts[DONE] + counts[REJECTED]
-    parts = [f"{len(results.manifest['clips'])} clips", *(f"{counts[name]} {name}" for name in STATUSES)]
+    clips = len(results.manifest["clips"])
+    parts = [f"{clips} clip{'s' * (clips != 1)}", *(f"{counts[name]} {name}" for name in STATUSES)]
     if counts[REJECTED]:
         parts.append(f"{counts[DONE] / judged:.0%} of those judged are good enough")
     written = time.strftime("%Y-%m-%d %H:%M", time.localtime())
@@ -133,4 +134,4 @@ def _failures(results: Results, entries: list[tuple[dict, Thumbnails]]) -> str:
         return ""
     names = ("clip", "variant", "why", "attempts", "what does the same again")
     head = "".join(f"<th>{name}</th>" for name in names)
-    return f'<h2>Quarantine</h2><div class="wide"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
+    return f'<h2>Quarantine</h2><table><tr>{head}</tr>{"".join(rows)}</table>'
