@@ -39,7 +39,8 @@ SETTINGS = {"start": "noise", "steps": 2}
 
 
 def command(folder: Path, out: Path, options, workers: int) -> list[str]:
-    arguments = ["enhance-folder", folder, out, "--workers", workers, "--retries", 1, "--timeout", options.timeout]
+    arguments = ["enhance-folder", folder, out, "--recipe", folder / poison.RECIPE, "--workers", workers]
+    arguments += ["--retries", 1, "--timeout", options.timeout]
     arguments += [part for name, value in SETTINGS.items() for part in (f"--{name}", value)]
     arguments += ["--model", options.model] if options.model else []
     return [sys.executable, str(ROOT / "benchmarks" / "poison.py"), *map(str, arguments)]

@@ -28,6 +28,7 @@ IN_FILES = ("truncated", "empty", "text", "other_buffers", "cut_buffers")
 IN_PROCESS = ("nan", "memory", "bug", "kill", "hang")
 KINDS = (*IN_FILES, *IN_PROCESS)
 SIZE, FRAMES = (32, 48), 5
+RECIPE = "recipe.yaml"
 LOG = "POISON_LOG"  # names a file that gets a line whenever a clip is begun and whenever it is finished
 
 
@@ -35,12 +36,14 @@ def make_folder(
     folder: Path, count: int, kinds: tuple[str, ...] = KINDS, seed: int = 900_000, buffers: bool = True
 ) -> None:
     """`count` clips clip_000.mp4 ..., every tenth with buffers, and one poison_KIND.mp4 for each kind instead of the
-    last ones. buffers: False leaves them out."""
+    last ones. buffers: False leaves them out. Beside them lies a recipe without a gate, for two steps of a small model
+    make nothing that is good."""
     from pipeline_core.conditions.buffers import write_buffers
     from pipeline_core.video import media
     from pipeline_core.world import make_scene, render
 
     folder.mkdir(parents=True)
+    (folder / RECIPE).write_text("gate: false\n")
     scene = render(make_scene(seed), FRAMES, SIZE)
     names = [f"clip_{index:03d}" for index in range(count - len(kinds))] + [f"poison_{kind}" for kind in kinds]
     for index, name in enumerate(names):

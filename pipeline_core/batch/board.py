@@ -56,7 +56,7 @@ class Board:
         again: bool = False,
         seconds: float = SECONDS,
     ) -> None:
-        self.out, self.settled, self.elsewhere = out, {}, 0
+        self.out, self.settled = out, {}
         self._choice, self._retries, self._seconds = choice, retries, seconds
         self._open = {task.name: task for task in tasks}
         self._again = set(self._open) if again else set()  # failed tasks that are to be tried once more
@@ -161,13 +161,11 @@ class Board:
                 if task.name in self._held or task.name not in self._open:
                     continue
                 if self._look(task):
-                    self.elsewhere += 1
                     continue
                 lease = claim(self.out / "leases", task.name, self._seconds)
                 if lease is None:
                     continue
                 if self._look(task):  # done between the look and the claim
-                    self.elsewhere += 1
                     lease.release()
                     continue
                 self._held[task.name] = lease

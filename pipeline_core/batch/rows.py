@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ..doors import read_json
 from ..errors import UserError
-from ..job.files import windows_folder
 from ..video.files import write_json
 from .clips import Source
 from .recipe import Variant
@@ -36,8 +35,12 @@ class Task:
         return out / "clips" / self.source.id / f"{self.variant.name}.mp4"
 
     def unfinished(self, out: Path) -> Path:
-        """Where its clip is until it was judged; finished windows rest beside it."""
+        """Where its clip is until its row is written."""
         return self.output(out).with_name(f".{self.variant.name}.mp4")
+
+    def trial(self, out: Path, number: int) -> Path:
+        """Where the clip of one try is until one of them is chosen; finished windows rest beside it."""
+        return self.output(out).with_name(f".{self.variant.name}.{number}.mp4")
 
     def row(self, out: Path) -> Path:
         return self.output(out).with_suffix(".json")
@@ -95,22 +98,22 @@ def differences(row: dict, task: Task) -> list[str]:
 
 
 def write_row(out: Path, task: Task, row: dict) -> None:
-    """Put the judged clip into its place and then the row; the windows it was made of go.
+    """Put the unfinished clip into its place and then the row; what else its tries left goes.
 
     A row of an older result goes first, so that at no moment a row stands beside a clip that it does not describe.
     """
     from ..longvideo import ChunkFolder
 
-    target, unfinished = task.output(out), task.unfinished(out)
+    target = task.output(out)
     target.parent.mkdir(parents=True, exist_ok=True)
-    if row["status"] == FAILED:
-        unfinished.unlink(missing_ok=True)
     task.row(out).unlink(missing_ok=True)
     if row["status"] == FAILED:
         target.unlink(missing_ok=True)
     else:
-        os.replace(unfinished, target)
+        os.replace(task.unfinished(out), target)
     write_json(task.row(out), row)
-    windows = windows_folder(unfinished)
-    if windows.is_dir():
-        ChunkFolder(windows, {}).remove()
+    for path in target.parent.glob(f".{task.variant.name}.*"):
+        if path.is_dir():
+            ChunkFolder(path, {}).remove()
+        else:
+            path.unlink(missing_ok=True)

@@ -9,11 +9,18 @@ import time
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .networks import NetworkChoice
+    from .rules import GateRules
 
 _EVERY = 0.5  # seconds between two signs of life
 
 
-def serve(work: Connection, stop: Connection, out: str, log: str, networks: object, threads: int) -> None:
+def serve(
+    work: Connection, stop: Connection, out: str, log: str, choice: NetworkChoice, rules: GateRules | None, threads: int
+) -> None:
     """Answer tasks until the parent closes `work` or is gone.
 
     Sends ("refused", sentence) where the networks cannot be loaded, else ("ready", None); for each (task, attempt) that
@@ -24,12 +31,14 @@ def serve(work: Connection, stop: Connection, out: str, log: str, networks: obje
     import torch
 
     from ..errors import UserError
+    from .judging import load_gate
     from .networks import load_networks
     from .process import process
 
     torch.set_num_threads(threads)
     try:
-        held = load_networks(networks)
+        held = load_networks(choice)
+        gate = load_gate(rules, held.estimators, choice.device)
     except UserError as error:
         work.send(("refused", str(error)))
         return
@@ -45,7 +54,7 @@ def serve(work: Connection, stop: Connection, out: str, log: str, networks: obje
     while True:
         try:
             task, attempt = work.recv()
-            row = process(task.source, task.variant, Path(out), held, task.hashes, attempt, sign, stop.poll)
+            row = process(task.source, task.variant, Path(out), held, task.hashes, attempt, sign, stop.poll, gate)
             work.send(("row", row))
         except (EOFError, OSError):
             return

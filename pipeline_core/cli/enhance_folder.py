@@ -123,16 +123,16 @@ def parse_shard(text: str) -> tuple[int, int]:
 @contextmanager
 def slots_of(options: argparse.Namespace, plan: Plan, left: int) -> Iterator[list]:
     """Where the results are made, by the engine."""
-    out, workers = plan.out.absolute(), options.workers and min(options.workers, left)
+    out, rules, workers = plan.out.absolute(), plan.recipe.gate, options.workers and min(options.workers, left)
     if options.engine == "local":
-        yield local_slots(workers or min(usual_workers(plan.choice), left), out, plan.choice, options.timeout)
+        yield local_slots(workers or min(usual_workers(plan.choice), left), out, plan.choice, rules, options.timeout)
     elif options.engine == "ray":
         try:
-            yield ray_slots(workers, out, plan.choice, options.timeout, options.ray_address)
+            yield ray_slots(workers, out, plan.choice, rules, options.timeout, options.ray_address)
         finally:
             close_ray()
     else:
-        yield server_slots(options.servers, out, plan.choice)
+        yield server_slots(options.servers, out, plan.choice, rules)
 
 
 def changed(plan: Plan) -> list[str]:

@@ -21,7 +21,8 @@ QUICK = ("--start", "noise", "--steps", "2", "--precision", "fp32")
 
 
 def arguments(folder, out, model_folder, *more):
-    return [str(part) for part in ("enhance-folder", folder, out, "--model", model_folder, *QUICK, *more)]
+    given = ("enhance-folder", folder, out, "--model", model_folder, "--recipe", folder / poison.RECIPE, *QUICK, *more)
+    return [str(part) for part in given]
 
 
 def rows_of(out):
@@ -52,7 +53,7 @@ def test_a_result_is_what_enhance_makes_of_the_clip_alone(whole, model_folder, t
     assert bool((media.read_clip(out / row["output"]) == media.read_clip(alone)).all())
     assert row["hashes"]["output"] == fingerprint(out / row["output"]) and row["frames"] == poison.FRAMES
     assert row["size"] == list(poison.SIZE) and row["settings"]["steps"] == 2 and row["prompts"]["prompt"]
-    assert row["timings"]["seconds"] >= row["timings"]["enhance_seconds"] > 0
+    assert row["timings"]["seconds"] >= row["timings"]["tries_seconds"] > 0
     assert rows["clip_000"]["input"]["buffers"] == str(folder / "clip_000_buffers")
     assert sorted(p.name for p in (out / "clips" / "clip_003").iterdir()) == ["default-0.json", "default-0.mp4"]
     assert not (out / "quarantine.jsonl").exists() and "clip_003" in (out / "index.html").read_text()
@@ -130,3 +131,19 @@ def test_what_is_wrong_with_the_command_is_one_sentence(whole, model_folder, tmp
     assert main(arguments(folder, folder.parent, model_folder)) == 2
     assert main(arguments(folder, out, tmp_path)) == 2
     assert not (out / "clips").exists()
+
+
+def test_the_gate_of_a_recipe_rejects_and_says_why(whole, model_folder, tmp_path, capsys):
+    recipe, out = tmp_path / "recipe.yaml", tmp_path / "out"
+    recipe.write_text("gate: {thresholds: {edge_f1: 0.99}}\nlooks: [night]\n")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.mp4").write_bytes((whole[0] / "clip_000.mp4").read_bytes())
+    command = ["enhance-folder", folder, out, "--model", model_folder, "--recipe", recipe, *QUICK]
+    assert main([str(part) for part in command]) == 0
+    (row,) = rows_of(out).values()
+    assert row["status"] == "rejected" and "edge_f1" in row["reason"] and row["look"] == "night"
+    assert row["figures"]["edge_f1"] < 0.99 and (out / "clips" / "a" / "night-0.mp4").is_file()
+    failed = {check["name"] for check in row["verdict"]["checks"] if check["passed"] is False}
+    assert "edge_f1" in failed and not row["verdict"]["accepted"]
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["night-0", "0", "1", "0", "0"]

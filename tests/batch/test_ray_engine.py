@@ -20,6 +20,7 @@ def batch(tmp_path_factory, model_folder):
     folder = tmp_path_factory.mktemp("ray") / "in"
     poison.make_folder(folder, CLIPS, ())
     options = ["--model", model_folder, "--start", "noise", "--steps", "2", "--precision", "fp32", "--workers", "2"]
+    options += ["--recipe", folder / poison.RECIPE]
 
     def run(out, *more):
         code = main([str(part) for part in ("enhance-folder", folder, out, *options, *more)])

@@ -24,7 +24,11 @@ from pipeline_core.errors import UserError
 from pipeline_core.video import media
 from pipeline_core.world import make_scene, render
 
-REPORT = {"settings": {"prompt": "p", "negative_prompt": "n", "inversion_prompt": "i", "steps": 2}, "notes": ["a note"]}
+REPORT = {
+    "settings": {"prompt": "p", "negative_prompt": "n", "inversion_prompt": "i", "steps": 2},
+    "notes": ["a note"],
+    "plan": {"windows": [[0, 5]]},
+}
 
 
 class FakeComfyUI:
@@ -140,7 +144,7 @@ def tasks_of(folder):
 def run(tasks, out, *servers, retries=2, choice=NetworkChoice()):
     out.mkdir()
     board = Board(tasks, out, choice, retries)
-    board.run(server_slots(",".join(servers), out, choice))
+    board.run(server_slots(",".join(servers), out, choice, None))
     return [read_row(out, task) for task in tasks]
 
 
@@ -186,7 +190,7 @@ def test_a_server_that_dies_leaves_its_clip_to_the_others(folder, tmp_path):
 
 def test_what_a_node_says_of_its_input_is_the_reason_and_other_faults_are_tried_again(folder, tmp_path):
     refused, crashed = ("comfy.errors.UserError", "The clip is odd."), ("RuntimeError", "CUDA error")
-    with FakeComfyUI(breaks={0: refused, 1: crashed, 2: crashed}) as fake:
+    with FakeComfyUI(breaks={0: refused, 1: crashed, 4: crashed}) as fake:
         rows = run(tasks_of(folder), tmp_path / "out", fake.address, retries=1)
     assert [row["status"] for row in rows] == ["failed", "failed", DONE, DONE]
     assert rows[0]["reason"] == "The clip is odd." and rows[0]["attempt"] == 1
@@ -205,7 +209,7 @@ def test_interrupted_the_prompt_is_taken_back(folder, tmp_path):
         with pytest.raises(KeyboardInterrupt):
             choice = NetworkChoice()
             board = Board(tasks_of(folder), tmp_path / "out", choice)
-            board.run(server_slots(fake.address, tmp_path / "out", choice), watch)
+            board.run(server_slots(fake.address, tmp_path / "out", choice, None), watch)
         assert [path for path, _ in fake.cancelled] == ["/queue", "/interrupt"]
         assert fake.cancelled[1][1] == {"prompt_id": "0"}
 

@@ -12,7 +12,7 @@ from comfy_server import ROOT, Server, environment
 from benchmarks import poison
 from pipeline_core.video import media
 
-CLIPS, STEPS = 8, 4
+CLIPS, STEPS = 6, 4
 
 
 def rows_of(out):
@@ -26,7 +26,7 @@ def servers(comfyui, tmp_path):
 
     def start(name):
         running[name] = Server(*comfyui, tmp_path / name)
-        running[name].wait_until_up()
+        running[name].wait_until_up(900)
         return running[name]
 
     yield start
@@ -40,16 +40,25 @@ def test_a_server_that_is_killed_loses_its_clip_to_the_other_and_takes_part_agai
     out = tmp_path / "out"
     command = [sys.executable, "-m", "pipeline_core", "enhance-folder", str(tmp_path / "in"), str(out)]
     command += ["--engine", "comfyui", "--servers", f"{one.address},{two.address}"]
-    command += ["--steps", str(STEPS), "--start", "sdedit", "--prompt", "a street at night"]
+    command += [
+        "--recipe",
+        str(tmp_path / "in" / poison.RECIPE),
+        "--steps",
+        str(STEPS),
+        "--start",
+        "sdedit",
+        "--prompt",
+        "a street at night",
+    ]
     process = subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 600
+    deadline = time.monotonic() + 1200
     while not any(two.get("/history").values()) and time.monotonic() < deadline:
         time.sleep(0.05)
     two.process.kill()
     two.process.wait()
     monkeypatch.setattr(comfy_server, "free_port", lambda: two.port)
     again = servers("two")
-    _, said = process.communicate(timeout=600)
+    _, said = process.communicate(timeout=1800)
     rows = rows_of(out)
     assert process.returncode == 0, said
     assert len(rows) == CLIPS and {row["status"] for row in rows.values()} == {"done"}

@@ -21,10 +21,12 @@ from ...job.progress import Progress
 from ...video import media
 from ...video.facts import ClipFacts
 from ..ends import Lost, Stop
+from ..judging import Gate, load_gate
 from ..networks import NetworkChoice
 from ..process import process
 from ..recipe import Variant
 from ..rows import Task
+from ..rules import GateRules
 from .server import NoAnswer, Refused, Server
 
 GRAPH = Path(__file__).resolve().parents[3] / "workflows" / "api" / "enhance_video_file.api.json"
@@ -32,9 +34,10 @@ NODE, EMBEDDED = "VideoRealismEnhanceVideoFile", "embedded"
 _POLL, _PATIENCE = 1.0, 15.0  # seconds between two questions; without an answer, until a server counts as dead
 
 
-def server_slots(addresses: str, out: Path, choice: NetworkChoice) -> list[ServerSlot]:
+def server_slots(addresses: str, out: Path, choice: NetworkChoice, rules: GateRules | None) -> list[ServerSlot]:
     """addresses: with commas between. UserError for what is no address, and where no server answers at all."""
-    slots = [ServerSlot(Server(address.strip()), out, choice) for address in addresses.split(",") if address.strip()]
+    servers, gate = [Server(part.strip()) for part in addresses.split(",") if part.strip()], load_gate(rules)
+    slots = [ServerSlot(server, out, choice, gate) for server in servers]
     if not any(slot.answers() for slot in slots):
         raise UserError(f"No ComfyUI answers at {addresses}: start one or change --servers.")
     return slots
@@ -43,8 +46,8 @@ def server_slots(addresses: str, out: Path, choice: NetworkChoice) -> list[Serve
 class ServerSlot:
     """One server; see `board.Slot`. It may be gone for a while: then it is asked again until it is back."""
 
-    def __init__(self, server: Server, out: Path, choice: NetworkChoice) -> None:
-        self._server, self._out, self._choice = server, out, choice
+    def __init__(self, server: Server, out: Path, choice: NetworkChoice, gate: Gate | None) -> None:
+        self._server, self._out, self._choice, self._gate = server, out, choice, gate
         self._there, self._ends = False, False
 
     def answers(self) -> bool:
@@ -78,7 +81,7 @@ class ServerSlot:
 
     def work(self, task: Task, attempt: int) -> dict:
         maker = _OnServer(self._server, task, self._choice, lambda: self._ends)
-        return process(task.source, task.variant, self._out, maker, task.hashes, attempt)
+        return process(task.source, task.variant, self._out, maker, task.hashes, attempt, gate=self._gate)
 
     def renew(self) -> None:
         self._there = False  # it may be another one after it was gone

@@ -16,6 +16,7 @@ from ...errors import UserError
 from ..ends import Lost
 from ..networks import NetworkChoice
 from ..rows import Task
+from ..rules import GateRules
 from ..worker import serve
 
 TIMEOUT = 1800.0  # seconds without a model step until a process counts as hanging
@@ -24,16 +25,21 @@ _STARTING = threading.Lock()  # the environment that a new process gets is this 
 
 
 def local_slots(
-    workers: int, out: Path, choice: NetworkChoice, timeout: float = TIMEOUT, target: Callable = serve
+    workers: int,
+    out: Path,
+    choice: NetworkChoice,
+    rules: GateRules | None,
+    timeout: float = TIMEOUT,
+    target: Callable = serve,
 ) -> list[LocalSlot]:
     """workers: how many processes. They share the cores, and the GPUs one after the other unless a device is named.
 
-    target: what a process runs, as `worker.serve`.
+    rules: of the gate. target: what a process runs, as `worker.serve`.
     """
     devices = _devices(choice)
-    threads = max(1, cores() // workers)
+    threads = int(os.environ.get("OMP_NUM_THREADS") or max(1, cores() // workers))
     return [
-        LocalSlot(number, out, replace(choice, device=devices[number % len(devices)]), threads, timeout, target)
+        LocalSlot(number, out, replace(choice, device=devices[number % len(devices)]), rules, threads, timeout, target)
         for number in range(workers)
     ]
 
@@ -60,9 +66,16 @@ class LocalSlot:
     """One process; see `board.Slot`."""
 
     def __init__(
-        self, number: int, out: Path, choice: NetworkChoice, threads: int, timeout: float, target: Callable
+        self,
+        number: int,
+        out: Path,
+        choice: NetworkChoice,
+        rules: GateRules | None,
+        threads: int,
+        timeout: float,
+        target: Callable,
     ) -> None:
-        self._out, self._choice, self._threads = out, choice, threads
+        self._out, self._choice, self._rules, self._threads = out, choice, rules, threads
         self._timeout, self._target = timeout, target
         self._log = out / "logs" / f"{socket.gethostname()}-{os.getpid()}-{number}.log"
         self._process = self._work = self._stop = None
@@ -126,7 +139,7 @@ class LocalSlot:
         context = multiprocessing.get_context("spawn")
         self._work, work = context.Pipe()
         stop, self._stop = context.Pipe(duplex=False)
-        arguments = (work, stop, str(self._out), str(self._log), self._choice, self._threads)
+        arguments = (work, stop, str(self._out), str(self._log), self._choice, self._rules, self._threads)
         self._process = context.Process(target=self._target, args=arguments, daemon=True)
         with _STARTING, _for_child(self._threads):
             self._process.start()

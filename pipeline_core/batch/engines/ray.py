@@ -12,10 +12,12 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
+from ...doors.sentences import first_line
 from ...errors import UserError
 from ..ends import Lost
 from ..networks import NetworkChoice
 from ..rows import Task
+from ..rules import GateRules
 
 _ROOT = Path(__file__).resolve().parents[3]
 _POLL = 1.0  # seconds between two questions to an actor
@@ -24,16 +26,18 @@ _POLL = 1.0  # seconds between two questions to an actor
 class RayWorker:
     """What an actor is: networks loaded once, one result at a time, and two things that may be said in between."""
 
-    def __init__(self, out: str, choice: NetworkChoice) -> None:
-        self._out, self._choice = Path(out), choice
-        self._networks, self._signs, self._ends = None, 0, False
+    def __init__(self, out: str, choice: NetworkChoice, rules: GateRules | None) -> None:
+        self._out, self._choice, self._rules = Path(out), choice, rules
+        self._gate, self._networks, self._signs, self._ends = None, None, 0, False
 
     def load(self) -> str | None:
         """None once the networks are there, or the sentence that says why they cannot be."""
+        from ..judging import load_gate
         from ..networks import load_networks
 
         try:
             self._networks = load_networks(self._choice)
+            self._gate = load_gate(self._rules, self._networks.estimators, self._choice.device)
         except UserError as error:
             return str(error)
         return None
@@ -42,7 +46,7 @@ class RayWorker:
         from ..process import process
 
         own = task.source, task.variant, self._out, self._networks, task.hashes, attempt
-        return process(*own, self._sign, lambda: self._ends)
+        return process(*own, self._sign, lambda: self._ends, self._gate)
 
     def _sign(self, done: int, total: int) -> None:
         self._signs += 1
@@ -59,6 +63,7 @@ def ray_slots(
     workers: int | None,
     out: Path,
     choice: NetworkChoice,
+    rules: GateRules | None,
     timeout: float,
     address: str | None = None,
     kind: type = RayWorker,
@@ -77,15 +82,16 @@ def ray_slots(
         ray.init(
             address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=None if address else False
         )
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-        line = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
-        raise UserError(f"Ray does not answer at {address} ({line}): start it or change --ray-address.") from error
+    except Exception as error:  # Ray raises anything, a bare Exception among it
+        where = f"answer at {address}" if address else "start here"
+        change = "start it or change --ray-address" if address else "see that there is memory and try again"
+        raise UserError(f"Ray did not {where} ({first_line(error)[:200]}): {change}.") from error
     held = ray.cluster_resources()
     gpus, cpus = int(held.get("GPU", 0)), int(held.get("CPU", 1))
     workers = workers or gpus or sum(node["Alive"] for node in ray.nodes())
     share = 1 if gpus else max(1, cpus // workers)  # Ray gives an actor as many threads
     actor = ray.remote(num_gpus=min(1.0, gpus / workers), num_cpus=share, max_concurrency=3, max_restarts=0)(kind)
-    return [RaySlot(lambda: actor.remote(str(out), choice), timeout) for _ in range(workers)]
+    return [RaySlot(lambda: actor.remote(str(out), choice, rules), timeout) for _ in range(workers)]
 
 
 def close_ray() -> None:
@@ -145,8 +151,7 @@ class RaySlot:
             return ray.get(result)
         except ray.exceptions.RayError as error:
             self._actor = None
-            line = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
-            raise Lost(f"The actor that worked on the clip died ({line[:200]}).") from None
+            raise Lost(f"The actor that worked on the clip died ({first_line(error)[:200]}).") from None
 
     def renew(self) -> None:
         import ray

@@ -1,0 +1,46 @@
+"""A recipe's gate with the networks that it needs, ready to measure and judge one result after the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..conditions.estimated import Estimators
+from ..metrics.seams import plan_seams
+from ..metrics.suite import Extras
+from .gate import Verdict, figures, judge
+from .rules import GateRules
+
+if TYPE_CHECKING:
+    from ..conditions.buffers import Buffers
+    from ..metrics.realism import Critic
+
+
+@dataclass(frozen=True)
+class Gate:
+    """critic: the embedded one, None where no limit is set for it."""
+
+    rules: GateRules
+    critic: Critic | None = None
+    extras: Extras = Extras()
+
+    def judged(
+        self, source: Path, result: Path, buffers: Buffers | None, windows: list[list[int]]
+    ) -> tuple[dict[str, float], Verdict]:
+        """The figures of a result and what the gate says of them. windows: [[start, stop], ...] of its job."""
+        extras = replace(self.extras, seams=plan_seams(windows))
+        measured = figures(source, result, buffers, self.critic, extras)
+        return measured, judge(measured, self.rules.thresholds)
+
+
+def load_gate(rules: GateRules | None, estimators: Estimators = Estimators(), device: str | None = None) -> Gate | None:
+    """None without rules. UserError where the critic's files are missing."""
+    if rules is None:
+        return None
+    critic = None
+    if rules.thresholds.get("critic") is not None:
+        from ..metrics.critic import load_critic
+
+        critic = load_critic(device=device)
+    return Gate(rules, critic, Extras(estimators=estimators, device=device))
