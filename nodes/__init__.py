@@ -14,10 +14,12 @@ def all_nodes() -> list[type]:
 
     Imported folder by folder: what a newer ComfyUI renamed costs the nodes that need it, and the log says why.
     """
+    from .shared.door import behind_a_door
+
     classes = []
     for folder in FOLDERS:
         try:
-            classes += import_module(f".{folder}", __package__).NODES
+            classes += map(behind_a_door, import_module(f".{folder}", __package__).NODES)
         except (ImportError, AttributeError) as cause:
             logging.getLogger(__name__).error(
                 "Video Realism: the nodes of the folder %s are missing, because %s: %s.",

@@ -9,7 +9,7 @@ import torch
 from comfy_api.latest import io, ui
 
 from ...pipeline_core.conditions.estimated import Estimators
-from ...pipeline_core.doors import open_picture, parse_json
+from ...pipeline_core.doors import open_picture, parse_json, writable
 from ...pipeline_core.errors import UserError
 from ...pipeline_core.metrics.compare import compare_frames
 from ...pipeline_core.metrics.critic import EMBEDDED_CRITIC, load_critic
@@ -150,6 +150,8 @@ class RealismReport(io.ComfyNode):
         chosen = {key: transformers_folders(kind).get(more[key]) for key, (kind, _) in FOLDERS.items()}
         require_packages("kornia", *(["transformers"] if any(chosen.values()) else []))
         earlier = read_runs(earlier_runs)
+        folder, subfolder = new_output_folder(filename_prefix)
+        writable(folder, "filename_prefix", folder=True)
         clips = [clip_input(source, "source"), clip_input(output, "output")]
         clips.append(None if reference is None else clip_input(reference, "reference"))
         marks = parse_seams(seams)
@@ -166,7 +168,6 @@ class RealismReport(io.ComfyNode):
             mask_buffers({group: more.get(group) for group in GROUPS}, clips[0]), Extras(**extras), about,
         )  # fmt: skip
         name = unused(name.strip() or "run", earlier)
-        folder, subfolder = new_output_folder(filename_prefix)
         files = write_report(folder, report, *clips, seams=extras["seams"], name=name, earlier=earlier)
         runs = {**earlier, name: report}
         worst = [path for path in files if path.name.startswith("worst_")]

@@ -10,6 +10,7 @@ from comfy_api.latest import InputImpl, io, ui
 from PIL import Image
 from torch import Tensor
 
+from ...pipeline_core.doors import writable
 from ...pipeline_core.errors import UserError
 from ...pipeline_core.job.plan import Job, prepare
 from ...pipeline_core.job.run import run
@@ -153,6 +154,7 @@ class EnhanceVideoFile(io.ComfyNode):
             raise UserError(f"The video {video} is not in ComfyUI's input folder; choose one in the input video.")
         source = input_clip(video)
         target, subfolder = target_of(source, filename_prefix)
+        writable(target, "filename_prefix")
         remove_unfinished(target)
         beside = source.with_name(f"{source.stem}_buffers")
         buffers = open_buffers(beside, source) if beside.is_dir() else None

@@ -112,6 +112,7 @@ def run(options: argparse.Namespace) -> None:
     if not options.accept_damaged:
         facts.refuse_damage(", or go on with what is there by --accept-damaged")
     remove_unfinished(options.output)
+    ChunkFolder(windows_folder(options.output), {})  # before the work: is a folder of that name ours
     buffers = find_buffers(options.input, options.buffers)
     estimators = load_estimators(options.depth_model, options.segmentation_model, options.device, options.flow_model)
     worded = worded_prompts(options, buffers)  # before the video model needs the memory
@@ -153,7 +154,7 @@ def check_outputs(options: argparse.Namespace) -> None:
     writable(options.output, "the enhanced clip", suffixes=media.SUFFIXES)
     media.check_suffix(options.output)
     if options.report:
-        writable(options.report, "the report")
+        writable(options.report, "the report", suffixes=(".json",))
 
 
 def worded_prompts(options: argparse.Namespace, buffers) -> dict[str, str]:

@@ -106,7 +106,7 @@ def check_outputs(options: argparse.Namespace) -> None:
         written = dict(zip(("--json", "the table of --json", "the frames' table of --json"), json_files(options.json)))
     check_paths(read, written, {"--report": options.report})
     for what, path in written.items():
-        writable(path, what)
+        writable(path, what, suffixes=(".json",))
     if options.report:
         writable(options.report, "--report", folder=True)
     if options.seams:

@@ -34,7 +34,7 @@ def regular_file(path: str | os.PathLike, most_bytes: int | None = None, change:
 
 
 # Kinds of file that nobody means to replace by something else.
-_PRECIOUS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".pt", ".pth", ".safetensors", ".exr", ".npy")
+_PRECIOUS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".pt", ".pth", ".safetensors", ".exr", ".npy", ".json")
 
 
 def writable(path: str | os.PathLike, what: str, folder: bool = False, suffixes: tuple[str, ...] = ()) -> Path:
@@ -77,10 +77,10 @@ def _check_replaceable(path: Path, what: str, mode: int, folder: bool, suffixes:
         raise UserError(f"{path} is a folder but {what} needs a file name: change the path.")
     if not stat.S_ISREG(mode):
         raise UserError(f"{path} is a device or pipe but {what} needs a file: change the path.")
-    if path.suffix.lower() in _PRECIOUS and path.suffix.lower() not in suffixes:
-        raise UserError(f"{path} is there and something else than {what} by its name: change the path.")
     if not mode & 0o222:
         raise UserError(f"{path} is write-protected: change the path for {what}, or allow writing.")
+    if path.suffix.lower() in _PRECIOUS and path.suffix.lower() not in suffixes:
+        raise UserError(f"{path} is there and something else than {what} by its name: change the path.")
 
 
 def check_paths(

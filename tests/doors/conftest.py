@@ -14,7 +14,10 @@ def pytest_runtest_call(item):
 
 def pytest_terminal_summary(terminalreporter):
     reports = [report for found in terminalreporter.stats.values() for report in found if hasattr(report, "when")]
-    tallies = [value for report in reports if report.when == "call" for _, value in report.user_properties]
+    properties = [pair for report in reports if report.when == "call" for pair in report.user_properties]
+    for ends in [value for name, value in properties if name == "ends"]:
+        terminalreporter.write_line("ended: " + ", ".join(f"{how} {count}" for how, count in ends.items()))
+    tallies = [value for name, value in properties if name == "tally"]
     if not tallies:
         return
     terminalreporter.section("doors")

@@ -1,30 +1,29 @@
 """Kills, terms, full and read-only disks, two writers: one sentence, the right exit code, and nothing half-made."""
 
+import errno
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
+from launcher import ROOT, Launcher
 
 from pipeline_core.__main__ import main
 from pipeline_core.errors import UserError
+from pipeline_core.job import run as job_run
 from pipeline_core.video import media
 from pipeline_core.video.files import atomic_file, atomic_folder, remove_unfinished, write_text
 
-ROOT = Path(__file__).parents[2]
 ROUNDS = int(os.environ.get("FAULTS", 1))  # `make fuzz` takes more
 WINDOW = 6000  # bytes: no file of a job here is larger, and its output is hardly smaller
-# Files of at most so many bytes: what a full disk does to the writes of one process, without a disk of its own.
-FULL = """
-import resource, runpy, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
-runpy.run_module("pipeline_core", run_name="__main__")
-"""
 
 
 @pytest.fixture(scope="module")
@@ -52,22 +51,46 @@ def started(arguments, *before):
     return subprocess.Popen([*python, *map(str, arguments)], cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
 
 
-@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 130), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
-def test_ended_in_the_middle_it_goes_on_to_the_same_file(command, whole, tmp_path, number, code):
+@pytest.fixture(scope="module")
+def launch():
+    with Launcher() as launcher:
+        yield launcher
+
+
+@pytest.fixture(scope="module")
+def seconds(launch, command, tmp_path_factory):
+    """How long the job takes here, undisturbed."""
+    folder, begun = tmp_path_factory.mktemp("undisturbed"), time.monotonic()
+    assert launch([*command, folder / "o.mp4"])[0] == 0
+    return time.monotonic() - begun
+
+
+@pytest.mark.parametrize(
+    "number, code", [(signal.SIGTERM, 130), (signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=["term", "int", "kill"]
+)
+def test_ended_at_any_moment_it_goes_on_to_the_same_file(
+    launch, command, whole, seconds, tmp_path, record_property, number, code
+):
+    ends = Counter()
     for seed in range(ROUNDS):
-        target = tmp_path / f"{seed}.mp4"
-        process = started([*command, target])
-        while process.poll() is None and not (tmp_path / f"{seed}.mp4.windows" / "manifest.json").is_file():
-            time.sleep(0.005)
-        time.sleep(random.Random(seed).random() * 0.1)
-        process.send_signal(number)
-        said = process.communicate()[1]
-        if process.returncode != 0:  # it may have been done already
-            assert process.returncode == code and "Traceback" not in said and not target.exists()
-            assert code != 130 or said.splitlines()[-1].startswith("cancelled; finished windows are kept"), said
+        target, windows = tmp_path / f"{seed}.mp4", tmp_path / f"{seed}.mp4.windows"
+
+        def meanwhile(kill):
+            time.sleep(random.Random(seed).random() * seconds)
+            with suppress(ProcessLookupError):  # it may have been done already
+                kill(number)
+
+        ended, said = launch([*command, target], meanwhile)
+        assert ended in (0, code) and "Traceback" not in said, said
+        if ended == 130:
+            kept = "; finished windows are kept, and the same command goes on from them" if windows.is_dir() else ""
+            assert said.splitlines()[-1] == f"cancelled{kept}"
+        ends["in time" if ended == 0 else "with windows" if windows.is_dir() else "before the first window"] += 1
+        assert target.exists() == (ended == 0)
         assert main([*command, str(target)]) == 0
         assert torch.equal(media.read_clip(target), whole)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{seed}.mp4" for seed in range(ROUNDS))
+    record_property("ends", {"signal": number.name, **ends})
 
 
 def test_cancelled_while_it_imports_it_ends_with_130_and_promises_nothing(command, tmp_path):
@@ -115,18 +138,21 @@ def test_a_cancel_that_is_swallowed_is_heard_at_the_next_step(command, tmp_path,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_nothing_but_whole_windows(command, whole, tmp_path):
-    for limit in [0, 100, 3000, *(random.Random(seed).randrange(WINDOW) for seed in range(ROUNDS - 3))]:
-        process = started([limit, *command, tmp_path / "o.mp4"], "-c", FULL)
-        said = process.communicate()[1]
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_but_whole_windows(
+    launch, command, whole, tmp_path, record_property
+):
+    limits = [0, 100, 3000, *(random.Random(seed).randrange(WINDOW) for seed in range(ROUNDS - 3))]
+    for limit in limits:
+        code, said = launch([*command, tmp_path / "o.mp4"], limit=limit)
         errors = [line for line in said.splitlines() if "error: " in line]
-        assert process.returncode == 2 and len(errors) == 1 and "Traceback" not in said, said
+        assert len(errors) == 1 and "Traceback" not in said, said
         left = [path for path in tmp_path.rglob("*") if path.name != "manifest.json"]
-        assert not (tmp_path / "o.mp4").exists() and not [path for path in left if path.suffix == ".part"]
+        assert code == 2 and not (tmp_path / "o.mp4").exists() and not [path for path in left if path.suffix == ".part"]
         assert all(any(path.iterdir()) for path in left if path.is_dir())
     assert main([*command, str(tmp_path / "o.mp4")]) == 0  # with the disk free again it goes on
     assert torch.equal(media.read_clip(tmp_path / "o.mp4"), whole)
     assert [path.name for path in tmp_path.iterdir()] == ["o.mp4"]
+    record_property("ends", {"full disk": len(limits)})
 
 
 def test_a_full_stdout_and_a_reader_that_left_are_one_sentence(tmp_path):
@@ -142,6 +168,75 @@ def test_a_full_stdout_and_a_reader_that_left_are_one_sentence(tmp_path):
     done = subprocess.run(arguments, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "stopped reading" in done.stderr
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC, errno.EDQUOT])
+def test_a_folder_that_takes_no_file_is_one_sentence_before_any_work(command, tmp_path, monkeypatch, capsys, number):
+    def refused(path, *_, **__):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(Path, "touch", refused)
+    monkeypatch.setattr("pipeline_core.cli.enhance.examine", lambda path: pytest.fail("it began to work"))
+    assert main([*command, str(tmp_path / "o.mp4")]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 and said[0].startswith(f"error: The path {tmp_path / 'o.mp4'} for the enhanced clip "), said
+
+
+def test_a_folder_of_windows_that_is_not_ours_is_refused_before_any_work(command, tmp_path, monkeypatch, capsys):
+    (tmp_path / "o.mp4.windows").mkdir()
+    (tmp_path / "o.mp4.windows" / "mine.txt").write_text("kept")
+    monkeypatch.setattr("pipeline_core.cli.enhance.load_video_model", lambda *_: pytest.fail("it began to work"))
+    assert main([*command, str(tmp_path / "o.mp4")]) == 2
+    assert "is no folder of finished windows" in capsys.readouterr().err
+    assert (tmp_path / "o.mp4.windows" / "mine.txt").read_text() == "kept"
+
+
+def meanwhile(monkeypatch, act):
+    """Call `act` once, when a job has begun to make its second window."""
+    inputs = job_run.window_inputs
+
+    def acting(job, index, clip):
+        if index == 1:
+            act()
+        return inputs(job, index, clip)
+
+    monkeypatch.setattr(job_run, "window_inputs", acting)
+
+
+def test_a_source_that_becomes_another_meanwhile_is_refused_and_the_next_run_is_of_the_new_one(
+    command, source, tmp_path, monkeypatch, capsys
+):
+    mine, other, target = tmp_path / "s.mp4", tmp_path / "other.mp4", tmp_path / "o.mp4"
+    shutil.copy(source, mine)
+    media.write_clip(other, torch.rand(13, 32, 48, 3, generator=torch.Generator().manual_seed(1)), 12.5)
+    again = [command[0], str(mine), *command[2:], str(target)]
+    with monkeypatch.context() as patch:
+        meanwhile(patch, lambda: shutil.copy(other, mine))
+        assert main(again) == 2
+    assert "s.mp4 has changed since the job began" in capsys.readouterr().err and not target.exists()
+    assert main(again) == 0
+    assert main([command[0], str(other), *command[2:], str(tmp_path / "fresh.mp4")]) == 0
+    assert torch.equal(media.read_clip(target), media.read_clip(tmp_path / "fresh.mp4"))
+
+
+def test_a_clock_that_is_set_back_and_a_source_that_is_touched_or_removed_change_nothing(
+    command, source, whole, tmp_path, monkeypatch
+):
+    mine = tmp_path / "s.mp4"
+    for name, act in (("back", lambda: os.utime(mine, (0, 0))), ("gone", mine.unlink)):
+        shutil.copy(source, mine)
+        with monkeypatch.context() as patch:
+            meanwhile(patch, act)
+            assert main([command[0], str(mine), *command[2:], str(tmp_path / f"{name}.mp4")]) == 0
+        assert torch.equal(media.read_clip(tmp_path / f"{name}.mp4"), whole)
+
+
+def test_windows_of_a_time_to_come_are_gone_on_from(command, whole, tmp_path):
+    target = tmp_path / "o.mp4"
+    assert main([*command, str(target), "--keep-windows"]) == 0
+    for path in (tmp_path / "o.mp4.windows").iterdir():
+        os.utime(path, (2**33, 2**33))
+    assert main([*command, str(target)]) == 0 and torch.equal(media.read_clip(target), whole)
 
 
 def test_two_writers_of_one_output_the_second_is_refused_and_the_first_undisturbed(tmp_path):

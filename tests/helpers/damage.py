@@ -51,6 +51,6 @@ def spoiled_json(draw, whole) -> str:
         if draw(st.integers(0, 4)) == 0 and above:
             held.pop(key)
         else:
-            held[key] = draw(st.sampled_from(ODD_VALUES))
+            held[key] = copy.deepcopy(draw(st.sampled_from(ODD_VALUES)))
     text = json.dumps(value[0])
     return "[" * 300 + text + "]" * 300 if draw(st.integers(0, 30)) == 0 else text

@@ -13,7 +13,7 @@ from ...devices import chosen_device
 from ...doors import loading
 from ...doors.tensors import Stored
 from ...errors import UserError
-from ..networks.text import language_part
+from ..networks.text import language_part, tokenise
 from ..networks.video_model import VideoModel
 from ..released.tensor_lists import renamed_tensor
 from .layout import CLASSES, branch_parts, check_kind, check_layers, is_branch, part_folder, read_headers, read_index
@@ -63,7 +63,10 @@ def load_video_model(
         _placed(load_part(folder, part, TYPES[plan.weights]), plan, device)
         for part in ("transformer", "text_encoder", *names.values())
     )
-    vae = load_part(folder, "vae")
+    vae, tokenizer = load_part(folder, "vae"), load_tokenizer(folder)
+    highest, known = max(tokenizer.get_vocab().values()), text_encoder.config.vocab_size
+    if highest >= known:
+        raise UserError(f"{folder}/tokenizer has a token {highest} but the text encoder knows {known}; restore both.")
     groups = {"frames": [vae]}
     if plan.placement == "parts":
         groups |= {"text": [text_encoder], "steps": [transformer, *branches]}
@@ -72,7 +75,7 @@ def load_video_model(
         branches=dict(zip(names, branches)),
         vae=vae.to(device) if plan.placement == "whole" else vae,
         text_encoder=text_encoder,
-        tokenizer=load_tokenizer(folder),
+        tokenizer=tokenizer,
         preset=preset,
         device=device,
         bf16=bf16,
@@ -168,11 +171,13 @@ def _check_weights(
 
 
 def load_tokenizer(folder: str | Path):
-    """The tokenizer of a model folder. Raises UserError when it is missing."""
+    """The tokenizer of a model folder. Raises UserError when it is missing or cannot read a prompt."""
     from transformers import PreTrainedTokenizerFast
 
     path = Path(folder) / "tokenizer"
     if "tokenizer" not in read_index(folder) or not (path / "tokenizer.json").is_file():
         raise UserError(f"{folder} has no tokenizer/tokenizer.json; restore that part of the model folder.")
     with loading(path, "a tokenizer", "restore that part of the model folder"):
-        return PreTrainedTokenizerFast.from_pretrained(str(path), local_files_only=True)
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(str(path), local_files_only=True)
+        tokenise(tokenizer, ["a street"], 2)  # a damaged one may load and fail at the first prompt
+    return tokenizer

@@ -43,7 +43,8 @@ def cosmos_forward(
     text: (B, tokens, channels). condition_mask: (B, 1, T, H, W), 1 where a frame is given; None means none is.
     cache: of the pass this call belongs to, see step_cache.py; None computes everything.
     Returns v shaped like x, in the dtype of the network's computation.
-    Raises UserError when H, W or T do not divide into patches or a branch does not fit the transformer.
+    Raises UserError when H, W or T do not divide into patches or are more than the model has places for, and when a
+    branch does not fit the transformer.
     """
     frames, height, width = x.shape[2:]
     p_t, p_h, p_w = transformer.config.patch_size
@@ -51,6 +52,12 @@ def cosmos_forward(
         raise UserError(
             f"The latent is {frames}x{height}x{width}; give a clip whose latent divides by the model's "
             f"patch {p_t}x{p_h}x{p_w}."
+        )
+    patches, places = (frames // p_t, height // p_h, width // p_w), max(transformer.rope.max_size)
+    if max(patches) > places:
+        raise UserError(
+            f"The latent is {'x'.join(map(str, patches))} patches but the model knows {places} places a side; make the "
+            "clip smaller, or the preset's size and window."
         )
     active = [c for c in controls if torch.is_tensor(c[2]) or c[2] != 0]
     residuals = _control_residuals(active, x, timestep, text, condition_mask, fps)

@@ -1,0 +1,49 @@
+"""What comes into a node and what goes wrong in it, held to its schema and to one sentence, for all nodes alike.
+
+ComfyUI compares a widget's number with its bounds, which NaN passes, and looks at none that comes by a wire.
+"""
+
+import functools
+import math
+from collections.abc import Iterable
+
+from ...pipeline_core.doors import sentence
+from ...pipeline_core.doors.limits import check_range
+from ...pipeline_core.errors import UserError
+
+
+def behind_a_door(node: type) -> type:
+    """The node class; its execute refuses, with UserError, numbers that its inputs do not allow and texts that are
+    none, and says in a sentence what the system says of files."""
+
+    inputs = functools.cache(lambda: node.define_schema().inputs)  # not now: nothing is asked of a core at import
+
+    @functools.wraps(node.execute.__func__)
+    def execute(cls, **values):
+        for entry in inputs():
+            for value in _each(values.get(entry.id)):
+                _check(entry, value)
+        try:
+            return node.execute.__func__(cls, **values)
+        except (OSError, UnicodeError, RecursionError) as error:
+            raise UserError(sentence(error)) from error
+
+    return type(node.__name__, (node,), {"execute": classmethod(execute), "__module__": node.__module__})
+
+
+def _each(value) -> Iterable:
+    """The values of an input that takes a list of them, or the one value."""
+    return value if isinstance(value, list) else (value,)
+
+
+def _check(entry, value) -> None:
+    if isinstance(value, str):
+        if "\0" in value:
+            raise UserError(f"{entry.id} holds a NUL character, which no text has: write {entry.id} again.")
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(f"{entry.id} is not Unicode (UTF-8) text: write {entry.id} again.") from error
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        low, high = (getattr(entry, name, None) for name in ("min", "max"))
+        check_range(entry.id, value, (-math.inf if low is None else low, math.inf if high is None else high))
