@@ -14,6 +14,7 @@ const SETTINGS = {
   "Comfy.Workflow.ShowMissingModelsWarning": false,
   "Comfy.Minimap.Visible": false, // in the way of pictures, as is the next one
   "Comfy.Graph.CanvasInfo": false,
+  "Comfy.Workflow.Persist": false, // a fresh page is one without the last workflow
   "Comfy.VueNodes.Enabled": mode === "nodes2",
 };
 
