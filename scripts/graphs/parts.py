@@ -206,7 +206,7 @@ def shared_start(canvas: Canvas, model: Node, conditions: dict[str, Output]) -> 
 
 def calibrated(canvas: Canvas, noise: Node, guide: Node, latent: Node, sigmas: Output) -> Node:
     wires = {"noise": noise, "guider": guide, "latent": latent, "sigmas": sigmas}
-    return canvas.node("VideoRealismNoiseCalibrate", "Noise Calibrate", report=4, **wires, **CALIBRATION)
+    return canvas.node("VideoRealismNoiseCalibrate", "Noise Calibrate", report=6, **wires, **CALIBRATION)
 
 
 # -- results ---------------------------------------------------------------------------------------------------------
