@@ -23,7 +23,8 @@ from client.options import server_options
 from client.runs import queue
 
 ROOT = Path(__file__).resolve().parents[1]
-ROWS = dict.fromkeys(("starts_compared", "guiders_compared", "maps_from_models"), (0, 1, 2))  # of the contact sheet; all others: source and result
+THREE = ("starts_compared", "guiders_compared", "maps_from_models")
+ROWS = dict.fromkeys(THREE, (0, 1, 2))  # of the contact sheet; all others: source and result
 COLUMNS, COLUMN, LABEL, GAP = 5, 2, 18, 4  # the sheet's layout, and the frame that is taken
 SIZE = (512, 307)
 
