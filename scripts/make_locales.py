@@ -19,10 +19,10 @@ from client.errors import ClientError
 from client.options import server_options
 
 LOCALES = Path(__file__).resolve().parents[1] / "locales"
-LANGUAGES = ("zh", "ja", "ko", "de", "fr")
+LANGUAGES = ("zh", "zh-TW", "ja", "ko", "fr")
 ALL = ("en", *LANGUAGES)
 PREFIX = "VideoRealism"
-# Words of our menu path that ComfyUI's frontend translates itself, but for German, which it does not have.
+# Words of our menu path that ComfyUI's frontend translates itself.
 KNOWN_CATEGORIES = {"loaders", "noise", "guidance", "sampling", "video"}
 
 
@@ -76,13 +76,6 @@ def write(language: str, name: str, tree: dict) -> None:
     (LOCALES / language / name).write_text(text, encoding="utf-8", newline="\n")
 
 
-def wanted(language: str, name: str, now: dict) -> dict:
-    """The English texts that a language needs in this file."""
-    if (language, name) != ("de", "main.json"):
-        return now
-    return {"nodeCategories": {**now["nodeCategories"], **{word: word for word in sorted(KNOWN_CATEGORIES)}}}
-
-
 def still_right(translated: dict, before: dict, now: dict) -> dict:
     """The translation without texts whose English one is gone or says something else now."""
     right = {}
@@ -96,7 +89,7 @@ def still_right(translated: dict, before: dict, now: dict) -> dict:
 
 def differences(language: str, name: str, now: dict) -> list[str]:
     """What a language lacks, what it has that no node asks for, and where English is not what the schema says."""
-    have, needed = texts(read(language, name)), texts(wanted(language, name, now))
+    have, needed = texts(read(language, name)), texts(now)
     lines = [f"missing in {language}: {key}: {text}" for key, text in needed.items() if key not in have]
     lines += [f"stale in {language}: {key}" for key in have if key not in needed]
     if language == "en":
@@ -108,8 +101,7 @@ def bring_up_to_date(name: str, now: dict) -> None:
     """Writes the English file; takes out of the others what is no translation of it any more."""
     before = read("en", name)
     for language in LANGUAGES:
-        old, new = wanted(language, name, before or now), wanted(language, name, now)
-        write(language, name, still_right(read(language, name), old, new))
+        write(language, name, still_right(read(language, name), before or now, now))
     write("en", name, now)
 
 

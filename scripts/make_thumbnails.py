@@ -2,8 +2,9 @@
 
     python scripts/make_thumbnails.py --server 127.0.0.1:8188 [NAME ...]
 
-Each picture is one frame of the saved contact sheet, in strips: the source on the left, the result on the right. The graphs of large models need
-a clip called drive.mp4 in the server's input folder and their files; as shipped, their pictures show a source and its maps.
+Each picture is one frame of the saved contact sheet, in strips: the source on the left, the result on the right. The
+graphs of large models need a clip called drive.mp4 in the server's input folder and their files; as shipped, their
+pictures show a source and its maps.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from client.options import server_options
 from client.runs import queue
 
 ROOT = Path(__file__).resolve().parents[1]
-ROWS = {"starts_compared": (0, 1, 2)}  # of the contact sheet; all others: source and result
+THREE = ("starts_compared", "guiders_compared", "maps_from_models")
+ROWS = dict.fromkeys(THREE, (0, 1, 2))  # of the contact sheet; all others: source and result
 COLUMNS, COLUMN, LABEL, GAP = 5, 2, 18, 4  # the sheet's layout, and the frame that is taken
 SIZE = (512, 307)
 

@@ -80,8 +80,8 @@ class SimulatorBuffers(io.ComfyNode):
                     "folder",
                     options=[NONE, *recordings()],
                     default=NONE,
-                    tooltip="A recording in ComfyUI's input folder: a buffers folder, or a simulator's own. Press R for new "
-                    "ones to be listed.",
+                    tooltip="A recording in ComfyUI's input folder: a buffers folder, or a simulator's own. Press R "
+                    "for new ones to be listed.",
                 ),
                 io.Combo.Input(
                     "palette",

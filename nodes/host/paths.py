@@ -88,8 +88,10 @@ def clip_folders() -> dict[str, Path]:
 
 
 def recordings() -> dict[str, Path]:
-    """Name -> path of the folders in ComfyUI's input folder, a few levels deep, but not ComfyUI's own nor those inside a
-    recording; then the pack's examples."""
+    """Name -> path of the folders in ComfyUI's input folder, a few levels deep, then of the pack's examples.
+
+    Left out are ComfyUI's own folders and those inside a recording.
+    """
     root = Path(folder_paths.get_input_directory())
     paths = {}
     for path, folders, files in os.walk(root):

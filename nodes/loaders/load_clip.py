@@ -1,4 +1,4 @@
-"""Load Clip: a video of the user's, or a small drive that comes with the pack, so that graphs run before there is one."""
+"""Load Clip: a video file, or a small drive that comes with the pack, so that graphs run before there is one."""
 
 from comfy_api.latest import InputImpl, io, ui
 

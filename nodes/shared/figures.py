@@ -34,8 +34,8 @@ def words(report: dict) -> list[str]:
     """What happened to the clip, in up to five lines for people who know none of the figures' names."""
     lines = []
     for line in WORDS:
-        told = [(report["figures"].get(section, {}).get(name), text) for section, name, text in line]
-        parts = [text.format(figure["value"]) for figure, text in told if figure and figure["value"] is not None]
+        pairs = [(report["figures"].get(section, {}).get(name), text) for section, name, text in line]
+        parts = [text.format(figure["value"]) for figure, text in pairs if figure and figure["value"] is not None]
         if parts:
             lines.append(", ".join(parts))
     return lines

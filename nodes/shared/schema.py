@@ -11,7 +11,7 @@ def search_words(*words: str) -> dict:
 
 
 def no_new_seed() -> dict:
-    """What happens to a seed after a run: nothing, on cores that let a node say so; else the frontend draws a new one."""
+    """What a seed does after a run: nothing, on cores that let a node say so; else the frontend draws a new one."""
     kinds = getattr(io, "ControlAfterGenerate", None)
     return {"control_after_generate": kinds.fixed if kinds else True}
 

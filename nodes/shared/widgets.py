@@ -34,7 +34,8 @@ END_PERCENT = io.Float.Input(
 
 def dial_inputs() -> list:
     """realism, faithfulness, prompt and model: what people change first."""
-    dial = {"default": 0.5, "min": 0.0, "max": 1.0, "step": 0.01, "round": 0.001, "display_mode": io.NumberDisplay.slider}
+    dial = {"default": 0.5, "min": 0.0, "max": 1.0, "step": 0.01, "round": 0.001}
+    dial |= {"display_mode": io.NumberDisplay.slider}
     return [
         io.Float.Input(
             "realism",

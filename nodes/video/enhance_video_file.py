@@ -65,8 +65,8 @@ class EnhanceVideoFile(io.ComfyNode):
                     "video",
                     options=input_clips(),
                     upload=io.UploadType.video,
-                    tooltip="A clip in ComfyUI's input folder (press R for new ones to be listed) or an example. Where a simulator's buffers lie beside it in a folder "
-                    "NAME_buffers, they are used. Its sound is kept.",
+                    tooltip="A clip in ComfyUI's input folder (press R for new ones to be listed) or an example. Where "
+                    "a simulator's buffers lie beside it in a folder NAME_buffers, they are used. Its sound is kept.",
                 ),
                 io.String.Input(
                     "filename_prefix",

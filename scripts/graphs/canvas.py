@@ -73,7 +73,8 @@ class Node:
         texts = sum(bool(options(spec).get("multiline")) for _, spec in self.widgets())
         rows = max(len(self.sockets()), len(self.info["output"]))
         widgets = len(self.widget_values()) - texts
-        drawn = FRAME_2 + rows * ROW_2 + widgets * WIDGET_2 + texts * MULTILINE_2 + (30 + report * LINE if report else 0)
+        drawn = FRAME_2 + rows * ROW_2 + widgets * WIDGET_2 + texts * MULTILINE_2
+        drawn += 30 + report * LINE if report else 0
         return max(self.size[1], drawn) + PICTURES.get(self.kind, 0)
 
     def widget_values(self) -> list:

@@ -41,9 +41,9 @@ MODELS = {
 def properties(kind: str, values: list) -> dict:
     """What a node's `properties` say: its kind, its pack and the pack's version, the model files it names."""
     ours = kind.startswith("VideoRealism")
-    found = {"Node name for S&R": kind, "cnr_id": OURS if ours else "comfy-core", "ver": VERSION if ours else CORE}
+    held = {"Node name for S&R": kind, "cnr_id": OURS if ours else "comfy-core", "ver": VERSION if ours else CORE}
     if files := [name for name in values if isinstance(name, str) and name in MODELS]:
-        found["models"] = [
+        held["models"] = [
             {"name": name, "url": f"{HOST}{MODELS[name][1]}{name}", "directory": MODELS[name][0]} for name in files
         ]
-    return found
+    return held

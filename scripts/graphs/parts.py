@@ -48,8 +48,7 @@ def file_clip(
     file: str | None = None,
     crop: str = "center",
 ) -> tuple[Node, Node, Node]:
-    """The group "Clip": a video file (the pack's example, or the user's own file), its parts, and its first frames in the
-    model's size."""
+    """The group "Clip": a video file (None: the pack's example), its parts, its first frames in the model's size."""
     canvas.group("Clip", 300)
     if file is None:
         video = canvas.node("VideoRealismLoadClip", "Load Clip", report=3, file=EXAMPLE)
@@ -207,7 +206,7 @@ def shared_start(canvas: Canvas, model: Node, conditions: dict[str, Output]) -> 
 
 def calibrated(canvas: Canvas, noise: Node, guide: Node, latent: Node, sigmas: Output) -> Node:
     wires = {"noise": noise, "guider": guide, "latent": latent, "sigmas": sigmas}
-    return canvas.node("VideoRealismNoiseCalibrate", "Noise Calibrate", report=4, **wires, **CALIBRATION)
+    return canvas.node("VideoRealismNoiseCalibrate", "Noise Calibrate", report=6, **wires, **CALIBRATION)
 
 
 # -- results ---------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 import torch
 from comfy_server import Graph, RunError
 from rounding import share_of_others
+from shipped_graphs import api_graph, node_of
 from tiny_perception import save_captioner, save_detector, save_tracker
 
 from pipeline_core.conditions.blur import blur_map
@@ -269,6 +270,23 @@ def test_objects_are_found_and_followed_as_in_the_core(server, folders, drive):
     found = json.loads(outputs[report]["text"][0])["objects"]
     assert [entry["words"] for entry in found] == [box.words for box in boxes]
     assert [entry["first_frame"] == 0 for entry in found] == [True] * len(first) + [False] * (len(boxes) - len(first))
+
+
+def test_the_shipped_graph_of_maps_runs_on_tiny_models(server, folders):
+    graph = api_graph("maps_from_models")
+    graph[node_of(graph, "VideoRealismTrackObjects")]["inputs"] |= dict.fromkeys(
+        ("detection_model", "tracking_model"), "tiny"
+    )
+    detector, compare = (node_of(graph, f"VideoRealism{name}") for name in ("ControlDetector", "Compare"))
+    try:
+        outputs = server.run(graph)
+    except RunError as error:  # where ComfyUI's Python lacks the package, all else runs
+        assert "controlnet-aux is missing" in error.exception_message
+        del graph[detector]
+        graph[compare]["inputs"]["clip_1"] = graph[compare]["inputs"]["clip_3"]
+        outputs = server.run(graph)
+    titles = {graph[node_id]["_meta"]["title"]: output for node_id, output in outputs.items()}
+    assert "objects in 17 frames" in titles["Track Objects"]["text"][0] and titles["Contact sheet"]["images"]
 
 
 def test_without_controlnet_aux_the_detector_says_what_to_install(server):

@@ -49,13 +49,3 @@ def test_a_changed_schema_takes_its_translations_out_and_names_what_is_left_to_d
         assert read("en", "nodeDefs.json") == now
         assert read("zh", "nodeDefs.json") == {"N": {"display_name": "Name"}}
         assert differences("zh", "nodeDefs.json", now) == ["missing in zh: N.inputs.a.name: new"]
-
-
-def test_german_alone_names_the_categories_that_the_frontend_translates_for_the_others(tmp_path, monkeypatch):
-    monkeypatch.setattr(make_locales, "LOCALES", tmp_path)
-    now = {"nodeCategories": {"metrics": "metrics"}}
-    write("de", "main.json", {"nodeCategories": {"metrics": "Metriken", "noise": "Rauschen"}})
-    bring_up_to_date("main.json", now)
-    assert read("de", "main.json")["nodeCategories"] == {"metrics": "Metriken", "noise": "Rauschen"}
-    assert "missing in de: nodeCategories.video: video" in differences("de", "main.json", now)
-    assert differences("fr", "main.json", now) == ["missing in fr: nodeCategories.metrics: metrics"]

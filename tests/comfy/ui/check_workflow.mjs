@@ -14,6 +14,7 @@ const SETTINGS = {
   "Comfy.Workflow.ShowMissingModelsWarning": false,
   "Comfy.Minimap.Visible": false, // in the way of pictures, as is the next one
   "Comfy.Graph.CanvasInfo": false,
+  "Comfy.Workflow.Persist": false, // a fresh page is one without the last workflow
   "Comfy.VueNodes.Enabled": mode === "nodes2",
 };
 
@@ -58,9 +59,11 @@ async function layout() {
   return { overlaps, spills };
 }
 
-// Runs in the page: the texts in the boxes of our nodes.
+// Runs in the page: the texts in the boxes of our nodes, those inside subgraphs too.
 function reports() {
-  const boxes = window.app.graph._nodes.map((node) => [node.title, node.widgets?.find((w) => w.name === "report_view")]);
+  const root = window.app.rootGraph ?? window.app.graph;
+  const nodes = [root, ...(root.subgraphs?.values() ?? [])].flatMap((graph) => graph._nodes);
+  const boxes = nodes.map((node) => [node.title, node.widgets?.find((w) => w.name === "report_view")]);
   return Object.fromEntries(boxes.filter(([, box]) => box).map(([title, box]) => [title, box.value]));
 }
 

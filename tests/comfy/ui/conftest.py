@@ -38,8 +38,8 @@ class Frontend:
         self.start = self._answer()
 
     def check(self, workflow, queue=True, timeout=600, screenshot=None):
-        """What the frontend makes of a UI workflow: missing, droppedLinks, overlaps, spills, prompt, pageErrors, warnings,
-        and after a run queued, changedWidgets, overlapsAfter, spillsAfter, reports and lostReports."""
+        """What the frontend makes of a UI workflow: missing, droppedLinks, overlaps, spills, prompt, pageErrors,
+        warnings, and after a run queued, changedWidgets, overlapsAfter, spillsAfter, reports and lostReports."""
         job = {"workflow": workflow, "queue": queue, "timeout": timeout}
         self._process.stdin.write(json.dumps({**job, "screenshot": screenshot and str(screenshot)}) + "\n")
         self._process.stdin.flush()
