@@ -1,4 +1,4 @@
-"""Command line: python -m pipeline_core {enhance, enhance-folder, export, render, buffers, metrics, runs, convert, ...}.
+"""Command line: python -m pipeline_core {enhance, enhance-folder, export, page, render, buffers, metrics, plan, ...}.
 
 Exit codes: 0 done, 2 bad input, 130 cancelled (Ctrl-C or a polite kill, SIGTERM).
 """

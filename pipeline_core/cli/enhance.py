@@ -10,6 +10,7 @@ from ..job.dials import job_settings
 from ..job.files import enhance_file, windows_folder
 from ..job.keep import read_keep_mask
 from ..job.table import SETTINGS, Setting
+from ..longvideo import ChunkFolder
 from ..metrics.compare import compare
 from ..metrics.report import environment
 from ..metrics.seams import plan_seams
