@@ -157,7 +157,7 @@ def test_a_cut_clip_is_refused_unless_accepted(server, tmp_path):
     make_clip(tmp_path / "whole.mp4", pictures(40, 32, 48).astype(np.uint8), sound="aac")
     data = (tmp_path / "whole.mp4").read_bytes()
     (server.base / "input" / "cut.mp4").write_bytes(data[: int(len(data) * 0.78)])
-    graph, node, shown = graph_of("cut.mp4", "video/cut", steps=1)
+    graph, node, shown = graph_of("cut.mp4", "video/cut")
     with pytest.raises(RunError, match="announces 40 frames.*set accept_damaged"):
         server.run(graph)
     graph[str(node)]["inputs"]["accept_damaged"] = True
