@@ -1,8 +1,8 @@
 """One call of each family's network, ordered as ComfyUI and this pack order it: control after control, block by block.
 
 A library's own forward makes all residuals of a control network first and keeps them; ComfyUI and this pack make each
-when a block asks for it, which is the same arithmetic in less memory, and so do these. They are for fake tensors;
-tests compare them with the libraries' own where those can do the same.
+when a block asks for it, which is the same arithmetic in less memory, and so do these. They are for counting, on fake
+tensors; whoever samples uses ComfyUI's or this pack's own.
 """
 
 from __future__ import annotations
