@@ -78,13 +78,17 @@ class Call:
             self.release.forward(network, branches, *inputs)
         return tracker.cost
 
-    def real(self, seed=0):
-        """(run, Tracker's class ready): a function that makes the call on real tensors."""
+    def real_parts(self, seed=0):
+        """(network, branches, inputs) of real tensors."""
         generator = torch.Generator().manual_seed(seed)
         network, branches = self.networks()
         for part in (network, *branches):
             _fill(part, generator)
-        inputs = self.inputs(lambda *shape: torch.rand(shape, generator=generator))
+        return network, branches, self.inputs(lambda *shape: torch.rand(shape, generator=generator))
+
+    def real(self):
+        """A function that makes the call on real tensors."""
+        network, branches, inputs = self.real_parts()
         return lambda: self.release.forward(network, branches, *inputs)
 
     def tracked(self):

@@ -161,8 +161,11 @@ def latent_bytes(release: Release, costs: Costs) -> int:
 
 
 def kept_bytes(release: Release, costs: Costs) -> int:
-    """What stands on the card between steps: state and noise in 64 bits, prompts and hints in 32."""
+    """What stands on the card between steps: state and noise in 64 bits, prompts and hints in 32.
+
+    This pack keeps the three prompts of a model folder in the network's own type as well.
+    """
     latent = latent_bytes(release, costs)
     height, width = (side // (1 if release.hint == 3 else release.family.spatial_ratio) for side in costs.size)
     hint = 4 * release.hint * _latent(release, costs.frames) * height * width
-    return 2 * 2 * latent + costs.controls * hint + 3 * 4 * release.tokens * release.width
+    return 2 * 2 * latent + costs.controls * hint + 3 * (6 if release.folder else 4) * release.tokens * release.width

@@ -1,8 +1,8 @@
 """One call of each family's network, ordered as ComfyUI and this pack order it: control after control, block by block.
 
 A library's own forward makes all residuals of a control network first and keeps them; ComfyUI and this pack make each
-when a block asks for it, which is the same arithmetic in less memory, and so do these. They are for fake tensors;
-tests compare them with the libraries' own where those can do the same.
+when a block asks for it, which is the same arithmetic in less memory, and so do these. They are for counting, on fake
+tensors; whoever samples uses ComfyUI's or this pack's own.
 """
 
 from __future__ import annotations
@@ -106,9 +106,9 @@ def wan_vace(network, branches, x, time, text, hints) -> Tensor:
 def wan_fun(network, branches, x, time, text, hints) -> Tensor:
     """Wan Fun-Control: the control's latent, a start image and its mask are channels beside the state."""
     missing = network.config.in_channels - x.shape[1]
-    given = hints[0] if hints else x.new_zeros(x.shape[0], 0, *x.shape[2:])
-    rest = x.new_zeros(x.shape[0], missing - given.shape[1], *x.shape[2:])
-    return network(torch.cat([x, given, rest], 1), time, text, return_dict=False)[0]
+    control = hints[0] if hints else x.new_zeros(x.shape[0], 0, *x.shape[2:])
+    rest = x.new_zeros(x.shape[0], missing - control.shape[1], *x.shape[2:])
+    return network(torch.cat([x, control, rest], 1), time, text, return_dict=False)[0]
 
 
 def ltxv(network, branches, x, time, text, hints) -> Tensor:

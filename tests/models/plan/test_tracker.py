@@ -111,6 +111,19 @@ def test_what_a_convolution_takes_for_itself_is_not_in_a_trace():
     assert traced < profiled_peak(call.real())
 
 
+def test_the_vace_walk_is_the_librarys():
+    """With one context, which is what diffusers' own forward takes."""
+    call = Call("wan_vace_1.3b", TINY["wan_vace_1.3b"], SHAPE, controls=1)
+    network, _, (x, time, text, hints) = call.real_parts()
+    scale = torch.full((len(network.config.vace_layers),), 0.5)
+    with torch.no_grad():
+        ours = call.release.forward(network, [], x, time, text, hints)
+        theirs = network(x, time, text, None, hints[0], scale, return_dict=False)[0]
+        without = call.release.forward(network, [], x, time, text, [])
+    assert (ours - theirs).abs().max() < 1e-5 * theirs.abs().max()
+    assert (ours - without).abs().max() > 1e-3 * theirs.abs().max()
+
+
 def test_weights_that_share_a_name_share_their_bytes():
     studio = Studio()
     small = dict(_class_name="T5EncoderModel", d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=1, vocab_size=50)
