@@ -18,7 +18,7 @@ from ...models.plan.releases import Release
 
 PLACEMENTS = WHOLE, TURNS, STREAMED = "whole", "turns", "streamed"
 WORTH = 0.9  # what is worse otherwise is taken where it brings the time below this share
-SHORTEST = 17  # pixel frames of a window that is still worth walking
+SHORTEST = 4  # latent frames after the first of a window that is still worth walking
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def best(release: Release, costs: Costs, room: int, job: Job, card: Card) -> Arr
 def shorter_window(release: Release, costs: Costs, room: int, job: Job, card: Card) -> int | None:
     """The longest window, in frames, that should fit where this one does not, by its share of the tokens."""
     ratio = release.family.temporal_ratio
-    for frames in range(costs.frames - ratio, SHORTEST - 1, -ratio):
+    for frames in range(costs.frames - ratio, SHORTEST * ratio, -ratio):
         share = _latent(release, frames) / _latent(release, costs.frames)
         if best(release, replace(scaled(costs, share), frames=frames), room, job, card) is not None:
             return frames

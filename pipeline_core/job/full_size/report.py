@@ -46,9 +46,10 @@ def plan(
     """
     family = release.family
     memory, cards = find_card(gpu)
-    size, frames = size or release.size, frames or family.window
+    size = size or release.size
+    frames = family.window if frames is None else frames
     controls = release.controls if controls is None else controls
-    job = Job(frames, family.cfg if cfg is None else cfg, steps or family.steps)
+    job = Job(frames, family.cfg if cfg is None else cfg, family.steps if steps is None else steps)
     _check(release, size, frames, controls, job)
     from ...models.plan.tracing import costs_for  # brings torch's fake tensors along
 
