@@ -106,9 +106,9 @@ def wan_vace(network, branches, x, time, text, hints) -> Tensor:
 def wan_fun(network, branches, x, time, text, hints) -> Tensor:
     """Wan Fun-Control: the control's latent, a start image and its mask are channels beside the state."""
     missing = network.config.in_channels - x.shape[1]
-    given = hints[0] if hints else x.new_zeros(x.shape[0], 0, *x.shape[2:])
-    rest = x.new_zeros(x.shape[0], missing - given.shape[1], *x.shape[2:])
-    return network(torch.cat([x, given, rest], 1), time, text, return_dict=False)[0]
+    control = hints[0] if hints else x.new_zeros(x.shape[0], 0, *x.shape[2:])
+    rest = x.new_zeros(x.shape[0], missing - control.shape[1], *x.shape[2:])
+    return network(torch.cat([x, control, rest], 1), time, text, return_dict=False)[0]
 
 
 def ltxv(network, branches, x, time, text, hints) -> Tensor:
