@@ -20,6 +20,7 @@ from pipeline_core.diffusion import CFG, FLOW, VE, Only, guided, invert, karras_
 CONTROLS = ("edge", "depth", "segmentation")
 STEPS = 2
 TIMES = 3
+CALLS = 20  # of the network that `steps` and what follows it make, when one takes more than a second
 READS = 1.0  # that the host waits in a step, at most
 
 
@@ -57,6 +58,7 @@ def transfer25(place: Place, small: bool, clock: Clock) -> Iterator[Row]:
     from diffusers import CosmosControlNetModel, CosmosTransformer3DModel
 
     from pipeline_core.models import Preset, VideoModel, cosmos_forward
+    from pipeline_core.models.folders.placement import in_one_byte
 
     base, branch = (arguments(name) for name in ("transfer25", "transfer25_branch"))
     cells, words = (24, 88, 160), 512
@@ -88,8 +90,12 @@ def transfer25(place: Place, small: bool, clock: Clock) -> Iterator[Row]:
     model = VideoModel(transformer, branches, None, None, None, preset, place.device, bf16=False)
     conditions = {"positive": text, "negative": text + 0.1}
     predict = model.predictor(conditions, hints, dict.fromkeys(CONTROLS, weight), VE)
-    yield from steps(place, small, clock, bare, predict, x, VE)
-    yield from memory(place, "cosmos_transfer25", small, guided(predict, CFG(3.0)), x, VE)
+    yield from steps(place, small, clock, "cosmos_transfer25", bare, predict, x, VE)
+    for network in (transformer, *branches.values()):
+        in_one_byte(network, dtype)
+    _, size = weights_of(transformer, *branches.values())
+    yield Row("bytes with the matrices in fp8", size / 2**30, "GiB")
+    yield Row("a call with the matrices in fp8", timed(place, torch.no_grad()(bare), 1), "s")
 
 
 def wan(place: Place, small: bool, clock: Clock) -> Iterator[Row]:
@@ -127,8 +133,7 @@ def wan(place: Place, small: bool, clock: Clock) -> Iterator[Row]:
         answers = velocity(state.expand(len(names), *state.shape[1:]), time, words)
         return [state - sigma * answer[None] for answer in answers]
 
-    yield from steps(place, small, clock, lambda: velocity(x, times, text), predict, x, FLOW)
-    yield from memory(place, "wan_vace_1.3b", small, guided(predict, CFG(3.0)), x, FLOW)
+    yield from steps(place, small, clock, "wan_vace_1.3b", lambda: velocity(x, times, text), predict, x, FLOW)
 
 
 def grid(interpolant, steps: int) -> torch.Tensor:
@@ -138,44 +143,48 @@ def grid(interpolant, steps: int) -> torch.Tensor:
 
 
 def steps(
-    place: Place, small: bool, clock: Clock, bare: Callable, predict, x: torch.Tensor, interpolant
+    place: Place, small: bool, clock: Clock, name: str, bare: Callable, predict, x: torch.Tensor, interpolant
 ) -> Iterator[Row]:
-    """One call of the bare network, one step of sampling with one and with two conditions, one of inversion."""
+    """One call of the bare network, one step of sampling with one and with two conditions, one of inversion; what the
+    step with two needs at once, beside what was there before it and what the plan says of it."""
     one = torch.no_grad()(bare)
     first = timed(place, one, 1)
     yield Row("first call of the bare network", first, "s")
-    # An inversion, a guided pass and the bare one, each a few times: about thirty calls.
-    if clock.left() < 30 * first:
-        yield Row("a step", None, note=f"{clock.left():.0f} s are left, and thirty calls take longer: raise --minutes")
+    if clock.left() < CALLS * first:
+        yield Row("a step", None, note=f"{clock.left():.0f} s are left and {CALLS} calls take longer: raise --minutes")
         return
-    times = 1 if small else TIMES
+    times = 1 if small or first > 1 else TIMES
     call = timed(place, one, times)
     yield Row("a call of the bare network", call, "s")
+
+    def passed(rule, count: int = STEPS) -> None:
+        sample(guided(predict, rule), x, grid(interpolant, count), interpolant)
+
+    alone = Only("positive")
     passes = {
-        "a step": lambda: sample(guided(predict, Only("positive")), x, grid(interpolant, STEPS), interpolant),
-        "a step with cfg": lambda: sample(guided(predict, CFG(3.0)), x, grid(interpolant, STEPS), interpolant),
+        "a step": lambda: passed(alone),
         "a step of the exact inversion": lambda: invert(
-            guided(predict, Only("positive")), x, grid(interpolant, STEPS), interpolant
+            guided(predict, alone), x, grid(interpolant, STEPS), interpolant
         ),
+        "a step with cfg": lambda: passed(CFG(3.0)),
     }
-    for name, run in passes.items():
-        seconds = timed(place, run, times if call < 1 else 1) / STEPS
-        yield Row(name, seconds, "s")
-        calls = 2 if "cfg" in name else 1
-        yield Row(f"{name}, over {calls} of the bare calls", seconds / (calls * call) - 1, "share")
-    denoise = guided(predict, CFG(3.0))
-    reads = [place.reads(partial(sample, denoise, x, grid(interpolant, count), interpolant)) for count in (2, 3)]
+    for step, run in passes.items():
+        place.forget_peak()
+        before = place.allocated()
+        seconds = timed(place, run, times) / STEPS
+        yield Row(step, seconds, "s")
+        calls = 2 if "cfg" in step else 1
+        yield Row(f"{step}, over {calls} of the bare calls", seconds / (calls * call) - 1, "share")
+    yield from memory(place, name, small, before)
+    reads = [place.reads(partial(passed, alone, count)) for count in (1, 2)]
     if None in reads:
         yield Row("host reads in a step", None, note=f"nothing counts them on {place.kind}")
     else:
         yield Row("host reads in a step", float(reads[1] - reads[0]), "reads", READS)
 
 
-def memory(place: Place, name: str, small: bool, denoise: Callable, x: torch.Tensor, interpolant) -> Iterator[Row]:
-    """The peak of a guided step beside what was there before it, and what the plan says of it."""
-    place.forget_peak()
-    before = place.allocated()
-    sample(denoise, x, grid(interpolant, STEPS), interpolant)
+def memory(place: Place, name: str, small: bool, before: int | None) -> Iterator[Row]:
+    """The peak since it was forgotten, beside what was allocated then, and what the plan says of a step with cfg."""
     peak, what = place.peak(), "a step with cfg needs at once, beside weights and inputs"
     if not small:
         yield Row(f"{what}: planned", planned_step(name) / 2**30, "GiB")

@@ -31,6 +31,8 @@ def test_networks_and_maths_on_the_pretend_device(tmp_path, capsys):
         assert rows[name]["host reads in a step"]["value"] == 1
         assert rows[name]["a step with cfg"]["value"] > 0
         assert rows[name]["a step with cfg needs at once, beside weights and inputs"]["value"] is None
+    small = rows["transfer25"]
+    assert small["bytes with the matrices in fp8"]["value"] < small["their bytes"]["value"]
     table = (tmp_path / "gpu_check.md").read_text()
     assert table in capsys.readouterr().out and "(a rehearsal)" in table
     assert sum(map(len, rows.values())) == table.count("\n| ") - 2  # a line for each, below the two of the head
