@@ -177,7 +177,7 @@ def test_a_prompt_that_the_server_forgot_is_made_again(folder, tmp_path):
     assert [row["status"] for row in rows] == [DONE] * 4 and sorted(row["attempt"] for row in rows) == [1, 1, 1, 2]
 
 
-def test_a_server_that_dies_leaves_its_clip_to_the_others(folder, tmp_path):
+def test_a_server_that_dies_leaves_its_clip_to_the_others(folder, tmp_path, capfd):
     tasks = tasks_of(folder)
     with FakeComfyUI() as lives:
         dies = FakeComfyUI(polls=10**9)
@@ -185,6 +185,7 @@ def test_a_server_that_dies_leaves_its_clip_to_the_others(folder, tmp_path):
         over.start()
         rows = run(tasks, tmp_path / "out", dies.address, lives.address)
         assert len(dies.prompts) == 1 and len(lives.prompts) == 4
+    assert f"http://{dies.address} does not answer" in capfd.readouterr().err
     assert [row["status"] for row in rows] == [DONE] * 4
 
 
