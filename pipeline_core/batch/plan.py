@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -19,14 +18,15 @@ from .clips import Source, find_clips
 from .hashes import code_hash, hash_of_values, input_hash, model_hash
 from .networks import NetworkChoice
 from .recipe import Recipe
-from .rows import VERSION, Task
+from .rows import VERSION, Task, plain
 
 MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """tasks: of this run's shard. sources: of the whole folder, with their hashes. settings: go before the recipe's."""
+    """tasks: of this run's shard. sources: of the whole folder, with their hashes. settings: go before the recipe's.
+    names: of all results of the whole folder."""
 
     folder: Path
     out: Path
@@ -35,6 +35,7 @@ class Plan:
     choice: NetworkChoice
     sources: list[tuple[Source, str | None]]
     tasks: list[Task]
+    names: frozenset[str]
 
     def manifest(self) -> dict:
         """Plain data: what is made from what, and how."""
@@ -73,9 +74,11 @@ def make_plan(
     """
     sources = [(source, _input_hash(source)) for source in find_clips(folder, out)]
     preset = read_preset(Path(choice.model) if choice.model else EMBEDDED)
-    known, tasks, checked = {"model": model_hash(choice), "code": code_hash()}, [], set()
-    for source, content in sources[shard[0] - 1 :: shard[1]]:
-        for variant in recipe.variants(source):
+    known, tasks, names, checked = {"model": model_hash(choice), "code": code_hash()}, [], set(), set()
+    for place, (source, content) in enumerate(sources):
+        variants = recipe.variants(source)
+        names |= {Task(source, variant, {}).name for variant in variants}
+        for variant in variants if (place + 1 - shard[0]) % shard[1] == 0 else ():
             seed = settings.get("seed", variant.seed)
             own = {name: value for name, value in settings.items() if name != "seed"}
             variant = replace(variant, settings={**variant.settings, **own}, seed=seed)
@@ -84,7 +87,7 @@ def make_plan(
                 checked.add(variant.name)
             hashes = {"input": content, "settings": hash_of_values([asdict(variant), _gate(recipe)]), **known}
             tasks.append(Task(source, variant, hashes))
-    return Plan(folder, out, recipe, dict(settings), choice, sources, tasks)
+    return Plan(folder, out, recipe, dict(settings), choice, sources, tasks, frozenset(names))
 
 
 def _gate(recipe: Recipe) -> dict | None:
@@ -107,6 +110,6 @@ def write_manifest(plan: Plan) -> None:
     if plan.out.is_dir() and not path.is_file() and any(plan.out.iterdir()):
         raise UserError(f"{plan.out} holds something else than a batch: give a new or empty folder.")
     plan.out.mkdir(exist_ok=True)
-    content = json.loads(json.dumps(plan.manifest()))  # as it is read back: tuples are lists
+    content = plain(plan.manifest())
     if not path.is_file() or read_json(path, "remove it", None) != content:
         write_json(path, content)

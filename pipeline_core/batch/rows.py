@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,6 +98,15 @@ def differences(row: dict, task: Task) -> list[str]:
     return [name for name in HASHES if row["hashes"].get(name) != task.hashes[name]]
 
 
+def plain(value):
+    """Plain data as JSON can hold it: NaN and infinity are None, tuples are lists."""
+    if isinstance(value, dict):
+        return {key: plain(held) for key, held in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(held) for held in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def write_row(out: Path, task: Task, row: dict) -> None:
     """Put the unfinished clip into its place and then the row; what else its tries left goes.
 
@@ -111,7 +121,7 @@ def write_row(out: Path, task: Task, row: dict) -> None:
         target.unlink(missing_ok=True)
     else:
         os.replace(task.unfinished(out), target)
-    write_json(task.row(out), row)
+    write_json(task.row(out), plain(row))
     for path in target.parent.glob(f".{task.variant.name}.*"):
         if path.is_dir():
             ChunkFolder(path, {}).remove()

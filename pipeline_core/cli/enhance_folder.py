@@ -136,13 +136,20 @@ def slots_of(options: argparse.Namespace, plan: Plan, left: int) -> Iterator[lis
 
 
 def changed(plan: Plan) -> list[str]:
-    """Sentences on results that are there and are made again, and why."""
+    """Sentences on results that are there and are made again, and why, and on those that are no part of the plan."""
     counts: Counter = Counter()
     for task in plan.tasks:
         row = read_row(plan.out, task)
         if row is not None and (others := differences(row, task)):
             counts[" and ".join(others)] += 1
-    return [f"{count} results are made again: their {what} changed since." for what, count in counts.items()]
+    lines = [f"{count} results are made again: their {what} changed since." for what, count in counts.items()]
+    others = {f"{path.parent.name}.{path.stem}" for path in plan.out.glob("clips/*/*.json")} - plan.names
+    if others:
+        lines.append(
+            f"{len(others)} other results are there (of an earlier recipe, a graph, clips that are gone) and stay: the "
+            "page and exports show them too."
+        )
+    return lines
 
 
 def said_of(plan: Plan) -> list[str]:

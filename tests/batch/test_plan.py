@@ -60,6 +60,7 @@ def test_the_manifest_says_what_is_made_of_what(folder):
         "hash": plan.tasks[0].hashes["input"],
     }
     assert second["buffers"] is None and len({clip["hash"] for clip in manifest["clips"]}) == 3
+    assert plan_of(folder, shard=(2, 3), recipe=plan.recipe).names == plan.names == {t.name for t in plan.tasks}
     before = (plan.out / "manifest.json").stat().st_ino
     write_manifest(plan)
     assert (plan.out / "manifest.json").stat().st_ino == before

@@ -77,6 +77,14 @@ def test_the_row_says_what_was_made_of_what(source, tmp_path):
     assert row["verdict"] == {"accepted": True, "checks": [], "attempts": 1} and row["reason"] is None
 
 
+def test_what_json_has_no_word_for_is_none(source, tmp_path):
+    row = process(source, VARIANT, tmp_path, Maker(), HASHES)
+    row["settings"]["cfg_range"], row["figures"] = (0.5, float("inf")), {"a": float("nan"), "b": 1.5}
+    write_row(tmp_path, Task(source, VARIANT, HASHES), row)
+    read = read_row(tmp_path, Task(source, VARIANT, HASHES))
+    assert read["settings"]["cfg_range"] == [0.5, None] and read["figures"] == {"a": None, "b": 1.5}
+
+
 @pytest.mark.parametrize(
     "end, fault, words",
     [

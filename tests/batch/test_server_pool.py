@@ -5,6 +5,7 @@ tests/comfy/test_server_pool.py has real ones.
 
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
@@ -177,14 +178,21 @@ def test_a_prompt_that_the_server_forgot_is_made_again(folder, tmp_path):
     assert [row["status"] for row in rows] == [DONE] * 4 and sorted(row["attempt"] for row in rows) == [1, 1, 1, 2]
 
 
-def test_a_server_that_dies_leaves_its_clip_to_the_others(folder, tmp_path):
+def test_a_server_that_dies_leaves_its_clip_to_the_others(folder, tmp_path, capfd):
     tasks = tasks_of(folder)
-    with FakeComfyUI() as lives:
+    with FakeComfyUI(polls=10**9) as lives:
         dies = FakeComfyUI(polls=10**9)
-        over = threading.Timer(0.3, dies.__exit__)
-        over.start()
+
+        def end_one():
+            while not (dies.prompts and lives.prompts):
+                time.sleep(0.01)
+            dies.__exit__()
+            lives.polls = 2
+
+        threading.Thread(target=end_one, daemon=True).start()
         rows = run(tasks, tmp_path / "out", dies.address, lives.address)
         assert len(dies.prompts) == 1 and len(lives.prompts) == 4
+    assert f"http://{dies.address} does not answer" in capfd.readouterr().err
     assert [row["status"] for row in rows] == [DONE] * 4
 
 

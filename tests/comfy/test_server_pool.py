@@ -12,7 +12,7 @@ from comfy_server import ROOT, Server, environment
 from benchmarks import poison
 from pipeline_core.video import media
 
-CLIPS, STEPS = 6, 4
+CLIPS, STEPS = 6, 24
 
 
 def rows_of(out):
@@ -58,12 +58,13 @@ def test_a_server_that_is_killed_loses_its_clip_to_the_other_and_takes_part_agai
     two.process.wait()
     monkeypatch.setattr(comfy_server, "free_port", lambda: two.port)
     again = servers("two")
+    left = CLIPS - len(rows_of(out))
     _, said = process.communicate(timeout=1800)
     rows = rows_of(out)
     assert process.returncode == 0, said
     assert len(rows) == CLIPS and {row["status"] for row in rows.values()} == {"done"}
     assert f"{two.client.url} does not answer" in said
-    assert again.get("/history") or len(rows_of(out)) == CLIPS
+    assert left < 3 or again.get("/history"), "it came back in time for one of them"
     for name, row in rows.items():
         assert media.probe(out / row["output"]).frames == row["frames"] == poison.FRAMES
         assert row["settings"]["steps"] == STEPS and row["settings"]["seed"] == row["seed"]

@@ -48,7 +48,7 @@ class ServerSlot:
 
     def __init__(self, server: Server, out: Path, choice: NetworkChoice, gate: Gate | None) -> None:
         self._server, self._out, self._choice, self._gate = server, out, choice, gate
-        self._there, self._ends = False, False
+        self._away = self._checked = self._ends = False
 
     def answers(self) -> bool:
         try:
@@ -59,13 +59,14 @@ class ServerSlot:
 
     def ready(self) -> bool:
         if not self.answers():
-            if self._there:
-                print(f"{self._server.url} does not answer; it takes part again when it does.", file=sys.stderr)
-            self._there = False
-        elif not self._there:
+            if not self._away:
+                print(f"{self._server.url} does not answer; it takes part when it does.", file=sys.stderr)
+            self._away, self._checked = True, False
+            return False
+        if not self._checked:
             self._check()
-            self._there = True
-        return self._there
+        self._away, self._checked = False, True
+        return True
 
     def _check(self) -> None:
         """UserError for a server without this pack or without a model that was named."""
@@ -84,7 +85,7 @@ class ServerSlot:
         return process(task.source, task.variant, self._out, maker, task.hashes, attempt, gate=self._gate)
 
     def renew(self) -> None:
-        self._there = False  # it may be another one after it was gone
+        self._checked = False  # it may be another one after it was gone
 
     def stop(self) -> None:
         self._ends = True
