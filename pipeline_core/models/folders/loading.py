@@ -13,6 +13,7 @@ from ...devices import chosen_device
 from ...doors import loading
 from ...errors import UserError
 from ..networks.text import language_part, tokenise
+from ..networks.vae import latent_statistics
 from ..networks.video_model import VideoModel
 from .layout import CLASSES, branch_parts, check_kind, check_layers, is_branch, part_folder, read_headers, read_index
 from .memory import Plan, plan_memory
@@ -62,6 +63,7 @@ def load_video_model(
         for part in ("transformer", "text_encoder", *names.values())
     )
     vae, tokenizer = load_part(folder, "vae"), load_tokenizer(folder)
+    latent_statistics(vae)  # before the work: does it state sensible ones
     highest, known = max(tokenizer.get_vocab().values()), text_encoder.config.vocab_size
     if highest >= known:
         raise UserError(f"{folder}/tokenizer has a token {highest} but the text encoder knows {known}; restore both.")
