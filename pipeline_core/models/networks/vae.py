@@ -6,7 +6,6 @@ import torch
 
 from ...errors import UserError
 
-
 _WRONG = (
     "This VAE's latents_mean, latents_std or scaling_factor are not a finite number for each of its channels; restore "
     "its config."
