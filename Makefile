@@ -34,15 +34,18 @@ test-plain: setup
 
 # The doors under 2,000 damaged files, odd values and paths, other ones every time; and more kills and terms than in the suite.
 fuzz: setup
-	FUZZ=2000 FAULTS=20 OMP_NUM_THREADS=1 $(PYTEST) tests/doors
+	FUZZ=2000 FAULTS=50 OMP_NUM_THREADS=1 $(PYTEST) tests/doors
 
 # On the best device there is, in 8 minutes; DEVICE=pretend SMALL=--small is a rehearsal. docs/gpu.md says more.
 gpu-check: setup
 	$(PY) scripts/gpu_check.py $(if $(DEVICE),--device $(DEVICE)) $(SMALL)
 
+# COMFYUI names another ComfyUI. Ends after so many minutes or prompts, whichever comes first.
 MINUTES ?= 60
+PROMPTS ?= 500
+COMFYUI ?= ~/comfy/ComfyUI
 soak: setup
-	$(PY) scripts/soak.py --minutes $(MINUTES)
+	$(PY) scripts/soak.py --minutes $(MINUTES) --prompts $(PROMPTS) --comfyui $(COMFYUI)
 
 bench: setup
 	@mkdir -p benchmarks/out

@@ -68,6 +68,7 @@ def _cancel(number: int, frame) -> None:
 def heed_cancel() -> None:
     """Raise KeyboardInterrupt where the command was cancelled, and goes on all the same."""
     if _cancelled.is_set():
+        _cancelled.clear()  # heard: it is not to be sent again while files are put away
         raise KeyboardInterrupt
 
 
@@ -78,9 +79,13 @@ def _cancel_again(usual: Callable) -> Callable:
         if not issubclass(what.exc_type, KeyboardInterrupt):
             usual(what)
             return
-        again = threading.Timer(0.05, signal.raise_signal, (signal.SIGTERM,))
+        again = threading.Timer(0.05, send)
         again.daemon = True
         again.start()
+
+    def send() -> None:
+        if _cancelled.is_set():
+            signal.raise_signal(signal.SIGTERM)
 
     return dropped
 

@@ -6,18 +6,34 @@ import torch
 
 from ...errors import UserError
 
+_WRONG = (
+    "This VAE's latents_mean, latents_std or scaling_factor are not a finite number for each of its channels; restore "
+    "its config."
+)
+
 
 def latent_statistics(vae: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and std of the VAE's latents, each (1, C, 1, 1, 1) float32, from its config (Wan) or buffers (LTX)."""
+    """Mean and std of the VAE's latents, each (1, C, 1, 1, 1) float32, from its config (Wan) or buffers (LTX).
+
+    UserError where they are missing, or are not one finite number a channel, the std above zero.
+    """
     buffers = dict(vae.named_buffers())
     mean, std = (buffers.get(name, vae.config.get(name)) for name in ("latents_mean", "latents_std"))
     if mean is None or std is None:
         raise UserError(
             "This VAE states no latents_mean and latents_std; use a video VAE whose config or weights carry them."
         )
-    scale = float(vae.config.get("scaling_factor") or 1.0)
-    mean, std = (torch.as_tensor(value, dtype=torch.float32).flatten().view(1, -1, 1, 1, 1) for value in (mean, std))
-    return mean, std / scale
+    channels = vae.config.get("z_dim") or vae.config.get("latent_channels")
+    try:
+        scale = float(vae.config.get("scaling_factor") or 1.0)
+        mean, std = (torch.as_tensor(value, dtype=torch.float32).flatten() for value in (mean, std))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(_WRONG) from error
+    std = std / scale
+    sound = torch.isfinite(mean).all() and torch.isfinite(std).all() and (std > 0).all()
+    if not sound or len(mean) != len(std) or len(mean) != (channels or len(mean)):
+        raise UserError(_WRONG)
+    return mean.view(1, -1, 1, 1, 1), std.view(1, -1, 1, 1, 1)
 
 
 @torch.no_grad()
