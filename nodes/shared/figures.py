@@ -43,7 +43,8 @@ def words(report: dict) -> list[str]:
 
 def node_text(report: dict) -> str:
     """What happened in words; below, what was measured, a line each. What was not is in the JSON with its reason."""
-    lines, left_out = [*words(report), ""], 0
+    beginning, left_out = words(report), 0
+    lines = [*beginning, ""] if beginning else []
     for section, figures in report["figures"].items():
         measured = {name: f for name, f in figures.items() if f["value"] is not None}
         left_out += len(figures) - len(measured)

@@ -217,7 +217,7 @@ def test_what_is_wrong_is_said_in_one_sentence(server, recording, folders, drive
         graph.text(node[0])
         error = error_of(server, graph)
         assert sentence in error.exception_message and "\n" not in error.exception_message, name
-        assert error.exception_type.endswith("UserError") and error.node_id == node, name
+        assert error.exception_type == "UserError" and error.node_id == node, name
 
 
 def test_a_folder_outside_the_input_folder_is_refused(server, recording):
