@@ -80,12 +80,14 @@ def test_ended_at_any_moment_it_goes_on_to_the_same_file(
                 kill(number)
 
         ended, said = launch([*command, target], meanwhile)
-        assert ended in (0, code) and "Traceback" not in said, said
+        # Before the command has begun and after it is done, the system ends the process itself.
+        outside = code == 130 and ended == -number and not windows.is_dir()
+        assert (outside or ended in (0, code)) and "Traceback" not in said, said
         if ended == 130:
             kept = "; finished windows are kept, and the same command goes on from them" if windows.is_dir() else ""
             assert said.splitlines()[-1] == f"cancelled{kept}"
-        ends["in time" if ended == 0 else "with windows" if windows.is_dir() else "before the first window"] += 1
-        assert target.exists() == (ended == 0)
+        ends["in time" if target.exists() else "with windows" if windows.is_dir() else "before the first window"] += 1
+        assert outside or target.exists() == (ended == 0)
         assert main([*command, str(target)]) == 0
         assert torch.equal(media.read_clip(target), whole)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{seed}.mp4" for seed in range(ROUNDS))

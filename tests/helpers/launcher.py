@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = """
-import json, os, resource, sys
+import json, os, resource, signal, sys
 import av, tqdm
 from diffusers import AutoencoderKLWan, CosmosControlNetModel, CosmosTransformer3DModel
 from transformers import PreTrainedTokenizerFast, T5EncoderModel
@@ -19,6 +19,7 @@ for line in sys.stdin:
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # before and after the command the system ends the process
         os.dup2(write, 1)
         os.dup2(write, 2)
         if limit is not None:
