@@ -15,7 +15,7 @@ class Check:
     fault: what a figure beyond the limit says, for people. limit: the usual one, None is off until somebody sets one.
     at_least: False for a figure that has to be at most its limit. high: what the limit may be at most; it is at least
     0. ideal: the figure of a perfect result. needs: what has to be there to measure it, "" is nothing. off_in:
-    looks in which the usual limit does not hold: what they hide is hidden by right.
+    looks in which the usual limit does not hold, for they hide or cover by right.
     """
 
     fault: str
@@ -36,6 +36,7 @@ class Check:
 
 
 _MASKS = "the source's classes and instances, and such an object in view"
+_HAZE = ("fog", "rain")
 _DETECTOR = "a detector or a segmentation model"
 
 
@@ -47,9 +48,9 @@ CHECKS = {
     "lamp_least": Check(
         "a traffic light shows another colour", 0.7, needs="the source's lights.json, and a lamp in view"
     ),
-    "light_least": Check("a traffic light shows another colour", 0.6, needs=_MASKS),
+    "light_least": Check("a traffic light shows another colour", 0.6, needs=_MASKS, off_in=_HAZE),
     "signs_kept": Check("traffic signs lost their colours", None, needs=_MASKS),
-    "object_least": Check("an object of the source is gone", 0.34, needs=_MASKS, off_in=("fog", "rain")),
+    "object_least": Check("an object of the source is gone", 0.34, needs=_MASKS, off_in=(*_HAZE, "snow")),
     "objects_lost_detected": _most("objects of the source are gone", None, _DETECTOR, 1.0),
     "objects_invented_detected": _most("there are objects that the source does not have", None, _DETECTOR),
     "unexplained_most": _most("there is something that the source does not have", None),

@@ -91,14 +91,15 @@ class Recipe:
         return [(name, draw) for draw, _, name in sorted(ranked)[: self.variants_per_clip]]
 
     def _variant(self, source: Clip, name: str, draw: int, description: str) -> Variant:
-        look, own = name if name in self.looks else None, self._own(name)
-        settings = {**self._words(look, description), **self.settings, **own}
+        look, own = name if name in self.looks else None, {**self.settings, **self.own(name)}
         if "prompt" in own:
-            settings["prompt"] = _with_caption(own["prompt"], description, self.prompt_set)
+            own["prompt"] = _with_caption(own["prompt"], description, self.prompt_set)
+        settings = {**self._words(look, description), **own}
         noise = (draw,) if self.same_noise else (draw, name)
         return Variant(f"{name}-{draw}", settings, look, draw, number_of(self.seed, source.id, "noise", *noise))
 
-    def _own(self, name: str) -> dict:
+    def own(self, name: str) -> dict:
+        """The settings that a look or a prompt of one's own brings."""
         return {**self.looks, **self.prompts}.get(name, {})
 
     def _words(self, look: str | None, description: str) -> dict:
@@ -242,19 +243,18 @@ def _gate(values) -> GateRules | None:
 
 def _check_chance(recipe: Recipe) -> None:
     """UserError where several results of one look would be one and the same, for nothing in them is random."""
-    asked = [name for name, count in (("draws", recipe.draws), ("gate.best_of", _best_of(recipe))) if count > 1]
+    rules = recipe.gate or GateRules()
+    asked = [name for name, count in (("draws", recipe.draws), ("gate.best_of", rules.best_of)) if count > 1]
+    retries = {f"gate.retry[{i}] of ": retry for i, retry in enumerate(rules.retry) if rules.best_of > 1}
     for name in [*recipe.looks, *recipe.prompts] or [DEFAULT]:
-        settings = {**recipe.settings, **recipe.looks.get(name, {}), **recipe.prompts.get(name, {})}
-        random = settings.get("noise_blend", 0) > 0 or settings.get("start", "inversion") != "inversion"
-        if asked and not random:
-            raise UserError(
-                f"{asked[0]} is more than 1 but inverted noise leaves nothing to chance for {name}: give settings a "
-                "noise_blend above 0 (0.3 is a start), or a start that is not inversion."
-            )
-
-
-def _best_of(recipe: Recipe) -> int:
-    return 1 if recipe.gate is None else recipe.gate.best_of
+        for where, changes in {"": {}, **retries}.items():
+            settings = {**recipe.settings, **recipe.own(name), **changes}
+            random = settings.get("noise_blend", 0) > 0 or settings.get("start", "inversion") != "inversion"
+            if asked and not random:
+                raise UserError(
+                    f"{asked[0]} is more than 1 but inverted noise leaves nothing to chance for {where}{name}: give "
+                    "settings a noise_blend above 0 (0.3 is a start), or a start that is not inversion."
+                )
 
 
 def _with_caption(text: str, description: str, prompt_set: str | None) -> str:

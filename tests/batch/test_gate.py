@@ -1,6 +1,7 @@
 """The gate: verdicts by hand, planted failures in the photoreal twin, and what can be checked with no buffers."""
 
 import json
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -91,6 +92,17 @@ def test_clips_that_differ_are_refused(street, tmp_path):
         write_clip(tmp_path / "result.mp4", frames, 24)
         with pytest.raises(UserError):
             figures(path, tmp_path / "result.mp4")
+
+
+def test_the_documentation_has_every_check_with_its_limit():
+    page = (Path(__file__).parents[2] / "docs" / "gate.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    for name, check in CHECKS.items():
+        (row,) = (row for row in rows if f"`{name}`" in row.split("|")[1])
+        limit = "off" if check.limit is None else f"{check.limit:g}".removeprefix("0")
+        assert limit in row.split("|")[2] and ("at most" in row) == (check.limit is not None and not check.at_least), (
+            row
+        )
 
 
 def test_verdicts_by_hand():

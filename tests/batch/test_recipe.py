@@ -2,10 +2,11 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import yaml
-from damage import ODD_VALUES
+from damage import ODD_VALUES, spoiled_bytes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -122,6 +123,18 @@ def test_a_prompt_set_words_all_three_prompts():
     assert settings["inversion_prompt"] == "A car waits." and "cartoonish" in settings["negative_prompt"]
 
 
+def test_the_recipe_of_the_documentation_is_one(tmp_path):
+    page = Path(__file__).parents[2] / "docs" / "recipes.md"
+    example = [line[4:] for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("    ")]
+    recipe = read(tmp_path, "\n".join(example))
+    assert len(recipe.variants(CLIP)) == 3 and recipe.gate.best_of == 2
+
+
+def test_a_prompt_for_all_says_where_the_caption_goes():
+    (variant,) = parse_recipe({"settings": {"prompt": "dusk, {caption}"}}).variants(CLIP)
+    assert variant.settings == {"prompt": "dusk, a drive through a city street"}
+
+
 def test_what_the_manifest_holds_is_the_same_recipe(full):
     for recipe in (full, Recipe(), parse_recipe({"gate": False})):
         assert parse_recipe(json.loads(json.dumps(recipe.to_dict()))) == recipe
@@ -132,7 +145,8 @@ def test_the_gate_of_a_recipe(full):
     assert full.gate.limits() == {**usual, "jumps": 0.05, "edge_f1": None}
     assert full.gate.retry == ({"strength": 0.8}, {"guidance_reach": 0.1, "steps": 30}) and full.gate.best_of == 3
     assert load_recipe(None).gate.limits() == load_recipe(None).gate.limits("night") == usual
-    assert load_recipe(None).gate.limits("fog") == {**usual, "object_least": None}
+    assert load_recipe(None).gate.limits("fog") == {**usual, "object_least": None, "light_least": None}
+    assert load_recipe(None).gate.limits("snow") == {**usual, "object_least": None}
     own = parse_recipe({"gate": {"thresholds": {"object_least": 0.1}}}).gate
     assert own.limits("fog")["object_least"] == own.limits()["object_least"] == 0.1
     assert parse_recipe({"gate": False}).gate is None and parse_recipe({"gate": True}).gate == Recipe().gate
@@ -155,6 +169,7 @@ BAD = {
     "draws: 2": "draws is more than 1 but inverted noise leaves nothing to chance for default",
     "gate: {best_of: 2}": "gate.best_of is more than 1 but inverted noise",
     "{draws: 2, settings: {noise_blend: 0.3}, looks: {day: {noise_blend: 0}}}": "chance for day",
+    "{settings: {noise_blend: 1}, gate: {best_of: 2, retry: [{noise_blend: 0}]}}": "gate.retry[0] of default",
     "seed: -1": "seed is -1",
     "seed: true": "seed is True",
     "variants_per_clip: 1.5": "variants_per_clip is 1.5",
@@ -188,6 +203,16 @@ def test_a_bad_recipe_is_one_sentence_that_names_the_key(tmp_path, text, said):
         read(tmp_path, text)
     sentence = str(error.value)
     assert said in sentence and sentence.endswith(".") and "\n" not in sentence
+
+
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(content=spoiled_bytes(FULL.encode()))
+def test_a_damaged_recipe_is_refused_in_a_sentence_or_is_another_recipe(tmp_path, content):
+    (tmp_path / "r.yaml").write_bytes(content)
+    try:
+        load_recipe(tmp_path / "r.yaml").variants(CLIP)
+    except UserError as error:
+        assert str(error).endswith(".") and "\n" not in str(error)
 
 
 KEYS = [*Recipe.__dataclass_fields__, "thresholds", "retry", "best_of", "prompt", *LOOKS, *CHECKS, *SETTINGS]
