@@ -4,7 +4,6 @@ leases as enhance-folder's."""
 from __future__ import annotations
 
 import os
-import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +23,9 @@ from .hashes import code_hash, hash_of_values, input_hash
 from .leases import Lease, claim
 from .plan import MANIFEST
 from .quarantine import put_away
-from .recipe import Variant
+from .recipe import NAME, Variant
 from .rows import DONE, FAILED, INPUT, REJECTED, VERSION, Task, failed_row, new_row, read_row, write_row
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _AGAIN = "queue the graph again with retry_failed on"
 
 
@@ -145,7 +143,7 @@ def open_batch(folder: Path, out: Path, name: str, draw: int) -> GraphBatch:
 
     UserError for a folder without clips, a name that is none, and an `out` that holds something else.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise UserError(f"The variant {shown(name)} is no name: use small letters, figures, - and _, at most 40.")
     batch = GraphBatch(folder, out, f"{name}-{draw}", find_clips(folder, out))
     path, source = out / MANIFEST, os.path.abspath(folder)

@@ -20,7 +20,7 @@ from .rules import GateRules
 
 EMBEDDED, DEFAULT = "embedded", "default"  # the variant of a recipe without looks and prompts: the model's own
 MOST_DRAWS, MOST_NAMES, MOST_RETRIES = 1000, 1000, 10
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _PROMPTS = ("prompt", "negative_prompt", "inversion_prompt")
 _CHANGE = "change the recipe"
 
@@ -178,7 +178,7 @@ def _prompts(values) -> dict[str, dict]:
         raise UserError(f"prompts is {shown(values)} but must be up to {MOST_NAMES} names and their texts: {_CHANGE}.")
     prompts = {}
     for name, own in values.items():
-        if not (isinstance(name, str) and _NAME.fullmatch(name)) or name in LOOKS or name == DEFAULT:
+        if not (isinstance(name, str) and NAME.fullmatch(name)) or name in LOOKS or name == DEFAULT:
             raise UserError(
                 f"prompts has the name {shown(name)} but names are of a-z, 0-9, - and _, at most 40, no look's and not "
                 f"{DEFAULT}: change it."

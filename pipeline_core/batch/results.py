@@ -61,7 +61,8 @@ def read_results(out: str | os.PathLike) -> Results:
         try:
             rows.append(read_row(path))
         except UserError as reason:
-            damaged.append(str(reason))
+            if path.exists():  # else a run is making it anew
+                damaged.append(str(reason))
     return Results(out, manifest, rows, damaged)
 
 

@@ -52,7 +52,8 @@ def write_result(out: Path, name: str, variant: str, clip: Path, frames, status=
         "figures": {"edge_f1": 0.81, "objects_lost": 0, "lpips": None},
         "verdict": {
             "accepted": status == "done", "attempts": 1,
-            "checks": [{"name": "edge_f1", "value": 0.81, "limit": 0.5, "passed": status == "done"}],
+            "checks": [{"name": "edge_f1", "value": 0.81, "limit": 0.5, "passed": status == "done"},
+                       {"name": "critic", "value": None, "limit": 0.5, "passed": None, "needs": "a critic"}],
         },
         "timings": {"seconds": 3.5, "seconds_per_frame": 0.7},
         "hashes": {"input": "i", "settings": "s", "model": "m", "code": "c",

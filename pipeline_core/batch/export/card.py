@@ -57,9 +57,8 @@ def card(format: str, how_to_read: str, chosen: Selection, counts: dict[str, dic
         if not taken
         else f"\n{taken} of its clips were rejected by the gate; their `status` says so.",
     ]
-    if chosen.left_out:
-        shown = "\n".join(f"- {reason}" for reason in chosen.left_out[:20])
-        parts.append(f"\n{len(chosen.left_out)} results could not be taken:\n\n{shown}")
+    if chosen.left_out:  # the reasons name folders of the machine, which are no affair of who reads this
+        parts.append(f"\n{len(chosen.left_out)} results could not be taken; the export said why of each.")
     parts.append("\n## Licence\n\nNot stated: it depends on the recordings, their assets and the model.\n")
     return "\n".join(parts)
 

@@ -113,10 +113,11 @@ def _verdict(row: dict) -> str:
     if row.get("reason"):
         return escape(str(row["reason"]))
     checks = _checks(row)
-    passed = sum(check.get("passed") is True for check in checks)
+    passed, missing = (sum(check.get("passed") is value for check in checks) for value in (True, None))
     attempts = (row.get("verdict") or {}).get("attempts") or 1
     again = f", best of {attempts}" if attempts > 1 else ""
-    return f"{passed} of {len(checks)} checks passed{again}" if checks else ""
+    lacking = f", {missing} could not be made" if missing else ""
+    return f"{passed} of {len(checks) - missing} checks passed{lacking}{again}" if checks else ""
 
 
 def _failures(results: Results, entries: list[tuple[dict, Thumbnails]]) -> str:

@@ -62,7 +62,7 @@ def thumbnails_of(results: Results, row: dict) -> Thumbnails:
 
 
 def _worst_of(folder: Path, name: str) -> Path | None:
-    return next(iter(sorted(folder.glob(f"{glob.escape(name)}.worst-*.jpg"))), None)
+    return next(iter(sorted(folder.glob(f"{glob.escape(name)}.worst-{'[0-9]' * 6}.jpg"))), None)
 
 
 def _named(middle: Path, worst: Path | None) -> Thumbnails:
