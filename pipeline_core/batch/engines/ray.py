@@ -7,6 +7,7 @@ own checkpointing is used. Tasks carry paths, never frames.
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -79,6 +80,8 @@ def ray_slots(
     import ray
 
     try:
+        if address:
+            _knock(address)
         ray.init(
             address=address, log_to_driver=False, logging_level="ERROR", include_dashboard=None if address else False
         )
@@ -92,6 +95,13 @@ def ray_slots(
     share = 1 if gpus else max(1, cpus // workers)  # Ray gives an actor as many threads
     actor = ray.remote(num_gpus=min(1.0, gpus / workers), num_cpus=share, max_concurrency=3, max_restarts=0)(kind)
     return [RaySlot(lambda: actor.remote(str(out), choice, rules), timeout) for _ in range(workers)]
+
+
+def _knock(address: str) -> None:
+    """OSError where nobody listens at host:port; Ray itself would try for minutes. Names such as "auto" are Ray's."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=30).close()
 
 
 def close_ray() -> None:
