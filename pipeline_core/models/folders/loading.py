@@ -14,7 +14,7 @@ from ...doors import loading
 from ...doors.tensors import Stored
 from ...errors import UserError
 from ..networks.text import language_part, tokenise
-from ..networks.vae import latent_statistics
+from ..networks.vae import check_statistics
 from ..networks.video_model import VideoModel
 from ..released.tensor_lists import renamed_tensor
 from .layout import CLASSES, branch_parts, check_kind, check_layers, is_branch, part_folder, read_headers, read_index
@@ -65,7 +65,7 @@ def load_video_model(
         for part in ("transformer", "text_encoder", *names.values())
     )
     vae, tokenizer = load_part(folder, "vae"), load_tokenizer(folder)
-    latent_statistics(vae)  # before the work: does it state sensible ones
+    check_statistics(vae)  # before the work: does it state sensible ones
     highest, known = max(tokenizer.get_vocab().values()), text_encoder.config.vocab_size
     if highest >= known:
         raise UserError(f"{folder}/tokenizer has a token {highest} but the text encoder knows {known}; restore both.")

@@ -15,7 +15,8 @@ _WRONG = (
 def latent_statistics(vae: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and std of the VAE's latents, each (1, C, 1, 1, 1) float32, from its config (Wan) or buffers (LTX).
 
-    UserError where they are missing, or are not one finite number a channel, the std above zero.
+    UserError where they are missing, or are not one number a channel. That they are sensible numbers is not looked at:
+    the host would have to wait for them (`check_statistics`).
     """
     buffers = dict(vae.named_buffers())
     mean, std = (buffers.get(name, vae.config.get(name)) for name in ("latents_mean", "latents_std"))
@@ -29,11 +30,17 @@ def latent_statistics(vae: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]
         mean, std = (torch.as_tensor(value, dtype=torch.float32).flatten() for value in (mean, std))
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(_WRONG) from error
-    std = std / scale
-    sound = torch.isfinite(mean).all() and torch.isfinite(std).all() and (std > 0).all()
-    if not sound or len(mean) != len(std) or len(mean) != (channels or len(mean)):
+    if len(mean) != len(std) or len(mean) != (channels or len(mean)):
         raise UserError(_WRONG)
+    std = std / scale
     return mean.view(1, -1, 1, 1, 1), std.view(1, -1, 1, 1, 1)
+
+
+def check_statistics(vae: torch.nn.Module) -> None:
+    """UserError unless the mean and std of the VAE's latents are finite and the std above zero; once, on loading."""
+    mean, std = latent_statistics(vae)
+    if not (torch.isfinite(mean).all() and torch.isfinite(std).all() and (std > 0).all()):
+        raise UserError(_WRONG)
 
 
 @torch.no_grad()
