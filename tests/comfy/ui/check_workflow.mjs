@@ -1,7 +1,7 @@
 // node check_workflow.mjs FOLDER_WITH_PLAYWRIGHT CHROMIUM http://127.0.0.1:PORT classic|nodes2
 // One headless browser on ComfyUI's own frontend. Jobs come as JSON lines on standard input, results leave as JSON
-// lines: {workflow, queue, timeout, screenshot} -> what the frontend made of the workflow. The first line out says
-// that the page is up.
+// lines: {workflow, queue, timeout, videos, screenshot} -> what the frontend made of the workflow. The first line
+// out says that the page is up.
 import { createRequire } from "module";
 import { createInterface } from "readline";
 
@@ -65,6 +65,15 @@ function reports() {
   const nodes = [root, ...(root.subgraphs?.values() ?? [])].flatMap((graph) => graph._nodes);
   const boxes = nodes.map((node) => [node.title, node.widgets?.find((w) => w.name === "report_view")]);
   return Object.fromEntries(boxes.filter(([, box]) => box).map(([title, box]) => [title, box.value]));
+}
+
+// Runs in the page: the widths of the videos that the nodes show, by what is asked of the server; 0 where none came.
+async function videos() {
+  const shown = () => [...document.querySelectorAll("video")].filter((video) => video.src);
+  for (let wait = 0; wait < 20 && !(shown().length && shown().every((video) => video.videoWidth)); wait++) {
+    await new Promise((done) => setTimeout(done, 250));
+  }
+  return Object.fromEntries(shown().map((video) => [new URL(video.src).searchParams.get("filename"), video.videoWidth]));
 }
 
 // Runs in the page: which reports are gone after another workflow's tab was opened in between.
@@ -164,11 +173,15 @@ const browser = await chromium.launch({
 });
 const page = await browser.newPage({ viewport: { width: 1920, height: 1080 } });
 page.setDefaultTimeout(240000); // a busy machine is no fault of the workflow
-let pageErrors = [], warnings = [];
+let pageErrors = [], warnings = [], lostPreviews = [];
 // Of our own code; the frontend's own are its own business.
 page.on("console", (message) => {
   const ours = /VideoRealism/i.test(message.location().url + message.text());
   if (ours && ["warning", "error"].includes(message.type())) warnings.push(message.text().slice(0, 300));
+});
+page.on("response", (response) => {
+  const { pathname, search } = new URL(response.url());
+  if (response.status() >= 400 && pathname.endsWith("/view")) lostPreviews.push(search);
 });
 page.on("pageerror", (error) => pageErrors.push(String(error.stack ?? error).slice(0, 600)));
 // The frontend asks hosts on the internet; the check stays on this machine.
@@ -196,12 +209,13 @@ console.log(JSON.stringify({ ready: true, version, pageErrors, warnings }));
 
 for await (const line of createInterface({ input: process.stdin })) {
   const job = JSON.parse(line);
-  [pageErrors, warnings] = [[], []];
+  [pageErrors, warnings, lostPreviews] = [[], [], []];
   const result = {};
   try {
     await open();
     Object.assign(result, await page.evaluate(load, job.workflow));
     if (job.queue) Object.assign(result, await page.evaluate(queue, job.timeout * 1000));
+    if (job.videos) result.videos = await page.evaluate(videos);
     if (job.screenshot) {
       await page.keyboard.press("Escape");
       const before = page.viewportSize();
@@ -217,6 +231,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   } catch (error) {
     result.failed = String(error).slice(0, 1000);
   }
-  console.log(JSON.stringify({ ...result, pageErrors, warnings }));
+  console.log(JSON.stringify({ ...result, pageErrors, warnings, lostPreviews }));
 }
 await browser.close();

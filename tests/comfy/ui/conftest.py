@@ -37,10 +37,11 @@ class Frontend:
         )
         self.start = self._answer()
 
-    def check(self, workflow, queue=True, timeout=600, screenshot=None):
+    def check(self, workflow, queue=True, timeout=600, videos=False, screenshot=None):
         """What the frontend makes of a UI workflow: missing, droppedLinks, overlaps, spills, prompt, pageErrors,
-        warnings, and after a run queued, changedWidgets, overlapsAfter, spillsAfter, reports and lostReports."""
-        job = {"workflow": workflow, "queue": queue, "timeout": timeout}
+        warnings, lostPreviews, and where asked for, videos; after a run queued, changedWidgets, overlapsAfter,
+        spillsAfter, reports and lostReports."""
+        job = {"workflow": workflow, "queue": queue, "timeout": timeout, "videos": videos}
         self._process.stdin.write(json.dumps({**job, "screenshot": screenshot and str(screenshot)}) + "\n")
         self._process.stdin.flush()
         result = self._answer()
