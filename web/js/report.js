@@ -65,8 +65,8 @@ function show(node, text) {
   if (box.value === text) return;
   box.value = text;
   box.element.style.minHeight = `${heightOf(text, node.size[0])}px`;
-  const [width, height] = node.computeSize();
-  node.setSize?.([Math.max(node.size[0], width), Math.max(node.size[1], height)]);
+  const [width, height] = node.size; // the width stays: beside a video, computeSize asks for a wider node each time
+  node.setSize?.([width, Math.max(height, node.computeSize()[1])]);
   app.canvas?.setDirty?.(true, true);
 }
 

@@ -44,7 +44,10 @@ async function layout() {
   }
   const meet = (a, b) => a.x < b.right && b.x < a.right && a.y < b.bottom && b.y < a.bottom;
   const overlaps = boxes.flatMap((a, i) =>
-    boxes.slice(i + 1).filter((b) => meet(a, b)).map((b) => `${a.title} / ${b.title}`)
+    boxes.slice(i + 1).filter((b) => meet(a, b)).map((b) => {
+      const deep = Math.min(a.bottom, b.bottom) - Math.max(a.y, b.y);
+      return `${a.title} / ${b.title} by ${Math.round(deep)}`;
+    })
   );
   const groups = graph._groups.map((group) => {
     const [x, y, width, height] = group._bounding;

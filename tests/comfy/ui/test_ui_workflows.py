@@ -177,5 +177,6 @@ def test_shipped_workflow(frontend, showing, name):
     assert prompt == shipped, json.dumps(found["prompt"])[:3000]
     if runnable:
         assert (found["queued"], found["changedWidgets"]) == ("success", [])
-        assert (found["overlapsAfter"], found["spillsAfter"], found["lostReports"]) == ([], [], [])
+        for what in ("overlapsAfter", "spillsAfter", "lostReports"):
+            assert found[what] == [], what
         assert found["reports"]
