@@ -97,12 +97,20 @@ function showAll(outputs) {
   for (const [id, output] of Object.entries(outputs ?? {})) showAt(id, textOf(output));
 }
 
+// Nodes 2.0 takes the pictures of a run for the video of a node that has one, and says that it failed to load. They
+// are shown below it all the same, so the video's place stays empty while there are such pictures.
+function pictureCame({ detail }) {
+  const node = nodeAt(detail.displayNodeId);
+  if (window.LiteGraph?.vueNodesMode && isOurs(node) && node.previewMediaType === "video") node.hideOutputImages = true;
+}
+
 // -- where the frontend tells of them --------------------------------------------------------------------------------
 
 app.registerExtension({
   name: "videorealism.report",
   setup() {
     api.addEventListener("video_realism.report", ({ detail }) => showAt(detail.node, detail.text));
+    api.addEventListener("b_preview_with_metadata", pictureCame);
     api.addEventListener("executed", ({ detail }) => showAt(detail.display_node || detail.node, textOf(detail.output)));
   },
   onNodeOutputsUpdated: showAll,

@@ -76,8 +76,12 @@ async function videos() {
   for (let wait = 0; wait < 20 && !(shown().length && shown().every((video) => video.videoWidth)); wait++) {
     await new Promise((done) => setTimeout(done, 250));
   }
-  return Object.fromEntries(shown().map((video) => [new URL(video.src).searchParams.get("filename"), video.videoWidth]));
+  const name = (video) => new URL(video.src).searchParams.get("filename");
+  return Object.fromEntries(shown().map((video) => [name(video), video.videoWidth]));
 }
+
+// Runs in the page: what Nodes 2.0 writes in the place of a picture or video that it cannot show.
+const unshown = () => document.body.innerText.match(/.*failed to load.*/gi) ?? [];
 
 // Runs in the page: which reports are gone after another workflow's tab was opened in between.
 async function switchTabs() {
@@ -121,6 +125,7 @@ async function load(workflow) {
     missing: [...new Set(types.filter((type) => !known.has(type)))],
     droppedLinks: wanted.filter((link) => !kept.has(link)),
     ...(await window.layout()),
+    unshown: window.unshown(),
     prompt: (await window.app.graphToPrompt()).output,
   };
 }
@@ -147,7 +152,8 @@ async function queue(timeout) {
   const after = widgets();
   const changed = Object.keys(before).filter((id) => JSON.stringify(before[id]) !== JSON.stringify(after[id]));
   const { overlaps, spills } = await window.layout();
-  return { queued, changedWidgets: changed, overlapsAfter: overlaps, spillsAfter: spills, ...(await window.switchTabs()) };
+  const drawn = { overlapsAfter: overlaps, spillsAfter: spills, unshownAfter: window.unshown() };
+  return { queued, changedWidgets: changed, ...drawn, ...(await window.switchTabs()) };
 }
 
 // Run in the page: a window that shows the whole graph at full size (smaller, the canvas leaves out text), and that view.
@@ -204,7 +210,8 @@ const ready = () => {
 async function open() {
   await page.goto(base, { waitUntil: "domcontentloaded" });
   await page.waitForFunction(ready);
-  await page.evaluate(`Object.assign(window, { layout: ${layout}, reports: ${reports}, switchTabs: ${switchTabs} })`);
+  await page.evaluate(`Object.assign(window, { layout: ${layout}, reports: ${reports}, unshown: ${unshown} })`);
+  await page.evaluate(`window.switchTabs = ${switchTabs}`);
 }
 await open();
 const version = await page.evaluate(() => window.__COMFYUI_FRONTEND_VERSION__);

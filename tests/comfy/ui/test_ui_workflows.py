@@ -155,8 +155,9 @@ def test_an_example_is_shown_before_anything_runs(frontend, kind, values):
         return frontend.check(workflow, queue=False, videos=True)
 
     shown = check("example: drive")
-    assert (shown["videos"], shown["lostPreviews"]) == ({"example: drive": 160}, [])
-    assert check("gone.mp4")["lostPreviews"]
+    assert (shown["videos"], shown["lostPreviews"], shown["unshown"]) == ({"example: drive": 160}, [], [])
+    gone = check("gone.mp4")
+    assert gone["lostPreviews"] and bool(gone["unshown"]) == (frontend.mode == "nodes2")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -168,7 +169,7 @@ def test_shipped_workflow(frontend, showing, name):
     picture = SCREENSHOTS and SCREENSHOTS / f"workflow_{name}.png"
     server.forget()  # nodes served from the cache show no report
     found = frontend.check(ui_workflow(name, quick=not SCREENSHOTS), queue=runnable, screenshot=picture)
-    for what in ("missing", "droppedLinks", "pageErrors", "warnings", "lostPreviews", "overlaps", "spills"):
+    for what in ("missing", "droppedLinks", "pageErrors", "warnings", "lostPreviews", "unshown", "overlaps", "spills"):
         assert found[what] == [], what
     shipped = plain(graph)
     prompt = without_newer_widgets(plain(found["prompt"]), shipped, classes(server, found["prompt"]))
@@ -177,6 +178,6 @@ def test_shipped_workflow(frontend, showing, name):
     assert prompt == shipped, json.dumps(found["prompt"])[:3000]
     if runnable:
         assert (found["queued"], found["changedWidgets"]) == ("success", [])
-        for what in ("overlapsAfter", "spillsAfter", "lostReports"):
+        for what in ("overlapsAfter", "spillsAfter", "unshownAfter", "lostReports"):
             assert found[what] == [], what
         assert found["reports"]
