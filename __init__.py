@@ -8,6 +8,11 @@ async def comfy_entrypoint():
     from comfy_api.latest import ComfyExtension
 
     class VideoRealism(ComfyExtension):
+        async def on_load(self):
+            from .nodes.host.served import serve_examples
+
+            serve_examples()
+
         async def get_node_list(self):
             from .nodes import all_nodes
             from .nodes.host.selftest import log_problems

@@ -28,6 +28,7 @@ PICTURES = {
     "VideoRealismEnhanceRealism": 260,
     "VideoRealismEnhanceVideoFile": 260,
     "VideoRealismLongVideoSampler": 260,
+    "VideoRealismNoiseCalibrate": 260,
 }
 GROUP_COLOURS = ["#5b7f95", "#6d8f6d", "#94806a", "#7d6f94", "#8f6d74", "#5f8f8a", "#7a7f88"]
 NOTE_COLOURS = {"color": "#3d4247", "bgcolor": "#4b5157"}

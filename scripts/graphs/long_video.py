@@ -38,7 +38,7 @@ def long_clip(canvas: Canvas) -> None:
     canvas.group("Control", 310)
     conditions = control_stacks(canvas, conditions, branches, chunks)
     canvas.group("Inversion", 300)
-    decoded = both_passes(canvas, model["model"], model["vae"], conditions, chunks["frames"])
+    decoded = both_passes(canvas, model["model"], model["vae"], conditions, chunks["frames"], report=16)
     canvas.group("Result", 640)
     wires = {"chunks": decoded, "plan": chunks["plan"]}
     enhanced = canvas.node("VideoRealismChunkStitcher", "Chunk Stitcher", report=1, **wires)

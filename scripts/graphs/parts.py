@@ -173,9 +173,11 @@ def sample(canvas: Canvas, noise, guide, sampler, sigmas, latent, title: str = "
     return canvas.node("SamplerCustomAdvanced", title, **wires)
 
 
-def inverted(canvas: Canvas, model: Output | Node, conditions: dict[str, Output], latent: Node, sigmas: Node) -> Node:
+def inverted(
+    canvas: Canvas, model: Output | Node, conditions: dict[str, Output], latent: Node, sigmas: Node, report: int = 4
+) -> Node:
     wires = {"model": model, "inversion": conditions["inversion"], "latent": latent, "sigmas": sigmas}
-    return canvas.node("VideoRealismDDIMInvert", "DDIM Invert", report=4, **wires)
+    return canvas.node("VideoRealismDDIMInvert", "DDIM Invert", report=report, **wires)
 
 
 def both_passes(
@@ -186,10 +188,13 @@ def both_passes(
     frames: Output | Node,
     levels: Callable[[Canvas], Node | Output] = preset_levels,
     cfg: float = PRESET["cfg"],
+    report: int = 4,
 ) -> Node:
-    """Goes on in the group "Inversion" with encoding and inverting; then the group "Sampling" with its frames."""
+    """Goes on in the group "Inversion" with encoding and inverting; then the group "Sampling" with its frames.
+
+    report: lines of the inversion's; it writes some for every chunk of a list."""
     latent = encode(canvas, frames, vae)
-    inversion = inverted(canvas, model, conditions, latent, levels(canvas))
+    inversion = inverted(canvas, model, conditions, latent, levels(canvas), report)
     canvas.group("Sampling", 300, below="Inversion")
     guide = guider(canvas, model, conditions, cfg)
     result = sample(canvas, inversion["noise"], guide, inversion["sampler"], inversion["sigmas"], latent)

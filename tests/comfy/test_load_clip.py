@@ -1,9 +1,12 @@
 """Load Clip and the pack's examples: offered after the input folder's own files, so that graphs run without any."""
 
 import json
+import urllib.error
+import urllib.parse
+import urllib.request
 
 import pytest
-from comfy_server import Graph, RunError
+from comfy_server import ROOT, Graph, RunError
 from shipped_graphs import write_clip
 
 
@@ -45,3 +48,20 @@ def test_a_clip_that_is_gone_is_refused_before_anything_runs(server):
     with pytest.raises(RunError, match="The clip x is not in ComfyUI's input folder") as raised:
         server.run(graph)
     assert raised.value.kind == "rejected"
+
+
+def view(server, filename, kind="input"):
+    query = urllib.parse.urlencode({"filename": filename, "type": kind})
+    with urllib.request.urlopen(f"http://{server.address}/api/view?{query}") as answer:
+        return answer.headers["Content-Type"], answer.read()
+
+
+def test_the_frontend_is_given_the_examples_and_nothing_else(server):
+    write_clip(server.base / "input" / "aa_own.mp4")
+    examples = ROOT / "examples"
+    assert view(server, "example: drive") == ("video/mp4", (examples / "drive.mp4").read_bytes())
+    assert view(server, "aa_own.mp4")[1] == (server.base / "input" / "aa_own.mp4").read_bytes()
+    refused = ("example: gone", "input"), ("example: ../examples/drive", "input"), ("example: drive", "output")
+    for name, kind in refused:
+        with pytest.raises(urllib.error.HTTPError, match="40[04]"):
+            view(server, name, kind)

@@ -65,8 +65,8 @@ function show(node, text) {
   if (box.value === text) return;
   box.value = text;
   box.element.style.minHeight = `${heightOf(text, node.size[0])}px`;
-  const [width, height] = node.computeSize();
-  node.setSize?.([Math.max(node.size[0], width), Math.max(node.size[1], height)]);
+  const [width, height] = node.size; // the width stays: beside a video, computeSize asks for a wider node each time
+  node.setSize?.([width, Math.max(height, node.computeSize()[1])]);
   app.canvas?.setDirty?.(true, true);
 }
 
@@ -97,12 +97,20 @@ function showAll(outputs) {
   for (const [id, output] of Object.entries(outputs ?? {})) showAt(id, textOf(output));
 }
 
+// Nodes 2.0 takes the pictures of a run for the video of a node that has one, and says that it failed to load. They
+// are shown below it all the same, so the video's place stays empty while there are such pictures.
+function pictureCame({ detail }) {
+  const node = nodeAt(detail.displayNodeId);
+  if (window.LiteGraph?.vueNodesMode && isOurs(node) && node.previewMediaType === "video") node.hideOutputImages = true;
+}
+
 // -- where the frontend tells of them --------------------------------------------------------------------------------
 
 app.registerExtension({
   name: "videorealism.report",
   setup() {
     api.addEventListener("video_realism.report", ({ detail }) => showAt(detail.node, detail.text));
+    api.addEventListener("b_preview_with_metadata", pictureCame);
     api.addEventListener("executed", ({ detail }) => showAt(detail.display_node || detail.node, textOf(detail.output)));
   },
   onNodeOutputsUpdated: showAll,

@@ -1,7 +1,7 @@
 // node check_workflow.mjs FOLDER_WITH_PLAYWRIGHT CHROMIUM http://127.0.0.1:PORT classic|nodes2
 // One headless browser on ComfyUI's own frontend. Jobs come as JSON lines on standard input, results leave as JSON
-// lines: {workflow, queue, timeout, screenshot} -> what the frontend made of the workflow. The first line out says
-// that the page is up.
+// lines: {workflow, queue, timeout, videos, screenshot} -> what the frontend made of the workflow. The first line
+// out says that the page is up.
 import { createRequire } from "module";
 import { createInterface } from "readline";
 
@@ -44,7 +44,10 @@ async function layout() {
   }
   const meet = (a, b) => a.x < b.right && b.x < a.right && a.y < b.bottom && b.y < a.bottom;
   const overlaps = boxes.flatMap((a, i) =>
-    boxes.slice(i + 1).filter((b) => meet(a, b)).map((b) => `${a.title} / ${b.title}`)
+    boxes.slice(i + 1).filter((b) => meet(a, b)).map((b) => {
+      const deep = Math.min(a.bottom, b.bottom) - Math.max(a.y, b.y);
+      return `${a.title} / ${b.title} by ${Math.round(deep)}`;
+    })
   );
   const groups = graph._groups.map((group) => {
     const [x, y, width, height] = group._bounding;
@@ -66,6 +69,19 @@ function reports() {
   const boxes = nodes.map((node) => [node.title, node.widgets?.find((w) => w.name === "report_view")]);
   return Object.fromEntries(boxes.filter(([, box]) => box).map(([title, box]) => [title, box.value]));
 }
+
+// Runs in the page: the widths of the videos that the nodes show, by what is asked of the server; 0 where none came.
+async function videos() {
+  const shown = () => [...document.querySelectorAll("video")].filter((video) => video.src);
+  for (let wait = 0; wait < 20 && !(shown().length && shown().every((video) => video.videoWidth)); wait++) {
+    await new Promise((done) => setTimeout(done, 250));
+  }
+  const name = (video) => new URL(video.src).searchParams.get("filename");
+  return Object.fromEntries(shown().map((video) => [name(video), video.videoWidth]));
+}
+
+// Runs in the page: what Nodes 2.0 writes in the place of a picture or video that it cannot show.
+const unshown = () => document.body.innerText.match(/.*failed to load.*/gi) ?? [];
 
 // Runs in the page: which reports are gone after another workflow's tab was opened in between.
 async function switchTabs() {
@@ -109,6 +125,7 @@ async function load(workflow) {
     missing: [...new Set(types.filter((type) => !known.has(type)))],
     droppedLinks: wanted.filter((link) => !kept.has(link)),
     ...(await window.layout()),
+    unshown: window.unshown(),
     prompt: (await window.app.graphToPrompt()).output,
   };
 }
@@ -135,7 +152,8 @@ async function queue(timeout) {
   const after = widgets();
   const changed = Object.keys(before).filter((id) => JSON.stringify(before[id]) !== JSON.stringify(after[id]));
   const { overlaps, spills } = await window.layout();
-  return { queued, changedWidgets: changed, overlapsAfter: overlaps, spillsAfter: spills, ...(await window.switchTabs()) };
+  const drawn = { overlapsAfter: overlaps, spillsAfter: spills, unshownAfter: window.unshown() };
+  return { queued, changedWidgets: changed, ...drawn, ...(await window.switchTabs()) };
 }
 
 // Run in the page: a window that shows the whole graph at full size (smaller, the canvas leaves out text), and that view.
@@ -164,11 +182,15 @@ const browser = await chromium.launch({
 });
 const page = await browser.newPage({ viewport: { width: 1920, height: 1080 } });
 page.setDefaultTimeout(240000); // a busy machine is no fault of the workflow
-let pageErrors = [], warnings = [];
+let pageErrors = [], warnings = [], lostPreviews = [];
 // Of our own code; the frontend's own are its own business.
 page.on("console", (message) => {
   const ours = /VideoRealism/i.test(message.location().url + message.text());
   if (ours && ["warning", "error"].includes(message.type())) warnings.push(message.text().slice(0, 300));
+});
+page.on("response", (response) => {
+  const { pathname, search } = new URL(response.url());
+  if (response.status() >= 400 && pathname.endsWith("/view")) lostPreviews.push(search);
 });
 page.on("pageerror", (error) => pageErrors.push(String(error.stack ?? error).slice(0, 600)));
 // The frontend asks hosts on the internet; the check stays on this machine.
@@ -188,7 +210,8 @@ const ready = () => {
 async function open() {
   await page.goto(base, { waitUntil: "domcontentloaded" });
   await page.waitForFunction(ready);
-  await page.evaluate(`Object.assign(window, { layout: ${layout}, reports: ${reports}, switchTabs: ${switchTabs} })`);
+  await page.evaluate(`Object.assign(window, { layout: ${layout}, reports: ${reports}, unshown: ${unshown} })`);
+  await page.evaluate(`window.switchTabs = ${switchTabs}`);
 }
 await open();
 const version = await page.evaluate(() => window.__COMFYUI_FRONTEND_VERSION__);
@@ -196,12 +219,13 @@ console.log(JSON.stringify({ ready: true, version, pageErrors, warnings }));
 
 for await (const line of createInterface({ input: process.stdin })) {
   const job = JSON.parse(line);
-  [pageErrors, warnings] = [[], []];
+  [pageErrors, warnings, lostPreviews] = [[], [], []];
   const result = {};
   try {
     await open();
     Object.assign(result, await page.evaluate(load, job.workflow));
     if (job.queue) Object.assign(result, await page.evaluate(queue, job.timeout * 1000));
+    if (job.videos) result.videos = await page.evaluate(videos);
     if (job.screenshot) {
       await page.keyboard.press("Escape");
       const before = page.viewportSize();
@@ -217,6 +241,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   } catch (error) {
     result.failed = String(error).slice(0, 1000);
   }
-  console.log(JSON.stringify({ ...result, pageErrors, warnings }));
+  console.log(JSON.stringify({ ...result, pageErrors, warnings, lostPreviews }));
 }
 await browser.close();

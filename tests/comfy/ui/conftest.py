@@ -31,16 +31,18 @@ def browser_commands():
 
 class Frontend:
     def __init__(self, command):
+        self.mode = command[-1]
         self._errors = tempfile.TemporaryFile("w+")
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True
         )
         self.start = self._answer()
 
-    def check(self, workflow, queue=True, timeout=600, screenshot=None):
-        """What the frontend makes of a UI workflow: missing, droppedLinks, overlaps, spills, prompt, pageErrors,
-        warnings, and after a run queued, changedWidgets, overlapsAfter, spillsAfter, reports and lostReports."""
-        job = {"workflow": workflow, "queue": queue, "timeout": timeout}
+    def check(self, workflow, queue=True, timeout=600, videos=False, screenshot=None):
+        """What the frontend makes of a UI workflow: missing, droppedLinks, overlaps, spills, unshown, prompt,
+        pageErrors, warnings, lostPreviews, and where asked for, videos; after a run queued, changedWidgets,
+        overlapsAfter, spillsAfter, unshownAfter, reports and lostReports."""
+        job = {"workflow": workflow, "queue": queue, "timeout": timeout, "videos": videos}
         self._process.stdin.write(json.dumps({**job, "screenshot": screenshot and str(screenshot)}) + "\n")
         self._process.stdin.flush()
         result = self._answer()

@@ -145,6 +145,21 @@ def test_reports_of_nodes_in_a_subgraph_are_shown_and_come_back(frontend, showin
     assert found["lostReports"] == []
 
 
+@pytest.mark.parametrize("kind, values", [("LoadClip", []), ("EnhanceVideoFile", ["video/enhanced"])])
+def test_an_example_is_shown_before_anything_runs(frontend, kind, values):
+    loader = {"id": 1, "type": f"VideoRealism{kind}", "pos": [50, 50], "size": [300, 500], "flags": {}, "order": 0}
+    loader |= {"mode": 0, "inputs": [], "outputs": [], "properties": {}}
+
+    def check(clip):
+        workflow = workflow_of([{**loader, "widgets_values": [clip, *values]}], [])
+        return frontend.check(workflow, queue=False, videos=True)
+
+    shown = check("example: drive")
+    assert (shown["videos"], shown["lostPreviews"], shown["unshown"]) == ({"example: drive": 160}, [], [])
+    gone = check("gone.mp4")
+    assert gone["lostPreviews"] and bool(gone["unshown"]) == (frontend.mode == "nodes2")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_workflow(frontend, showing, name):
     server = showing
@@ -154,7 +169,7 @@ def test_shipped_workflow(frontend, showing, name):
     picture = SCREENSHOTS and SCREENSHOTS / f"workflow_{name}.png"
     server.forget()  # nodes served from the cache show no report
     found = frontend.check(ui_workflow(name, quick=not SCREENSHOTS), queue=runnable, screenshot=picture)
-    for what in ("missing", "droppedLinks", "pageErrors", "warnings", "overlaps", "spills"):
+    for what in ("missing", "droppedLinks", "pageErrors", "warnings", "lostPreviews", "unshown", "overlaps", "spills"):
         assert found[what] == [], what
     shipped = plain(graph)
     prompt = without_newer_widgets(plain(found["prompt"]), shipped, classes(server, found["prompt"]))
@@ -163,5 +178,6 @@ def test_shipped_workflow(frontend, showing, name):
     assert prompt == shipped, json.dumps(found["prompt"])[:3000]
     if runnable:
         assert (found["queued"], found["changedWidgets"]) == ("success", [])
-        assert (found["overlapsAfter"], found["spillsAfter"], found["lostReports"]) == ([], [], [])
+        for what in ("overlapsAfter", "spillsAfter", "unshownAfter", "lostReports"):
+            assert found[what] == [], what
         assert found["reports"]
