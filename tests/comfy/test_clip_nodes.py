@@ -353,7 +353,7 @@ drive = nodes.NODE_CLASS_MAPPINGS["VideoRealismDemoDrive"]
 packages = sys.modules[drive.__module__.rsplit(".", 2)[0] + ".shared.packages"]
 packages.find_spec = lambda name: None if name == "kornia" else found(name)
 try:
-    drive.execute(1, 1, 32, 32, "synthetic", 24.0)
+    drive.execute(scene_seed=1, frames=1, width=32, height=32, style="synthetic", fps=24.0)
 except ValueError as error:
     print("said:", error)
 """
