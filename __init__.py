@@ -8,16 +8,14 @@ async def comfy_entrypoint():
     from comfy_api.latest import ComfyExtension
 
     class VideoRealism(ComfyExtension):
-        async def on_load(self):
-            from .nodes.host.served import serve_examples
-
-            serve_examples()
-
         async def get_node_list(self):
             from .nodes import all_nodes
             from .nodes.host.selftest import log_problems
 
             log_problems()  # first: where a core update breaks an import below, its reason stands in the log
+            from .nodes.host.served import serve_examples
+
+            serve_examples()  # not in on_load, which ComfyUI 0.3.64 does not call
             return all_nodes()
 
     return VideoRealism()
