@@ -89,7 +89,7 @@ def test_a_graph_that_fails_puts_the_clip_away_and_the_next_run_takes_another(se
 
 def test_the_simulators_pictures_reach_the_maps_and_a_cancelled_clip_is_free_again(server, clips):
     graph = Graph()
-    piece = batch_folder(graph, "cancelled")
+    piece = batch_folder(graph, "days/cancelled")
     pictures = {"depth_pictures": piece[2], "tag_pictures": piece[3], "instance_pictures": piece[4]}
     choices = {"folder": "none", "palette": "carla", "mask_classes": "", "class_weights": "", "edge_preset": "medium"}
     formats = {"depth_format": "auto", "semantic_format": "auto", "depth_scale": 1.0, "camera": "", "start": 0}
@@ -99,7 +99,7 @@ def test_the_simulators_pictures_reach_the_maps_and_a_cancelled_clip_is_free_aga
     dials = {"realism": 0.5, "faithfulness": 0.5, "prompt": "", "model": "embedded", "seed": 3, "steps": 300}
     enhanced = graph.add("VideoRealismEnhanceRealism", **wires, **dials)
     save = graph.add("VideoRealismSaveToDataset", images=enhanced[0], clip=piece[6])
-    out = server.base / "output" / "cancelled"
+    out = server.base / "output" / "days" / "cancelled"
     prompt = server.queue(graph)
     deadline = time.monotonic() + 60
     while not (out / "leases").is_dir() or not list((out / "leases").iterdir()):
