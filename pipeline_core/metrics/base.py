@@ -80,6 +80,15 @@ def check_pair(output: Tensor, reference: Tensor, first: int = 0, other: str = "
     return check_frames(output, "output", first), check_frames(reference, other, first)
 
 
+def check_masks(output: Tensor, classes: Tensor, instances: Tensor) -> None:
+    """UserError unless classes and instances are (T, H, W), of the output's (T, H, W, 3) frames."""
+    if not classes.shape == instances.shape == output.shape[:3]:
+        raise UserError(
+            f"Classes {tuple(classes.shape)} and instances {tuple(instances.shape)} came for an output "
+            f"{tuple(output.shape)}: give (T, H, W) of the same frames and size."
+        )
+
+
 def luma(frames: Tensor) -> Tensor:
     """BT.709 luma of (..., 3) R'G'B' frames."""
     r, g, b = frames.unbind(-1)

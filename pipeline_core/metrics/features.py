@@ -13,9 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..conditions.weights import class_tags
-from ..errors import UserError
 from ..perception.encoders import Encode
-from .base import Figure, check_frames, check_pair, mean_figure
+from .base import Figure, check_frames, check_masks, check_pair, mean_figure
 
 OBJECTS = {name: class_tags(name) for name in ("lights", "signs", "vehicles", "people")}
 CROP = 64  # pixels each way of the crops given to the network
@@ -40,11 +39,7 @@ class ObjectAlignment:
     def update(self, output: Tensor, source: Tensor, classes: Tensor, instances: Tensor) -> None:
         """output, source (T, H, W, 3) in [0, 1]; classes, instances (T, H, W) integers of the source."""
         output, source = check_pair(output, source, self._frames, "source")
-        if not classes.shape == instances.shape == output.shape[:3]:
-            raise UserError(
-                f"Classes {tuple(classes.shape)} and instances {tuple(instances.shape)} came for an output "
-                f"{tuple(output.shape)}: give (T, H, W) of the same frames and size."
-            )
+        check_masks(output, classes, instances)
         views: list[tuple[int, str]] = []
         crops: list[Tensor] = []
         for t in range(len(output)):

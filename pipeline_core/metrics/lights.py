@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from ..conditions.weights import class_tags
-from ..errors import UserError
-from .base import Figure, check_pair
+from .base import Figure, check_masks, check_pair
 from .objects import Decision, lamp_state, share_kept
 
 _LIT = 0.1  # share of a light's pixels that its lamp is taken to be
@@ -31,11 +30,7 @@ class LightColours:
     def update(self, output: Tensor, source: Tensor, classes: Tensor, instances: Tensor) -> None:
         """output, source (T, H, W, 3) in [0, 1]; classes, instances (T, H, W) integers of the source."""
         output, source = check_pair(output, source, self._frames, "source")
-        if not classes.shape == instances.shape == output.shape[:3]:
-            raise UserError(
-                f"Classes {tuple(classes.shape)} and instances {tuple(instances.shape)} came for an output "
-                f"{tuple(output.shape)}: give (T, H, W) of the same frames and size."
-            )
+        check_masks(output, classes, instances)
         wanted = torch.isin(classes.long(), torch.tensor(self.tags, dtype=torch.long, device=classes.device))
         for t, (ours, theirs) in enumerate(zip(output.cpu(), source.cpu())):
             ids, counts = instances[t][wanted[t]].unique(return_counts=True)

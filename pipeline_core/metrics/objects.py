@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UserError
-from .base import Figure, check_frames, check_pair
+from .base import Figure, check_frames, check_masks, check_pair
 
 # Hue in degrees where one lamp colour ends and the next begins; real greens are bluish, real ambers orange.
 _LAMP_HUES = (("red", -60.0, 25.0), ("yellow", 25.0, 85.0), ("green", 85.0, 210.0))
@@ -186,11 +186,7 @@ class ObjectColours:
     def update(self, output: Tensor, reference: Tensor, classes: Tensor, instances: Tensor) -> None:
         """output, reference (T, H, W, 3) in [0, 1]; classes (T, H, W) CARLA tags; instances (T, H, W) ids."""
         output, reference = check_pair(output, reference, self._frames)
-        if not classes.shape == instances.shape == output.shape[:3]:
-            raise UserError(
-                f"Classes {tuple(classes.shape)} and instances {tuple(instances.shape)} came for an output "
-                f"{tuple(output.shape)}: give (T, H, W) of the same frames and size."
-            )
+        check_masks(output, classes, instances)
         ours = object_colours(output, classes, instances, self.tags, self.min_pixels)
         theirs = object_colours(reference, classes, instances, self.tags, self.min_pixels)
         for (t, instance), colour in ours.items():

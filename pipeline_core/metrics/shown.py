@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import UserError
-from .base import Figure, check_pair
+from .base import Figure, check_masks, check_pair
 
 CONTRAST = 0.02  # standard deviation of colours below which there is nothing to be told apart
 FEWEST = 3  # views below which an object is not looked at: one frame says little
@@ -57,11 +56,7 @@ class ObjectsShown:
     def update(self, output: Tensor, source: Tensor, classes: Tensor, instances: Tensor) -> None:
         """output, source (T, H, W, 3) in [0, 1]; classes, instances (T, H, W) integers of the source."""
         output, source = check_pair(output, source, self._frames, "source")
-        if not classes.shape == instances.shape == output.shape[:3]:
-            raise UserError(
-                f"Classes {tuple(classes.shape)} and instances {tuple(instances.shape)} came for an output "
-                f"{tuple(output.shape)}: give (T, H, W) of the same frames and size."
-            )
+        check_masks(output, classes, instances)
         wanted = torch.isin(classes.long(), torch.tensor(self.tags, dtype=torch.long, device=classes.device)).cpu()
         fewest = self.least_share * wanted[:1].numel()
         for t, (ours, theirs) in enumerate(zip(output.cpu(), source.cpu())):

@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..conditions.weights import class_tags
-from ..errors import UserError
-from .base import Figure, check_pair, luma
+from .base import Figure, check_masks, check_pair, luma
 from .objects import Decision, lab
 
 BANDWIDTH = 8.0  # CIELAB units within which two colours are much the same
@@ -78,11 +77,7 @@ class SignShapes:
     def update(self, output: Tensor, source: Tensor, classes: Tensor, instances: Tensor) -> None:
         """output, source (T, H, W, 3) in [0, 1]; classes, instances (T, H, W) integers of the source."""
         output, source = check_pair(output, source, self._frames, "source")
-        if not classes.shape == instances.shape == output.shape[:3]:
-            raise UserError(
-                f"Classes {tuple(classes.shape)} and instances {tuple(instances.shape)} came for an output "
-                f"{tuple(output.shape)}: give (T, H, W) of the same frames and size."
-            )
+        check_masks(output, classes, instances)
         wanted = torch.isin(classes.long(), torch.tensor(self.tags, dtype=torch.long, device=classes.device)).cpu()
         for t, (ours, theirs) in enumerate(zip(output.cpu(), source.cpu())):
             for name, mask in self._views(instances[t].cpu(), wanted[t]):
