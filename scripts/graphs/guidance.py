@@ -5,16 +5,15 @@ from __future__ import annotations
 from graphs.canvas import Canvas, Node, Output
 from graphs.parts import (
     PRESET,
+    alternative,
     compared,
     decode,
     demo_conditions,
     demo_result,
     encode,
     inverted,
-    measured,
     note,
     preset_levels,
-    sample,
     saved_video,
 )
 
@@ -43,12 +42,8 @@ def guiders_compared(canvas: Canvas) -> None:
     results = {}
 
     def finish(name: str, guide: Node) -> None:
-        canvas.column(290)
         wires = (inversion["noise"], guide, inversion["sampler"], inversion["sigmas"], latent)
-        result = sample(canvas, *wires, title=f"Sample: {name}")
-        results[name] = decode(canvas, result, model["vae"], title=f"VAE Decode: {name}")
-        canvas.column(430)
-        measured(canvas, (source["frames"], results[name], twin["frames"]), title=f"Video Metrics: {name}")
+        results[name] = alternative(canvas, name, wires, model, source, twin)
 
     both = {"model": model["model"], "positive": conditions["positive"], "negative": conditions["negative"]}
     canvas.group("1 Dual-Prompt", 310)

@@ -233,6 +233,20 @@ def measured(canvas: Canvas, clips: Iterable[Node | Output], title: str = "Video
     return canvas.node("VideoRealismVideoMetrics", title, report=16, critic=critic, **wires)
 
 
+def alternative(canvas: Canvas, name: str, wires: tuple, model: Node, source: Node, twin: Node) -> Output:
+    """One of several ways that are compared: sampled, decoded and measured, in two columns; its frames.
+
+    wires: noise, guider, sampler, sigmas and latent of `sample`.
+    """
+    canvas.column(290)
+    enhanced = decode(
+        canvas, sample(canvas, *wires, title=f"Sample: {name}"), model["vae"], title=f"VAE Decode: {name}"
+    )
+    canvas.column(430)
+    measured(canvas, (source["frames"], enhanced, twin["frames"]), title=f"Video Metrics: {name}")
+    return enhanced
+
+
 def saved_video(
     canvas: Canvas, frames: Node | Output, fps: Output, name: str, audio: Output | None = None, tall: int = 300
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graphs.canvas import Canvas
 from graphs.parts import (
+    alternative,
     calibrated,
     compared,
     decode,
@@ -11,7 +12,6 @@ from graphs.parts import (
     demo_result,
     encode,
     inverted,
-    measured,
     note,
     sample,
     saved_video,
@@ -44,11 +44,7 @@ def starts_compared(canvas: Canvas) -> None:
     results = {}
 
     def finish(name: str, *wires) -> None:
-        canvas.column(290)
-        result = sample(canvas, *wires, latent, title=f"Sample: {name}")
-        results[name] = decode(canvas, result, model["vae"], title=f"VAE Decode: {name}")
-        canvas.column(430)
-        measured(canvas, (source["frames"], results[name], twin["frames"]), title=f"Video Metrics: {name}")
+        results[name] = alternative(canvas, name, (*wires, latent), model, source, twin)
 
     canvas.group("1 Inverted", 310)
     inversion = inverted(canvas, model["model"], conditions, latent, sigmas)
