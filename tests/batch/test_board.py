@@ -1,6 +1,7 @@
 """A run without networks, its slots only write files: what is done once, what is tried again, who dies on the way."""
 
 import json
+import os
 import threading
 import time
 from collections import Counter
@@ -194,21 +195,22 @@ def test_a_slot_that_is_away_for_a_while_takes_part_again(tmp_path, out):
 def test_a_row_that_lost_its_lease_is_not_written(tmp_path, out):
     (task,) = tasks_of(tmp_path, 1)
     slot = FakeSlot(out)
-    work, taken = slot.work, []
+    work, taken, other = slot.work, threading.Event(), out / "leases" / f"{task.name}~1"
 
     def slept(*given):
         row = work(*given)
-        if not taken:  # the machine sleeps so long that another takes over
-            (out / "leases" / f"{task.name}~1").write_text("{}")
-            taken.append(1)
+        if not taken.is_set():  # the machine sleeps so long that another takes over
+            other.write_text("{}")
+            taken.set()
         return row
 
     slot.work = slept
-    board = Board([task], out, CHOICE, seconds=0.4)
+    board = Board([task], out, CHOICE, seconds=30)
     thread = threading.Thread(target=board.run, args=([slot],))
     thread.start()
-    time.sleep(0.2)
+    assert taken.wait(20)
     assert read_row(out, task) is None
+    os.utime(other, (0, 0))  # the other has died meanwhile
     thread.join(20)
     assert statuses(out, [task]) == {DONE: 1} and len(slot.worked) == 2
 

@@ -1,6 +1,7 @@
 """The gate: verdicts by hand, planted failures in the photoreal twin, and what can be checked with no buffers."""
 
 import json
+import re
 from pathlib import Path
 from random import Random
 
@@ -100,9 +101,8 @@ def test_the_documentation_has_every_check_with_its_limit():
     for name, check in CHECKS.items():
         (row,) = (row for row in rows if f"`{name}`" in row.split("|")[1])
         limit = "off" if check.limit is None else f"{check.limit:g}".removeprefix("0")
-        assert limit in row.split("|")[2] and ("at most" in row) == (check.limit is not None and not check.at_least), (
-            row
-        )
+        numbers = re.findall(r"off|\d*\.\d+|\d+", row.split("|")[2])
+        assert limit in numbers and ("at most" in row) == (check.limit is not None and not check.at_least), row
 
 
 def test_verdicts_by_hand():
@@ -142,8 +142,7 @@ def test_a_stricter_limit_never_accepts_what_another_rejected(values, name, limi
     tight = limit + stricter if check.at_least else limit - stricter
     loose, strict = (judge(values, {**LIMITS, name: value}) for value in (limit, tight))
     assert loose.accepted or not strict.accepted
-    assert loose.accepted == all(c.passed is not False for c in loose.checks)
-    assert strict.margin <= loose.margin + 1e-9 or check.ideal == tight or not check.at_least
+    assert strict.margin <= loose.margin + 1e-9 or check.ideal == tight
 
 
 def test_rounds_try_other_settings_with_noise_of_their_own():

@@ -13,7 +13,7 @@ from pipeline_core.batch.engines import local
 from pipeline_core.batch.engines.local import LocalSlot
 from pipeline_core.errors import UserError
 
-TIMEOUT = 1.0
+TIMEOUT = 3.0  # seconds: a busy machine may keep a process waiting for one
 
 
 @pytest.fixture

@@ -106,7 +106,9 @@ def test_a_recording_becomes_the_cores_maps_masks_and_weights(server, recording,
     made = wanted_maps(drive, mask_of="lights and signs", weights=parse_class_weights(SENTENCE))
     for file, values in zip(files, (made.edge, made.depth, made.segmentation, made.mask, made.weights)):
         values = values if values.dim() == 4 else values[..., None].expand(-1, -1, -1, 3)
-        assert float((images(outputs, file) - values).abs().max()) < 1e-4
+        off = (images(outputs, file) - values).abs() > 1e-4
+        # An edge is there or not: another torch may tip the close ones (docs/determinism.md).
+        assert float(off.float().mean()) <= (1e-3 if file is files[0] else 0)
     assert torch.allclose(images(outputs, painted), instance_map(drive.instances), atol=1e-6)
     assert outputs[told]["text"][0] == drive.scene["description"]
     said = json.loads(outputs[report]["text"][0])

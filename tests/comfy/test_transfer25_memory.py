@@ -76,4 +76,4 @@ def test_networks_partly_in_main_memory_and_in_one_byte_answer_the_same(comfyui,
     found = json.loads(done.stdout.strip().splitlines()[-1])
     assert found["types"] == (["torch.bfloat16"] if weights == "bf16" else ["torch.bfloat16", "torch.float8_e4m3fn"])
     assert found["equal"] and found["left"] > 30 and max(found["shares"]) < 0.8, found
-    assert found.get("rounded", True)
+    assert weights != "fp8" or found["rounded"]

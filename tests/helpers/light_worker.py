@@ -29,7 +29,7 @@ def serve(work, stop, out, log, choice, rules, threads):
             while not stop.poll(0.05):
                 work.send(("sign", None))
         elif task == "slow":  # longer than the test's timeout, but alive
-            for _ in range(15):
+            for _ in range(40):
                 work.send(("sign", None))
                 time.sleep(0.1)
         work.send(("row", (task, attempt, os.environ.get("OMP_NUM_THREADS"), os.getpid())))

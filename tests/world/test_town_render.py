@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 import torch
+from rounding import share_of_others
 
 from pipeline_core.world import JOINTS, LOOKS, STYLES, caption, make_scene, raycast, render, render_styles, tags
 from pipeline_core.world.materials import INDEX, LAMP_PAINTS
@@ -51,9 +52,8 @@ def test_a_seed_gives_the_same_clip_whichever_frames_are_rendered_together(town,
     assert torch.equal(again.rgb, twin["synthetic"].rgb) and torch.equal(again.depth, twin["synthetic"].depth)
     alone = render_styles(town, range(2, 3), BIG, ("synthetic", "photoreal.day"))
     for style, clip in alone.items():
-        assert same_to_rounding(clip.depth[0], twin[style].depth[2]) and torch.equal(
-            clip.classes[0], twin[style].classes[2]
-        )
+        assert same_to_rounding(clip.depth[0], twin[style].depth[2])
+        assert share_of_others(clip.classes[0], twin[style].classes[2]) < 0.002  # rays along an edge hit either side
         assert float(((clip.rgb[0] - twin[style].rgb[2]).abs() < 1e-4).float().mean()) > 0.995
 
 
