@@ -23,18 +23,13 @@ TIMES = (0.2, 0.5, 0.8, 0.95)
 
 def maps_of(source) -> dict:
     """The job's control maps of a render."""
-    from pipeline_core.conditions.conventions import EMBEDDED, map_convention
-    from pipeline_core.conditions.depth import depth_limits, disparity_map
-    from pipeline_core.conditions.edges import edge_map
-    from pipeline_core.conditions.segmentation import segmentation_map
-    from pipeline_core.world.tags import TRAFFIC_LIGHT
+    from benchmarks.embedded import RenderedBuffers
+    from pipeline_core.conditions.estimated import Estimators
+    from pipeline_core.conditions.maps import clip_disparity_limits, window_maps
 
-    convention = map_convention(EMBEDDED)
-    return {
-        "edge": edge_map(source.rgb, ignore=source.classes == TRAFFIC_LIGHT, operator=convention.edges),
-        "depth": disparity_map(source.depth, depth_limits([source.depth], convention.depth)),
-        "segmentation": segmentation_map(source.classes),
-    }
+    buffers = RenderedBuffers(source)
+    limits = clip_disparity_limits(buffers)
+    return window_maps(("edge", "depth", "segmentation"), source.rgb, 0, buffers, Estimators(), limits)
 
 
 def stages(model, source, twin) -> dict:

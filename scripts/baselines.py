@@ -13,10 +13,11 @@ Prompts, controls and sizes are the shipped graphs'. No server is needed here; t
 from __future__ import annotations
 
 import argparse
-import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
+
+from client.workflow_graph import read_graph
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "workflows" / "api"
@@ -41,7 +42,7 @@ def without_inversion(name: str, sampler: str, cfg: float) -> dict:
 
     The noise levels stay those that went into the inversion.
     """
-    graph = copy.deepcopy(json.loads((SHIPPED / f"{name}.api.json").read_text(encoding="utf-8")))
+    graph = read_graph(SHIPPED / f"{name}.api.json")
     invert = node_of(graph, "VideoRealismDDIMInvert")
     levels = graph.pop(invert)["inputs"]["sigmas"]
     noise = add(graph, "RandomNoise", "RandomNoise", noise_seed=SEED)

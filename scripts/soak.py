@@ -24,7 +24,7 @@ from pathlib import Path
 
 from client.comfy_client import Client
 from client.errors import ClientError
-from client.runs import failure, history, queue
+from client.runs import failure, queue
 from client.workflow_graph import read_graph
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -191,7 +191,7 @@ def run(client: Client, graph: dict, kind: str, pick: random.Random) -> str:
     while time.monotonic() < deadline:
         entry = client.get(f"/history/{number}").get(number)
         if entry:
-            told = dict(history(client, number)["status"]["messages"])
+            told = dict(entry["status"]["messages"])
             if kind in ("valid", "cancelled") and "execution_error" in told:
                 print(failure(graph, told["execution_error"]))
             ends = {"execution_error": "error", "execution_interrupted": "interrupted", "execution_success": "success"}

@@ -15,7 +15,6 @@ from .pixel_weights import pixel_weights
 
 CRITIC_SEEDS = 600_000  # from here on scenes belong to the critic, to tuning, to validation and to benchmarks
 TUNING_SEEDS = 800_000
-VALIDATION_SEEDS = 850_000
 
 
 def encoder_mark(vae: torch.nn.Module) -> str:

@@ -76,8 +76,10 @@ def input_clips() -> list[str]:
     return own + [EXAMPLE + name for name in example_clips()]
 
 
-def input_clip(name: str) -> Path:
-    """The path behind a name of `input_clips`."""
+def input_clip(name: str, input_name: str) -> Path:
+    """The path behind a name of `input_clips`; UserError naming the input for any other."""
+    if name not in input_clips():
+        raise UserError(f"The clip {name} is not in ComfyUI's input folder: choose another one in {input_name}.")
     example = example_clips().get(name.removeprefix(EXAMPLE)) if name.startswith(EXAMPLE) else None
     return example or Path(folder_paths.get_input_directory()) / name
 

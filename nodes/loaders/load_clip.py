@@ -2,7 +2,6 @@
 
 from comfy_api.latest import InputImpl, io, ui
 
-from ...pipeline_core.errors import UserError
 from ..host.paths import EXAMPLE, input_clip, input_clips
 from ..shared.schema import search_words
 
@@ -37,13 +36,11 @@ class LoadClip(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, file):
-        return input_clip(file).stat().st_mtime
+        return input_clip(file, "file").stat().st_mtime
 
     @classmethod
     def execute(cls, file) -> io.NodeOutput:
-        if file not in input_clips():
-            raise UserError(f"The clip {file} is not in ComfyUI's input folder: choose another one in file.")
-        video = InputImpl.VideoFromFile(str(input_clip(file)))
+        video = InputImpl.VideoFromFile(str(input_clip(file, "file")))
         width, height = video.get_dimensions()
         text = f"{width}x{height}, {video.get_duration():.1f} seconds"
         if file.startswith(EXAMPLE):

@@ -11,7 +11,6 @@ from PIL import Image
 from torch import Tensor
 
 from ...pipeline_core.doors import writable
-from ...pipeline_core.errors import UserError
 from ...pipeline_core.job.plan import Job, prepare
 from ...pipeline_core.job.run import run
 from ...pipeline_core.job.settings import EnhanceSettings
@@ -136,7 +135,7 @@ class EnhanceVideoFile(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, video, **_):
-        return input_clip(video).stat().st_mtime
+        return input_clip(video, "video").stat().st_mtime
 
     @classmethod
     def execute(
@@ -145,19 +144,16 @@ class EnhanceVideoFile(io.ComfyNode):
         accept_damaged=False,
     ) -> io.NodeOutput:  # fmt: skip
         require_packages("av", "kornia", "diffusers", "transformers")
-        from ...pipeline_core.conditions.buffers import open_buffers
+        from ...pipeline_core.conditions.buffers import find_buffers
         from ...pipeline_core.perception.estimators import load_estimators
         from ...pipeline_core.video import media
         from ...pipeline_core.video.facts import examine, frames_of
 
-        if video not in input_clips():
-            raise UserError(f"The video {video} is not in ComfyUI's input folder; choose one in the input video.")
-        source = input_clip(video)
+        source = input_clip(video, "video")
         target, subfolder = target_of(source, filename_prefix)
         writable(target, "filename_prefix")
         remove_unfinished(target)
-        beside = source.with_name(f"{source.stem}_buffers")
-        buffers = open_buffers(beside, source) if beside.is_dir() else None
+        buffers = find_buffers(source)
         facts, device = examine(source), compute_device()
         if not accept_damaged:
             facts.refuse_damage(", or set accept_damaged to go on with what is there")

@@ -10,6 +10,8 @@ import argparse
 import importlib
 from pathlib import Path
 
+from pipeline_core.errors import UserError
+
 from ..run.process import StopRequest, only_one, settle_on_core
 
 NETWORKS = ("depth", "segmentation", "detector", "text_image")
@@ -29,8 +31,11 @@ def main() -> None:
     parser.add_argument("--core", type=int, help="the one core to run on (default: wherever there is room)")
     parser.add_argument("--nice", type=int, default=10, help="how far to lower the priority (default 10)")
     options = parser.parse_args()
-    settle_on_core(options.core, options.nice)
-    train(options)
+    try:
+        settle_on_core(options.core, options.nice)
+        train(options)
+    except UserError as error:
+        raise SystemExit(str(error)) from None
 
 
 def train(options: argparse.Namespace) -> None:

@@ -35,8 +35,8 @@ networks cannot be had, and goes through the same loaders.
 - Trained on seeds {first} to {first + config["scenes"] - 1} ({config["scenes"]} scenes, {FRAMES} frames of each in four
   styles), {config["steps"]} steps, seed {config["seed"]}, {state["cpu_seconds"] / 60:.0f} CPU minutes of one core:
   `python -m training.perception {network}`.
-- Figures of tuning scenes (seeds from {TUNING}, not trained on, looked at while it was made). Held-out figures:
-  `python benchmarks/perception.py`.
+- Figures of tuning scenes (seeds from {TUNING}, not trained on, looked at while it was made). No held-out figure has
+  been measured.
 
 | figure | value |
 | --- | --- |

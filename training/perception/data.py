@@ -14,6 +14,8 @@ from random import Random
 import torch
 from torch import Tensor
 
+from pipeline_core.video.files import atomic_file
+
 from ..render import OTHER_LOOKS, SIZE, to_bytes
 
 TRAINING, TUNING = 700_000, 780_000
@@ -71,9 +73,8 @@ def shard(folder: Path, seed: int) -> Shard:
         folder.mkdir(parents=True, exist_ok=True)
         rendered = render_shard(seed)
         words = {name: json.dumps(getattr(rendered, name)) for name in ("styles", "captions")}
-        part = path.with_suffix(".part")
-        save_file({name: getattr(rendered, name).contiguous() for name in names}, str(part), words)
-        part.replace(path)
+        with atomic_file(path) as part:  # two networks may be trained at a time
+            save_file({name: getattr(rendered, name).contiguous() for name in names}, str(part), words)
     with safe_open(str(path), framework="pt") as file:
         words = file.metadata()
         tensors = {name: file.get_tensor(name) for name in names}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline_core.models.folders.loading import EMBEDDED
+from pipeline_core.perception.captions import LOOKS
 from pipeline_core.world import STYLES
 
 from .data import Batch, Shard, whole
@@ -20,15 +22,11 @@ SIDE, PATCH, TOKENS = 96, 12, 96
 # Words by which a look is looked for, one for each style of the world.
 WORDS = {
     "synthetic": "a computer graphics render of driving, saturated flat colours",
-    "photoreal.day": "photoreal video from a car camera, on a clear sunny day",
-    "photoreal.dusk": "photoreal video from a car camera, at dusk, warm sky",
-    "photoreal.night": "photoreal video from a car camera, at night, street lights",
-    "photoreal.rain": "photoreal video from a car camera, in the rain, wet road",
-    "photoreal.fog": "photoreal video from a car camera, in thick fog",
-    "photoreal.snow": "photoreal video from a car camera, in winter, snow on the ground",
+    **{f"photoreal.{name}": f"photoreal video from a car camera, {look.tag}" for name, look in LOOKS.items()},
 }
 
 
+@functools.cache
 def tokenizer():
     """The embedded model's own, whose words are the captions'."""
     from transformers import AutoTokenizer

@@ -50,11 +50,6 @@ def task_at(schedule: str, step: int) -> str:
     raise AssertionError("a step lies in one of the phases")
 
 
-def tasks_in(schedule: str) -> set[str]:
-    """Every task the schedule has."""
-    return {task for phases in parse_schedule(schedule) for task, _ in phases}
-
-
 def rate_factor(task_step: int, constant_steps: int, step: int, steps: int, cooldown: int, warmup: int = 100) -> float:
     """Factor on a task's peak rate: linear warm-up, constant, then 1 / sqrt (Karras et al. 2024, eq. 67), which needs
     no end to be known; times a linear fall to zero over the last `cooldown` of `steps`, if an end is set."""
