@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -69,11 +70,16 @@ class Tiles:
         """sum_i w_i part_i, (..., H, W), of the tiles' planes: a tile counts less towards its edges."""
         first = parts[0]
         joined = first.new_zeros(*first.shape[:-2], self.rows[-1].stop, self.columns[-1].stop)
-        down, across = (window_weights(axis) for axis in (self.rows, self.columns))
-        weighted = ((r, y, c, x) for r, y in zip(self.rows, down) for c, x in zip(self.columns, across))
-        for part, (r, y, c, x) in zip(parts, weighted, strict=True):
-            joined[..., r.start : r.stop, c.start : c.stop] += torch.outer(y, x).to(part) * part
+        for part, tile, weights in zip(parts, self, _weights_like(self, first.device, first.dtype), strict=True):
+            tile.cut(joined).add_(weights * part)
         return joined
+
+
+@lru_cache(maxsize=8)
+def _weights_like(tiles: Tiles, device: torch.device, dtype: torch.dtype) -> list[Tensor]:
+    """Weights (h, w) of every tile, brought over once and not at every step: the host would wait for each."""
+    down, across = (window_weights(axis) for axis in (tiles.rows, tiles.columns))
+    return [torch.outer(y, x).to(device, dtype) for y in down for x in across]
 
 
 def plan_tiles(size: tuple[int, int], tile: tuple[int, int], overlap: int) -> Tiles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -109,6 +110,7 @@ class VideoModel:
         dtype = self.transformer.patch_embed.proj.weight.dtype
         texts = {name: text.to(self.device, dtype) for name, text in conditions.items()}
         shown_hints = {m: hints[m].to(self.device, dtype) for m in used}
+        token_weights = functools.cache(lambda shape: {m: self._token_weights(w, shape) for m, w in used.items()})
         size = self.together
         caches: dict[tuple[str, ...], FirstBlockCache] = {}
 
@@ -132,7 +134,7 @@ class VideoModel:
                 names = tuple(branches[len(answers) :][: size or None])
                 text = torch.cat([texts[name].expand(x.shape[0], -1, -1) for name in names])
                 try:
-                    answer = self._answer(shown, t, text, shown_hints, used, cache_of(names))
+                    answer = self._answer(shown, t, text, shown_hints, token_weights(shown.shape[2:]), cache_of(names))
                 except torch.OutOfMemoryError:
                     if len(names) == 1:
                         raise
@@ -149,17 +151,13 @@ class VideoModel:
         t: Tensor,
         text: Tensor,
         hints: Mapping[str, Tensor],
-        weights: Mapping[str, float | Tensor],
+        weights: Mapping[str, float | Tensor],  # of tokens
         cache: FirstBlockCache | None,
     ) -> Tensor:
         """The network's answer for every text of a batch, text by text, to what it is shown."""
         state = shown.repeat(len(text) // len(shown), 1, 1, 1, 1)
         controls = [
-            (
-                self.branches[m],
-                hints[m].repeat(len(state) // len(hints[m]), 1, 1, 1, 1),
-                self._token_weights(w, state.shape),
-            )
+            (self.branches[m], hints[m].repeat(len(state) // len(hints[m]), 1, 1, 1, 1), w)
             for m, w in weights.items()
         ]
         timestep = t.flatten().to(self.device).expand(len(state))
@@ -169,11 +167,11 @@ class VideoModel:
             return cosmos_forward(self.transformer, controls, state.to(text.dtype), timestep, text, cache=cache)
 
     def _token_weights(self, weight: float | Tensor, shape: torch.Size) -> float | Tensor:
-        """A float as it is; a map (T, H, W) averaged over each token's cells, (1, tokens, 1)."""
+        """A float as it is; a map (T, H, W) averaged over the cells of each token of a latent (t, h, w): (1, tokens, 1)."""
         if not isinstance(weight, Tensor):
             return float(weight)
         patch = self.transformer.config.patch_size
-        return token_grid_weights(weight.to(self.device), shape[2:], patch).flatten()[None, :, None]
+        return token_grid_weights(weight.to(self.device), shape, patch).flatten()[None, :, None]
 
     def _coded(self, code: Callable[[], Tensor]) -> Tensor:
         """What the VAE makes of a clip; by tiles, from here on, where the device cannot hold it whole."""

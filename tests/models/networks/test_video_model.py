@@ -71,7 +71,7 @@ def test_a_constant_weight_map_equals_its_number(model, parts):
 def test_a_one_sided_weight_map_reaches_its_tokens_in_order(model):
     weight = torch.zeros(5, 32, 48)
     weight[:, :16] = 1
-    tokens = model._token_weights(weight, torch.Size([1, 4, 2, 4, 6])).view(2, 2, 3)
+    tokens = model._token_weights(weight, torch.Size([2, 4, 6])).view(2, 2, 3)
     assert torch.equal(tokens[:, 0], torch.ones(2, 3))
     assert torch.equal(tokens[:, 1], torch.zeros(2, 3))
 
