@@ -241,7 +241,5 @@ def _picked(values: Tensor, clip: Tensor | None) -> Tensor:
     """(T, H, W) integers at the clip's size: the one that stands at the middle of each pixel."""
     if clip is None or values.shape[1:3] == clip.shape[1:3]:
         return values
-    rows, columns = (
-        middle_pixels(old, new).to(values.device) for new, old in zip(clip.shape[1:3], values.shape[1:3])
-    )
+    rows, columns = (middle_pixels(old, new).to(values.device) for new, old in zip(clip.shape[1:3], values.shape[1:3]))
     return values[:, rows[:, None], columns]

@@ -135,4 +135,4 @@ def _failures(results: Results, entries: list[tuple[dict, Thumbnails]]) -> str:
         return ""
     names = ("clip", "variant", "why", "attempts", "what does the same again")
     head = "".join(f"<th>{name}</th>" for name in names)
-    return f'<h2>Quarantine</h2><table><tr>{head}</tr>{"".join(rows)}</table>'
+    return f"<h2>Quarantine</h2><table><tr>{head}</tr>{''.join(rows)}</table>"

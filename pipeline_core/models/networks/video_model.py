@@ -157,8 +157,7 @@ class VideoModel:
         """The network's answer for every text of a batch, text by text, to what it is shown."""
         state = shown.repeat(len(text) // len(shown), 1, 1, 1, 1)
         controls = [
-            (self.branches[m], hints[m].repeat(len(state) // len(hints[m]), 1, 1, 1, 1), w)
-            for m, w in weights.items()
+            (self.branches[m], hints[m].repeat(len(state) // len(hints[m]), 1, 1, 1, 1), w) for m, w in weights.items()
         ]
         timestep = t.flatten().to(self.device).expand(len(state))
         self._enter("steps")
@@ -167,7 +166,7 @@ class VideoModel:
             return cosmos_forward(self.transformer, controls, state.to(text.dtype), timestep, text, cache=cache)
 
     def _token_weights(self, weight: float | Tensor, shape: torch.Size) -> float | Tensor:
-        """A float as it is; a map (T, H, W) averaged over the cells of each token of a latent (t, h, w): (1, tokens, 1)."""
+        """A float as it is; a map (T, H, W) averaged over each token's cells of a latent (t, h, w): (1, tokens, 1)."""
         if not isinstance(weight, Tensor):
             return float(weight)
         patch = self.transformer.config.patch_size
