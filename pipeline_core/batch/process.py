@@ -114,7 +114,7 @@ def _make(
         report = maker.enhance(facts, clip, variant, buffers, progress, window_kept)
         measured, verdict = {}, Verdict(())
         if gate is not None:
-            measured, verdict = gate.judged(source.clip, clip, buffers, report["plan"]["windows"])
+            measured, verdict = gate.judged(source.clip, clip, buffers, report["plan"]["windows"], variant.look)
         return _Try(variant, clip, report, measured, verdict)
 
     begun = time.monotonic()
