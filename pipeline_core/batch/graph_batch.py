@@ -19,7 +19,7 @@ from ..video.facts import examine
 from ..video.files import write_json
 from .clips import Source, find_clips, source_buffers
 from .export.scenes import check_shape
-from .hashes import code_hash, hash_of_values, input_hash
+from .hashes import code_hash, hash_of_values, input_of
 from .leases import Lease, claim
 from .plan import MANIFEST
 from .quarantine import put_away
@@ -119,7 +119,7 @@ class GraphBatch:
             )
         check_shape(size, (info.height, info.width), "What is to be saved")
         buffers = source_buffers(task.source, self.out / "buffers" / task.source.id)
-        hashes = {"input": input_hash(task.source), "settings": hash_of_values(graph), "model": None}
+        hashes = {"input": input_of(task.source, self.out).hash, "settings": hash_of_values(graph), "model": None}
         row = new_row(Task(task.source, task.variant, {**hashes, "code": code_hash()}), 1)
         unfinished = task.unfinished(self.out)
         unfinished.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -27,18 +29,41 @@ def hash_of_values(values: object) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def input_hash(source: Source) -> str:
-    """Of the clip's bytes and of its buffers: the content of JSON files, names and sizes of all others.
+@dataclass(frozen=True)
+class Input:
+    """What a clip and its buffers hold. hash: of every byte of theirs. stamp: of names, sizes, times and places on the
+    disk, which tells without reading that they are the same; both None where they cannot be read."""
 
-    OSError for what cannot be read.
-    """
-    parts: list = [fingerprint(source.clip), source.camera]
-    if source.buffers is not None:
-        for path in sorted(_files(source.buffers)):
-            if path != source.clip:
-                content = fingerprint(path) if path.suffix == ".json" else path.stat().st_size
-                parts.append([path.relative_to(source.buffers).as_posix(), content])
-    return hash_of_values(parts)
+    hash: str | None = None
+    stamp: str | None = None
+
+
+def input_of(source: Source, skip: str | os.PathLike | None = None, earlier: Input = Input()) -> Input:
+    """skip: a folder that is no part of the buffers (the batch's output, which may lie in a recording). earlier: what
+    was found before; files of the same stamp are not read again."""
+    try:
+        files = dict(_input_files(source, skip))
+        statuses = ([name, *_status(path)] for name, path in files.items())
+        stamp = hash_of_values([source.camera, *statuses])
+        if stamp == earlier.stamp:
+            return earlier
+        contents = ([name, fingerprint(path)] for name, path in files.items())
+        return Input(hash_of_values([source.camera, *contents]), stamp)
+    except OSError:
+        return Input()  # whoever works on it says what is wrong
+
+
+def _input_files(source: Source, skip: str | os.PathLike | None) -> Iterator[tuple[str, Path]]:
+    """(name, path) of the clip, which counts by what it holds alone, and of every file of its buffers."""
+    yield "", source.clip
+    for path in sorted(_files(source.buffers, skip)) if source.buffers is not None else ():
+        if path != source.clip:
+            yield path.relative_to(source.buffers).as_posix(), path
+
+
+def _status(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def model_hash(networks: NetworkChoice) -> str:
@@ -80,7 +105,8 @@ def _sample(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _files(folder: Path):
+def _files(folder: Path, skip: str | os.PathLike | None = None) -> Iterator[Path]:
+    skipped = None if skip is None else os.path.realpath(skip)
     for path, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(path) / name for name in names if not name.startswith("."))
+        folders[:] = [name for name in folders if name[0] != "." and os.path.realpath(Path(path) / name) != skipped]
+        yield from (Path(path) / name for name in names if name[0] != ".")
