@@ -26,12 +26,18 @@ class Gate:
     extras: Extras = Extras()
 
     def judged(
-        self, source: Path, result: Path, buffers: Buffers | None, windows: list[list[int]], look: str | None = None
+        self,
+        source: Path,
+        result: Path,
+        buffers: Buffers | None,
+        windows: list[list[int]],
+        look: str | None = None,
+        frames: int | None = None,
     ) -> tuple[dict[str, float], Verdict]:
-        """The figures of a result and what the gate says of them. windows: [[start, stop], ...] of its job. look: of
-        the result, for some limits do not hold in all of them."""
+        """The figures of a result and what the gate says of them. windows: [[start, stop], ...] of its job, as far as
+        they are known. look: of the result, for some limits do not hold in all of them. frames: see `figures`."""
         extras = replace(self.extras, seams=plan_seams(windows))
-        measured = figures(source, result, buffers, self.critic, extras)
+        measured = figures(source, result, buffers, self.critic, extras, frames)
         return measured, judge(measured, self.rules.limits(look))
 
 
