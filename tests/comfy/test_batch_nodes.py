@@ -103,7 +103,7 @@ def test_the_gate_rejects_by_its_limits_and_an_older_graph_gets_it_too(server, c
     older[save]["inputs"]["limits"] = "critic = off"
     server.run(older)
     assert rows(server.base / "output" / "older")["sub__two"]["status"] == "done"
-    older[save]["inputs"]["limits"] = "beauty = 1"
+    older[piece]["inputs"]["output"], older[save]["inputs"]["limits"] = "odd", "beauty = 1"
     with pytest.raises(RunError, match="limits has 'beauty = 1'"):
         server.run(older)
 
