@@ -98,7 +98,7 @@ class GraphBatch:
     def _read(self, task: Task, lease: Lease, most_frames: int) -> Piece:
         facts = examine(task.source.clip)
         facts.refuse_damage("")
-        buffers = source_buffers(task.source, self.out / "buffers" / task.source.id)
+        buffers = source_buffers(task.source, self.out)
         frames = media.read_clip(task.source.clip, 0, most_frames or None)
         return Piece(task, lease, buffers, frames)
 
@@ -132,7 +132,7 @@ class GraphBatch:
                 f"{len(frames)} images came for {task.source.clip}, which has {info.frames} frames: give one a frame."
             )
         check_shape(size, (info.height, info.width), "What is to be saved")
-        buffers = source_buffers(task.source, self.out / "buffers" / task.source.id)
+        buffers = source_buffers(task.source, self.out)
         hashes = {"input": input_of(task.source, self.out).hash, "settings": hash_of_values(graph), "model": None}
         row = new_row(Task(task.source, task.variant, {**hashes, "code": code_hash()}), 1)
         unfinished = task.unfinished(self.out)

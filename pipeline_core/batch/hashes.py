@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from ..conditions.buffers import fingerprint
 from ..models.folders.loading import EMBEDDED
-from .clips import Source
+from .clips import Source, files_below, files_of, stamp_of
 from .networks import NetworkChoice
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -31,39 +30,23 @@ def hash_of_values(values: object) -> str:
 
 @dataclass(frozen=True)
 class Input:
-    """What a clip and its buffers hold. hash: of every byte of theirs. stamp: of names, sizes, times and places on the
-    disk, which tells without reading that they are the same; both None where they cannot be read."""
+    """What a clip and its buffers hold. hash: of every byte of theirs. stamp: see `stamp_of`; both None where they
+    cannot be read."""
 
     hash: str | None = None
     stamp: str | None = None
 
 
 def input_of(source: Source, skip: str | os.PathLike | None = None, earlier: Input = Input()) -> Input:
-    """skip: a folder that is no part of the buffers (the batch's output, which may lie in a recording). earlier: what
-    was found before; files of the same stamp are not read again."""
+    """skip: see `files_of`. earlier: what was found before; files of the same stamp are not read again."""
     try:
-        files = dict(_input_files(source, skip))
-        statuses = ([name, *_status(path)] for name, path in files.items())
-        stamp = hash_of_values([source.camera, *statuses])
+        stamp = stamp_of(source, skip)
         if stamp == earlier.stamp:
             return earlier
-        contents = ([name, fingerprint(path)] for name, path in files.items())
+        contents = ([name, fingerprint(path)] for name, path in files_of(source, skip))
         return Input(hash_of_values([source.camera, *contents]), stamp)
     except OSError:
         return Input()  # whoever works on it says what is wrong
-
-
-def _input_files(source: Source, skip: str | os.PathLike | None) -> Iterator[tuple[str, Path]]:
-    """(name, path) of the clip, which counts by what it holds alone, and of every file of its buffers."""
-    yield "", source.clip
-    for path in sorted(_files(source.buffers, skip)) if source.buffers is not None else ():
-        if path != source.clip:
-            yield path.relative_to(source.buffers).as_posix(), path
-
-
-def _status(path: Path) -> tuple[int, int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def model_hash(networks: NetworkChoice) -> str:
@@ -87,7 +70,7 @@ def code_hash() -> str:
 @cache
 def _folder_hash(place: str) -> str:
     root = Path(place)
-    files = [root] if root.is_file() else sorted(_files(root))
+    files = [root] if root.is_file() else sorted(files_below(root))
     return hash_of_values([[path.name, _sample(path)] for path in files])
 
 
@@ -103,10 +86,3 @@ def _sample(path: Path) -> str:
                 file.seek(index * (size - _BYTES) // (_SAMPLES - 1))
                 digest.update(file.read(_BYTES))
     return digest.hexdigest()
-
-
-def _files(folder: Path, skip: str | os.PathLike | None = None) -> Iterator[Path]:
-    skipped = None if skip is None else os.path.realpath(skip)
-    for path, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name[0] != "." and os.path.realpath(Path(path) / name) != skipped]
-        yield from (Path(path) / name for name in names if name[0] != ".")

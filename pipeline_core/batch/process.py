@@ -100,7 +100,7 @@ def _make(
     facts = examine(source.clip)
     facts.refuse_damage("")
     row |= {"frames": facts.info.frames, "size": list(facts.size), "fps": float(facts.info.fps)}
-    buffers = source_buffers(source, out / "buffers" / source.id)
+    buffers = source_buffers(source, out)
     if buffers is not None:
         row["input"]["buffers"] = str(buffers.folder.absolute())
     task.output(out).parent.mkdir(parents=True, exist_ok=True)

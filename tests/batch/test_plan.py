@@ -6,13 +6,13 @@ import shlex
 import pytest
 
 from pipeline_core.batch import hashes
-from pipeline_core.batch.clips import find_clips
+from pipeline_core.batch.clips import Source, find_clips
 from pipeline_core.batch.engines.comfyui import graph_of
 from pipeline_core.batch.engines.slurm import array_shard
 from pipeline_core.batch.hashes import code_hash, model_hash
 from pipeline_core.batch.networks import NetworkChoice
 from pipeline_core.batch.plan import make_plan, write_manifest
-from pipeline_core.batch.quarantine import enhance_command
+from pipeline_core.batch.quarantine import command_for
 from pipeline_core.batch.recipe import Recipe, Variant, parse_recipe
 from pipeline_core.batch.rows import Task
 from pipeline_core.cli.commands import parse
@@ -180,11 +180,21 @@ ALL = {
 def test_the_command_of_a_failure_does_the_same_to_the_clip_alone(folder):
     source = plan_of(folder).sources[0][0]
     choice = NetworkChoice(model="/m o/d", device="cpu", precision="fp32")
-    command = enhance_command(Task(source, Variant("night-0", ALL, "night", 0, 2**62), {}), choice)
+    command = command_for(folder, Task(source, Variant("night-0", ALL, "night", 0, 2**62), {}), choice)
     options = parse(shlex.split(command)[3:])
     assert given_settings(options) == {**ALL, "seed": 2**62}
     assert (options.input, options.buffers) == (source.clip, source.buffers)
     assert (str(options.model), options.device, options.precision) == ("/m o/d", "cpu", "fp32")
+
+
+def test_the_command_of_a_recording_that_cannot_be_read_reads_it(tmp_path):
+    source = Source("town__rgb", tmp_path / "rgb.mp4", tmp_path, "front")
+    task, out = Task(source, Variant("day-0", {}, "day", 0, 1), {}), tmp_path / "out"
+    options = parse(shlex.split(command_for(out, task, NetworkChoice()))[3:])
+    assert (options.clip, options.recording, options.camera) == (source.clip, tmp_path, "front")
+    (out / "buffers" / "town__rgb").mkdir(parents=True)
+    options = parse(shlex.split(command_for(out, task, NetworkChoice()))[3:])
+    assert (options.input, options.buffers) == (source.clip, out / "buffers" / "town__rgb")
 
 
 def test_the_graph_for_a_server_holds_every_setting(folder):
