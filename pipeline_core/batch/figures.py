@@ -16,6 +16,7 @@ from ..metrics.collapse import Collapse
 from ..metrics.compare import file_chunks
 from ..metrics.detected import DetectedObjects, objects_of
 from ..metrics.distribution import RealDistance, real_frames
+from ..metrics.invented import Invented
 from ..metrics.lights import LightColours
 from ..metrics.objects import Decision, LampColours, ObjectColours
 from ..metrics.realism import Critic, Realism
@@ -82,7 +83,7 @@ def _of_buffers(buffers: Buffers | None, extras: Extras) -> Iterator[_Entry]:
     yield lamps, lambda c: lamps.update(c.output)
     if _has_masks(buffers):
         signs = ObjectColours("signs", [TAG["traffic sign"]], min_pixels=12)
-        for metric in (LightColours(), ObjectsShown(OBJECT_TAGS), signs):
+        for metric in (LightColours(), ObjectsShown(OBJECT_TAGS), signs, Invented(OBJECT_TAGS)):
             yield metric, lambda c, m=metric: m.update(c.output, c.source, c.classes, c.instances)
     if extras.seams and "flow" in buffers.channels:
         seams = SeamError(extras.seams)
