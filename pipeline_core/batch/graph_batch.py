@@ -25,7 +25,7 @@ from .gate import Verdict
 from .hashes import code_hash, hash_of_values, input_of
 from .judging import Gate
 from .leases import Lease, claim
-from .plan import MANIFEST
+from .plan import MANIFEST, make_folder
 from .quarantine import put_away
 from .recipe import NAME, Variant
 from .rows import DONE, FAILED, INPUT, REJECTED, VERSION, Task, failed_row, new_row, read_row, write_row
@@ -172,10 +172,7 @@ def open_batch(folder: Path, out: Path, name: str, draw: int) -> GraphBatch:
     if not NAME.fullmatch(name):
         raise UserError(f"The variant {shown(name)} is no name: use small letters, figures, - and _, at most 40.")
     batch = GraphBatch(folder, out, f"{name}-{draw}", find_clips(folder, out))
-    path, source = out / MANIFEST, os.path.abspath(folder)
-    if out.is_dir() and not path.is_file() and any(out.iterdir()):
-        raise UserError(f"{out} holds something else than results of a batch: name a new or empty folder.")
-    out.mkdir(parents=True, exist_ok=True)
+    path, source = make_folder(out) / MANIFEST, os.path.abspath(folder)
     manifest = {"version": VERSION, "input": source, "recipe": {}, "networks": {}, "hashes": {}, "clips": []}
     if path.is_file():
         manifest = read_json(path, "name another folder for the results")

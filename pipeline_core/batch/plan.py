@@ -107,14 +107,17 @@ def _earlier_inputs(folder: Path, out: Path) -> dict[str, Input]:
 
 
 def write_manifest(plan: Plan) -> None:
-    """manifest.json of the batch's folder, unless it says the same already.
-
-    The folder is made. UserError where it is there and holds something else than a batch.
-    """
-    path = plan.out / MANIFEST
-    if plan.out.is_dir() and not path.is_file() and any(plan.out.iterdir()):
-        raise UserError(f"{plan.out} holds something else than a batch: give a new or empty folder.")
-    plan.out.mkdir(exist_ok=True)
+    """manifest.json of the batch's folder, which is made, unless it says the same already. UserError as
+    `make_folder`."""
+    path = make_folder(plan.out) / MANIFEST
     content = plain(plan.manifest())
     if not path.is_file() or read_json(path, "remove it", None) != content:
         write_json(path, content)
+
+
+def make_folder(out: Path) -> Path:
+    """The batch's folder, made; UserError where it is there and holds something else than a batch."""
+    if out.is_dir() and not (out / MANIFEST).is_file() and any(out.iterdir()):
+        raise UserError(f"{out} holds something else than a batch: give a new or empty folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    return out
