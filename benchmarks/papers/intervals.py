@@ -28,16 +28,16 @@ def interval(sums: Sequence[float], counts: Sequence[float] | None = None, seed:
 
 
 def intervals(figures: Sequence[dict], base: Sequence[dict] | None = None) -> dict[str, list[float] | None]:
-    """Of `guided.figures_of`'s figures, one dict a scene: PSNR, edge F1, the shares kept and the critic; with base, those
-    of the same scenes by another method, also how far PSNR is above its."""
-    found = {
+    """Of `guided.figures_of`'s figures, one dict a scene: PSNR, edge F1, the shares kept and the critic; with base, the
+    figures of the same scenes by another method, also how far PSNR is above its."""
+    ends = {
         "psnr": interval([each["psnr"] for each in figures]),
         "edge_f1": interval([each["edge_f1"] for each in figures if each["edge_f1"] is not None]),
         "critic": interval([float(torch.sigmoid(each["logits"]).mean()) for each in figures]),
     }
     for what in ("lamps", "vehicles", "signs"):
         views = [each["kept"][what] for each in figures]
-        found[what] = interval([sum(map(float, kept)) for kept in views], [len(kept) for kept in views])
+        ends[what] = interval([sum(map(float, scene)) for scene in views], [len(scene) for scene in views])
     if base is not None:
-        found["above_default"] = interval([ours["psnr"] - theirs["psnr"] for ours, theirs in zip(figures, base)])
-    return found
+        ends["above_default"] = interval([ours["psnr"] - theirs["psnr"] for ours, theirs in zip(figures, base)])
+    return ends

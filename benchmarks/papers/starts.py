@@ -3,9 +3,9 @@
     python benchmarks/papers/starts.py --tune                                       on scenes 800000 to 800003
     python benchmarks/papers/starts.py --json benchmarks/results/papers/starts.json  on scenes 920000 to 920011
 
-The small world, a small model: the rows say how the methods compare, not how a large model does. One window of 17 frames
-a scene, the preset's steps. Published for comparison: the core paper starts from inverted noise; Cosmos-Transfer from
-random noise; FlowEdit and FlowAlign leave inversion out; DirectEdit stores what each step of a plain inversion misses.
+The small world, a small model: the rows say how the methods compare, not how a large model does. One window of 17
+frames a scene, the preset's steps. Published for comparison: the core paper starts from inverted noise, Cosmos-Transfer
+from random noise; FlowEdit and FlowAlign leave inversion out; DirectEdit stores what each step of a plain one misses.
 """
 
 from __future__ import annotations
@@ -88,12 +88,12 @@ def methods(bench: Bench, tuned: dict) -> dict[str, Callable[[], Tensor]]:
         "FlowAlign, one noise": {"start": "flowalign", **tuned["flowalign"]},
         "FlowAlign as published, w 13.5": {"start": "flowalign", "cfg": 13.5},
     }
-    made = {name: lambda changes=changes: bench.job(EnhanceSettings(**changes)) for name, changes in jobs.items()}
+    by_job = {name: lambda changes=changes: bench.job(EnhanceSettings(**changes)) for name, changes in jobs.items()}
     own = {
         "DirectEdit, stored residuals": lambda: direct_edit(bench),
         "per frame, no temporal context": lambda: per_frame(bench),
     }
-    return {"source, untouched": lambda: bench.latent, **made, **own}
+    return {"source, untouched": lambda: bench.latent, **by_job, **own}
 
 
 def table(bench: Bench, ways: dict[str, Callable[[], Tensor]]) -> list[dict]:

@@ -30,14 +30,14 @@ def edited(
 
     denoise: guided by the prompts of the result; describe: under the prompt of the source; both (x, sigma) -> x0 and
     called once each. x0, noise: one shape, (B, C, T, H, W) or (B, C, H, W), on the state's device. pull: FlowAlign's
-    regularisation, 0 or more; 0 is FlowEdit, and published are zeta .01 at 33 steps, so .33. `sample` returns the edit with
-    the last sigma's share of the noise on it, ve_sigma(sigmas[-1]) noise.
+    regularisation, 0 or more; 0 is FlowEdit, and published are zeta .01 at 33 steps, so .33. `sample` returns the
+    edit with the last sigma's share of the noise on it, ve_sigma(sigmas[-1]) noise.
     """
 
     def towards_edit(x: Tensor, sigma: float) -> Tensor:
         z = x0.to(x)
-        kept = describe(interpolant.add_noise(z, noise.to(x), sigma), sigma)
-        edit = z + denoise(x, sigma) - kept
+        source = describe(interpolant.add_noise(z, noise.to(x), sigma), sigma)
+        edit = z + denoise(x, sigma) - source
         if pull == 0:
             return edit
         # sigma_flow = sigma_ve / (1 + sigma_ve): FLOW's own sigma, also at its 1.

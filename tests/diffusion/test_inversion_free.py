@@ -64,8 +64,8 @@ def test_flowedit_is_the_published_walk(draws, w):
 @pytest.mark.parametrize("zeta", [0.0, 0.01])
 def test_flowalign_is_cfg_from_the_sources_prompt_and_a_pull(draws, zeta):
     z, e = draws
-    found = ours(z, e, CFG(3.0, negative="inversion"), FLOW, EVEN, pull=zeta * N)
-    torch.testing.assert_close(found, published(z, e, 3.0, zeta, True), rtol=0, atol=1e-12)
+    result = ours(z, e, CFG(3.0, negative="inversion"), FLOW, EVEN, pull=zeta * N)
+    torch.testing.assert_close(result, published(z, e, 3.0, zeta, True), rtol=0, atol=1e-12)
 
 
 def test_equal_prompts_change_nothing(draws):
