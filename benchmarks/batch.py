@@ -92,11 +92,15 @@ def alone(folder: Path, options) -> Iterator[dict]:
 
 
 def kills(folder: Path, options) -> Iterator[dict]:
-    """Killed at random moments, process group and all, until that was done `--kills` times; then left alone."""
+    """Killed at random moments, process group and all, until that was done `--kills` times; then left alone. Moments
+    count from the first clip that a start begins, but every fifth one from the start itself, to hit that too."""
     poison.make_folder(folder / "in", options.clips)
-    chance, begun, count = random.Random(options.seed), time.monotonic(), 0
+    chance, begun, count, out = random.Random(options.seed), time.monotonic(), 0, folder / "out"
     while count < options.kills:
-        process = start(folder / "in", folder / "out", options, options.workers, COUNTED)
+        before = lines_of(out)
+        process = start(folder / "in", out, options, options.workers, COUNTED)
+        while count % 5 and process.poll() is None and lines_of(out) == before:
+            time.sleep(0.02)
         try:
             process.wait(chance.uniform(0.0, 2.0 * options.between))
             break  # everything was done before its moment came
@@ -104,8 +108,14 @@ def kills(folder: Path, options) -> Iterator[dict]:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             count += 1
-    start(folder / "in", folder / "out", options, options.workers, COUNTED).wait()
-    yield outcome("killed", folder / "out", begun, count)
+    start(folder / "in", out, options, options.workers, COUNTED).wait()
+    yield outcome("killed", out, begun, count)
+
+
+def lines_of(out: Path) -> int:
+    """How often a clip was begun or finished so far."""
+    log = out.with_suffix(".log")
+    return log.read_text().count("\n") if log.is_file() else 0
 
 
 def two(folder: Path, options) -> Iterator[dict]:
@@ -188,7 +198,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--clips", type=int, default=200)
     parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--between", type=float, default=30.0, help="seconds between two kills, in the mean")
+    parser.add_argument("--between", type=float, default=8.0, help="seconds of work between two kills, in the mean")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--timeout", type=float, default=30.0, help="until the clip that hangs is given up")
     parser.add_argument("--paced", type=int, default=12, help="clips of part pace, for every way and turn")
