@@ -14,6 +14,7 @@ the error is the model's, at its own size. Seconds are processor time of deliver
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -141,23 +142,35 @@ def promises(rows: list[dict], seconds: float) -> list[common.Promise]:
     return [*promised, common.Promise("processor seconds a 1080p frame", seconds, 0.3, False)]
 
 
+def earlier(path: Path | None) -> list[dict]:
+    """The rows of single scenes in a file of results."""
+    if path is None or not path.exists():
+        return []
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return content["about"]["each"]
+
+
 def main() -> None:
     parser = common.parser(__doc__.split("\n")[0])
     parser.add_argument("--tune", action="store_true", help="the tuning scenes instead of the held-out ones")
-    parser.add_argument("--scenes", type=int, default=len(HELD_OUT), help="how many of them")
+    parser.add_argument(
+        "--resume", action="store_true", help="keep the scenes that are in the JSON, measure the others"
+    )
+    parser.add_argument("--scenes", type=int, nargs=2, default=(6, 3), help="how many of them, at 2x and at 4x")
     options = parser.parse_args()
     seeds, looks = (TUNING, ("day", "night")) if options.tune else (HELD_OUT, tuple(LOOKS))
-    seeds, shares = seeds[: options.scenes], sorted({*SHARES, DEFAULT}) if options.tune else (0.0, DEFAULT)
-    about = {"seeds": list(seeds), "frames": FRAMES, "default": DEFAULT}
-    model, scenes = load_video_model(), []
-    for seed in seeds:
-        for factor in FACTORS:
+    shares = sorted({*SHARES, DEFAULT}) if options.tune else (0.0, DEFAULT)
+    about = {"scenes": dict(zip(FACTORS, options.scenes)), "frames": FRAMES, "default": DEFAULT}
+    model, scenes = load_video_model(), earlier(options.json) if options.resume else []
+    measured = {(row["seed"], row["factor"]) for row in scenes}
+    for factor, count in zip(FACTORS, options.scenes):
+        for seed in (seed for seed in seeds[:count] if (seed, factor) not in measured):
             scenes += rows_of_scene(model, seed, factor, looks, shares)
             print(f"scene {seed} x{factor}", flush=True)
             if options.json is not None:  # what is measured so far, should this be cut off
-                write_json(options.json, {"about": about, "scenes": scenes})
+                write_json(options.json, {"about": {**about, "each": scenes}})
     rows, seconds = means(scenes), seconds_a_frame()
-    common.finish(options.json, rows, COLUMNS, promises(rows, seconds), **about, scenes=scenes)
+    common.finish(options.json, rows, COLUMNS, promises(rows, seconds), **about, each=scenes)
 
 
 if __name__ == "__main__":
