@@ -47,7 +47,7 @@ def test_six_commands_from_a_recording_to_a_coco_set(recording, model_folder, ca
     (recipe,) = blocks("yaml")
     # The page's own recipe, but quick: a tiny network in few steps, and no gate to reject what that leaves.
     Path("recipe.yaml").write_text(f"{recipe}settings: {{steps: 2, start: sdedit}}\ngate: false\n")
-    commands = [line for block in blocks("sh") for line in block.splitlines()]
+    commands = [line for block in blocks("sh run") for line in block.splitlines()]
     assert len(commands) == 6
     for command in commands:
         python, *rest = shlex.split(command)
