@@ -1,6 +1,6 @@
 """Draws docs/images/dials.jpg: one frame of the pack's example at the corners, sides and middle of the two dials.
 
-    python scripts/make_dials.py
+python scripts/make_dials.py
 """
 
 from __future__ import annotations
