@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from shipped_graphs import all_nodes
 
 yaml = pytest.importorskip("yaml")
 if sys.version_info >= (3, 11):
@@ -88,7 +89,7 @@ def archive_size(left_out):
 def test_every_graph_names_packs_files_and_folders():
     """What Manager finds a missing pack by, and the frontend a missing model file."""
     for path in sorted((ROOT / "workflows").glob("*.json")):
-        for node in json.loads(path.read_text(encoding="utf-8"))["nodes"]:
+        for node in all_nodes(json.loads(path.read_text(encoding="utf-8"))):
             if node["type"] == "MarkdownNote":
                 continue
             held = node["properties"]
