@@ -3,8 +3,7 @@
     python scripts/make_thumbnails.py --server 127.0.0.1:8188 [NAME ...]
 
 Each picture is one frame of the saved contact sheet, in strips: the source on the left, the result on the right. The
-graphs of large models need a clip called drive.mp4 in the server's input folder and their files; as shipped, their
-pictures show a source and its maps.
+graphs of large models need their files; as shipped, their pictures show a source and its maps.
 """
 
 from __future__ import annotations
