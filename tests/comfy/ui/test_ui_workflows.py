@@ -169,7 +169,8 @@ def test_shipped_workflow(frontend, showing, name):
     runnable = name not in FULL_SIZE and not missing_models(server, graph)
     picture = SCREENSHOTS and SCREENSHOTS / f"workflow_{name}.png"
     server.forget()  # nodes served from the cache show no report
-    found = frontend.check(ui_workflow(name, quick=not SCREENSHOTS), queue=runnable, videos=runnable, screenshot=picture)
+    workflow = ui_workflow(name, quick=not SCREENSHOTS)
+    found = frontend.check(workflow, queue=runnable, videos=runnable, screenshot=picture)
     for what in ("missing", "droppedLinks", "pageErrors", "warnings", "lostPreviews", "unshown", "overlaps", "spills"):
         assert found[what] == [], what
     shipped = plain(graph)
