@@ -18,19 +18,19 @@ ROW, LINE = 22, 17  # pixels: a socket or widget, a line of text
 MULTILINE = 80  # the least height of a text box
 # Nodes 2.0 draws everything higher: a socket, a widget, a text box, what stands around them and below (our name).
 ROW_2, WIDGET_2, MULTILINE_2, FRAME_2 = 21, 30, 96, 52
-# Pixels of the pictures that these show by themselves: of an input, or of latents while they run.
+# Pixels of the pictures that these show by themselves: of an input, of latents while they run, before and after.
 PICTURES = {
     "ImageScale": 262,
-    "LoadVideo": 250,
     "VideoRealismLoadClip": 250,
     "SaveVideo": 60,
     "SamplerCustomAdvanced": 260,
     "VideoRealismDDIMInvert": 260,
     "VideoRealismDualPromptSampler": 260,
-    "VideoRealismEnhanceRealism": 260,
+    "VideoRealismEnhanceRealism": 500,
     "VideoRealismEnhanceVideoFile": 260,
     "VideoRealismLongVideoSampler": 260,
     "VideoRealismNoiseCalibrate": 260,
+    "VideoRealismVideoMetrics": 250,
 }
 # Those whose pictures are latents: a subgraph shows them too while it runs.
 LATENTS = {

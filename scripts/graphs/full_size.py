@@ -39,7 +39,7 @@ def begin(
     frames: taken from the file. numbers: what else the note asks for.
     """
     note(canvas, name, size, **{"window": frames, "height": height, "width": width, **numbers})
-    _, parts, taken = file_clip(canvas, frames, height, width, file="drive.mp4")
+    _, parts, taken = file_clip(canvas, frames, height, width)
     clip = Clip(parts, taken, Unmapped(taken, made_for))
     canvas.group("Model", 370)
     return clip

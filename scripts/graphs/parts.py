@@ -46,15 +46,11 @@ def file_clip(
     length: int = WINDOW,
     height: int = HEIGHT,
     width: int = WIDTH,
-    file: str | None = None,
     crop: str = "center",
 ) -> tuple[Node, Node, Node]:
-    """The group "Clip": a video file (None: the pack's example), its parts, its first frames in the model's size."""
+    """The group "Clip": a video file (the pack's example), its parts, its first frames in the model's size."""
     canvas.group("Clip", 300)
-    if file is None:
-        video = canvas.node("VideoRealismLoadClip", "Load Clip", report=3, file=EXAMPLE)
-    else:
-        video = canvas.node("LoadVideo", "Load Video", tall=300, file=file)
+    video = canvas.node("VideoRealismLoadClip", "Load Clip", report=3, file=EXAMPLE)
     parts = canvas.node("GetVideoComponents", "Get Video Components", tall=110, video=video)
     size = {"width": width, "height": height, "upscale_method": "area", "crop": crop}
     scaled = canvas.node("ImageScale", "Upscale Image", image=parts["images"], **size)
@@ -347,8 +343,8 @@ def demo_result(canvas: Canvas, name: str, source: Node, enhanced: Node | Output
     clips = {"source": source["frames"], "enhanced": enhanced, "photoreal twin": twin["frames"]}
     compare = beside(canvas, clips)
     measured(canvas, clips.values())
-    video = video_of(canvas, compare["side by side"], source["fps"])
     canvas.column(560)
+    video = video_of(canvas, compare["side by side"], source["fps"])
     contact_sheet(canvas, name, compare, 400)
     saved(canvas, video, name)
 
@@ -359,8 +355,8 @@ def file_result(canvas: Canvas, name: str, parts: Node, clips: dict[str, Node | 
     canvas.group("Result", 380)
     compare = beside(canvas, clips)
     metrics = measured(canvas, (clips["source"], clips["enhanced"]), critic=critic)
-    video = video_of(canvas, clips["enhanced"], parts["fps"], parts["audio"])
     canvas.column(560)
+    video = video_of(canvas, clips["enhanced"], parts["fps"], parts["audio"])
     contact_sheet(canvas, name, compare, 400)
     saved(canvas, video, name, tall=400)
     return metrics
