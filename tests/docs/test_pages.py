@@ -45,6 +45,12 @@ def test_pages_that_code_and_help_name_are_there(folder):
                 assert (INDEX.parent / page).is_file(), (file, page)
 
 
+def test_the_table_of_templates_names_what_is_shipped():
+    rows = re.findall(r"^\| ([\w, ]+) \|", (INDEX.parent / "comfyui.md").read_text(encoding="utf-8"), re.MULTILINE)
+    named = [name for row in rows[1:] for name in row.split(", ")]
+    assert sorted(named) == sorted(file.stem for file in (ROOT / "workflows").glob("*.json"))
+
+
 def test_no_paragraph_stands_on_two_pages():
     places = {}
     for page in pages():
