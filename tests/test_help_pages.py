@@ -90,10 +90,10 @@ def unbreakable(cell):
 def test_every_emphasis_is_closed_as_markdown_wants_it(node, language):
     """A mark beside punctuation opens or closes nothing unless space or punctuation is on its other side."""
     text = re.sub(r"^```.*?^```$|^    .*?$|`[^`\n]*`", "x", page(node, language), flags=re.DOTALL | re.MULTILINE)
-    for found in re.finditer(r"(\*\*|\*)(?=\S)([^*]+?)\1", text):
-        before, after = text[found.start() - 1], text[found.end()]
-        inside = found.group(2)
-        assert opens(before, inside[0]) and opens(after, inside[-1]), text[found.start() - 9 : found.end() + 9]
+    for mark in re.finditer(r"(\*\*|\*)(?=\S)([^*]+?)\1", text):
+        before, after = text[mark.start() - 1], text[mark.end()]
+        inside = mark.group(2)
+        assert opens(before, inside[0]) and opens(after, inside[-1]), text[mark.start() - 9 : mark.end() + 9]
 
 
 def opens(outside, inside):

@@ -126,14 +126,14 @@ def options_of(command: str) -> str:
     program, *words = shlex.split(command)
     if program == "make":
         return subprocess.run(["make", "-n", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    kept = words[: 2 if words[0] == "-m" else 1]
-    subcommand = [word for word in words[len(kept) :][:1] if not word.startswith("-")]
-    if not kept[-1].endswith(".py") or has_options(kept[0]):
-        kept += [*subcommand, "--help"]
+    start = words[: 2 if words[0] == "-m" else 1]
+    subcommand = [word for word in words[len(start) :][:1] if not word.startswith("-")]
+    if not start[-1].endswith(".py") or has_options(start[0]):
+        start += [*subcommand, "--help"]
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said):
-            parse_only(shlex.join([program, *kept]))
+            parse_only(shlex.join([program, *start]))
     except SystemExit as end:
         if end.code:
             raise ValueError(f"{command} is no command") from None
