@@ -90,7 +90,7 @@ async function writePrompt(text) {
 async function choose(file) {
   const chooser = page.waitForEvent("filechooser");
   if (mode === "nodes2") {
-    await click(page.locator("[data-node-id] button:has(.icon-\\[lucide--folder-search\\])").first());
+    await click(page.locator("[data-node-id] label:has(input[type=file])").first());
   } else {
     const place = await page.evaluate((label) => {
       const { ds } = window.app.canvas;
