@@ -20,9 +20,10 @@ class Invented:
     square of the residual of `explained`, over the clip), of the region that has most.
 
     What explains it, in each region an affine map of the source's colours and of which class is where: a class may be
-    painted as it likes. Frames are averaged down to 48 rows first, which takes away what texture a photoreal picture
-    adds to a render. Objects of the source (of `tags`), with a pixel around, are left out: whether they are as they
-    should be is asked elsewhere. Regions are squares of a quarter of the frame's height that overlap by half.
+    painted as it likes. Frames are averaged down to 48 rows first, or to half of fewer, which takes away what texture a
+    photoreal picture adds to a render. Objects of the source (of `tags`), with a pixel around, are left out: whether
+    they are as they should be is asked elsewhere. Regions are squares of a quarter of the frame's height that overlap
+    by half.
     """
 
     def __init__(self, tags: Iterable[int]) -> None:
@@ -51,7 +52,9 @@ def _regions(ours: Tensor, theirs: Tensor, codes: Tensor, tags: tuple[int, ...])
     names = codes.unique()
     layers = F.one_hot(torch.searchsorted(names, codes), len(names)).float()
     objects = torch.isin(codes, torch.tensor(tags, dtype=torch.long))[..., None].float()
-    size = min(_ROWS, codes.shape[0]), max(1, round(codes.shape[1] * min(1.0, _ROWS / codes.shape[0])))
+    height, width = codes.shape
+    rows = max(1, min(_ROWS, height // 2))  # a codec halves the colours of small frames, and errs by the pixel
+    size = rows, max(1, round(width * rows / height))
     colours, ours, layers, objects = (_small(values, size) for values in (theirs, ours, layers, objects))
     free = 1 - F.max_pool2d((objects > 0).float(), 3, 1, 1)
     seen = torch.cat([colours, layers], 1)

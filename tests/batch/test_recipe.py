@@ -144,9 +144,10 @@ def test_the_gate_of_a_recipe(full):
     usual = {name: check.limit for name, check in CHECKS.items()}
     assert full.gate.limits() == {**usual, "jumps": 0.05, "edge_f1": None}
     assert full.gate.retry == ({"strength": 0.8}, {"guidance_reach": 0.1, "steps": 30}) and full.gate.best_of == 3
-    assert load_recipe(None).gate.limits() == load_recipe(None).gate.limits("night") == usual
-    assert load_recipe(None).gate.limits("fog") == {**usual, "object_least": None, "light_least": None}
-    assert load_recipe(None).gate.limits("snow") == {**usual, "object_least": None}
+    limits = load_recipe(None).gate.limits
+    assert limits() == limits("day") == usual and limits("night") == {**usual, "invented_most": None}
+    assert limits("fog") == {**usual, "object_least": None, "light_least": None, "invented_most": None}
+    assert limits("snow") == {**usual, "object_least": None, "invented_most": None}
     own = parse_recipe({"gate": {"thresholds": {"object_least": 0.1}}}).gate
     assert own.limits("fog")["object_least"] == own.limits()["object_least"] == 0.1
     assert parse_recipe({"gate": False}).gate is None and parse_recipe({"gate": True}).gate == Recipe().gate

@@ -8,6 +8,7 @@ import torch
 from pipeline_core.conditions.segmentation import TAG, VEHICLE_TAGS
 from pipeline_core.errors import UserError
 from pipeline_core.metrics.invented import Invented
+from pipeline_core.video.media import read_clip, write_clip
 from pipeline_core.world import make_scene, render_styles
 
 TAGS = (*VEHICLE_TAGS, TAG["traffic light"])
@@ -67,6 +68,14 @@ def test_fine_texture_is_none_and_chunks_make_the_same_figure():
         parts.update(output[span], source[span], classes[span], ids[span])
     values = [metric.compute()["invented_most"].value for metric in (whole, parts)]
     assert values[0] == pytest.approx(values[1]) and values[0] > 0.02
+
+
+def test_what_a_codec_does_to_a_small_frame_is_nothing_invented(tmp_path):
+    source = render_styles(make_scene(800_011), 3, (48, 80))["synthetic"]
+    write_clip(tmp_path / "a.mp4", source.rgb, 10)
+    write_clip(tmp_path / "b.mp4", read_clip(tmp_path / "a.mp4"), 10)
+    clips = (read_clip(tmp_path / name) for name in ("b.mp4", "a.mp4"))
+    assert most(*clips, source.classes) < 0.03
 
 
 def test_small_and_large_frames_and_none():
