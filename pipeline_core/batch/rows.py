@@ -122,8 +122,9 @@ def write_row(out: Path, task: Task, row: dict) -> None:
     else:
         os.replace(task.unfinished(out), target)
     write_json(task.row(out), plain(row))
-    for path in target.parent.glob(f".{task.variant.name}.*"):
-        if path.is_dir():
-            ChunkFolder(path, {}).remove()
-        else:
-            path.unlink(missing_ok=True)
+    for dots in (".", ".."):  # two: what a killed process left of a file that it was writing
+        for path in target.parent.glob(f"{dots}{task.variant.name}.*"):
+            if path.is_dir():
+                ChunkFolder(path, {}).remove()
+            else:
+                path.unlink(missing_ok=True)

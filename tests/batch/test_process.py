@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -17,6 +18,7 @@ from pipeline_core.batch.rules import GateRules
 from pipeline_core.conditions.buffers import fingerprint
 from pipeline_core.errors import UserError
 from pipeline_core.video import media
+from pipeline_core.video.files import unfinished_name
 
 HASHES = {"input": "i", "settings": "s", "model": "m", "code": "c"}
 VARIANT = Variant("night-0", {"steps": 2}, "night", 0, 7)
@@ -132,6 +134,17 @@ def test_of_several_the_best_is_taken(source, tmp_path):
     row = process(source, VARIANT, tmp_path, Maker(), HASHES, gate=gate_of([0.6, 0.9, 0.7], best_of=3))
     assert row["status"] == DONE and row["figures"] == {"edge_f1": 0.9} and row["verdict"]["attempts"] == 3
     assert written(source, tmp_path, row) == ["night-0.json", "night-0.mp4"]
+
+
+def test_what_a_killed_process_left_of_its_clip_goes_with_the_result(source, tmp_path):
+    task = Task(source, VARIANT, HASHES)
+    task.trial(tmp_path, 0).parent.mkdir(parents=True)
+    left = unfinished_name(task.trial(tmp_path, 0))
+    left.write_bytes(b"half a clip")
+    other = unfinished_name(Task(source, replace(VARIANT, name="night-01"), HASHES).trial(tmp_path, 0))
+    other.write_bytes(b"another's")
+    names = written(source, tmp_path, process(source, VARIANT, tmp_path, Maker(), HASHES))
+    assert sorted(names) == sorted([other.name, "night-0.json", "night-0.mp4"])
 
 
 def test_a_row_of_an_older_result_never_stands_beside_a_newer_clip(source, tmp_path, monkeypatch):
