@@ -17,7 +17,7 @@ from ..host.schedules import model_interpolant, sampling_grid
 from ..shared.latents import require_content
 from ..shared.reports import start_text
 from ..shared.schema import search_words
-from ..shared.widgets import cfg_input
+from ..shared.widgets import cache_input, cfg_input
 
 
 class DualPromptCFGSampler(io.ComfyNode):
@@ -75,6 +75,7 @@ class DualPromptCFGSampler(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="Of the random noise; an inversion draws none.",
                 ),
+                cache_input(),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The enhanced clip, for VAE Decode."),
@@ -99,6 +100,7 @@ class DualPromptCFGSampler(io.ComfyNode):
         calibration_rounds,
         calibration_nu,
         seed,
+        cache=0.0,
     ) -> io.NodeOutput:
         if start != "noise":
             require_content(latent)
@@ -112,7 +114,7 @@ class DualPromptCFGSampler(io.ComfyNode):
         )
         grid = sampling_grid(sigmas, model_interpolant(model))
         branches = {"inversion": inversion, "positive": positive, "negative": negative}
-        guider = BranchGuider(model, branches, CFG(cfg), cfg)
+        guider = BranchGuider(model, branches, CFG(cfg), cfg, cache)
         passes = 2 if start == "inversion" else 1
         show = step_callback(model, passes * (len(grid) - 1))
         done = 0
