@@ -1,9 +1,8 @@
-"""The `cache` of the guiders: the core's own first-block cache, call for call; by windows; refused where there is none."""
+"""The `cache` of the guiders: the core's own first-block cache, call for call, by windows, or refused."""
 
 import re
 
 import pytest
-import torch
 from comfy_server import RunError
 from embedded_scene import MAPS, PROMPTS, Scene, clip, values
 from tiny_graphs import dual_prompt, sample, start
@@ -42,7 +41,8 @@ def core(threshold):
         settings = EnhanceSettings(start="inversion", method="exact", cfg=CFG, cache=threshold)
         sigmas = karras_sigmas(STEPS, 0.02, 80.0, 7.0)
         latent, _ = enhance_latent(predict, model.encode(clip(7)), sigmas, settings, VE, 0, lambda *_: None)
-    return latent, [tuple(sum(getattr(cache, name) for cache in caches) for name in ("skipped", "steps"))] * bool(caches)
+    counts = tuple(sum(getattr(cache, name) for cache in caches) for name in ("skipped", "steps"))
+    return latent, [counts] if caches else []
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.5])
