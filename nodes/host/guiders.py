@@ -20,6 +20,7 @@ from .run_cache import HANDLER, WINDOWS, run_cache
 from .schedules import percent_sigmas
 
 CFG_FUNCTION = "sampler_cfg_function"  # of model_options
+COMPILED = "torch_compile_kwargs"  # of model_options: that ComfyUI compiles the network
 NEGATIVES = ("negative", "uncond")  # branches that a model may encode as negative prompts
 
 
@@ -36,6 +37,11 @@ class BranchGuider(comfy.samplers.CFGGuider):
             raise UserError(
                 f"cache is {cache:g}, but this model ({type(model.model).__name__}) is ComfyUI's own: set cache to 0 "
                 "and put EasyCache before this node, or take a model of Load Video Model."
+            )
+        if cache and COMPILED in model.model_options:
+            raise UserError(
+                f"cache is {cache:g}, but the model is compiled, and what is skipped is decided from step to step: set "
+                "cache to 0 or leave TorchCompileModel out."
             )
         super().__init__(model)
         self.cache, self.first_blocks = cache, None
