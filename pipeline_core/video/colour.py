@@ -14,6 +14,9 @@ from ..errors import UserError
 BT709, UNSPECIFIED, BT601 = 1, 2, 5
 LIMITED, FULL = 1, 2
 _MATRICES = {1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 9: "BT.2020"}
+# libswscale's numbers for bicubic, exact rounding, full chroma resolution in and out: without them a flat colour is off
+# by up to 3/255. PyAV takes them by number in every version, and has names for them only in later ones.
+EXACT = 0x4 | 0x40000 | 0x2000 | 0x4000
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,6 @@ class Colour:
         """Write the tags into an encoder's context."""
         context.colorspace, context.color_primaries, context.color_trc = self.matrix, self.primaries, self.transfer
         context.color_range = FULL if self.full else LIMITED
-
-
-def interpolation() -> int:
-    """Exact rounding and full chroma resolution while converting: without them a flat colour is off by up
-    to 3/255."""
-    from av.video.reformatter import Interpolation
-
-    return int(
-        Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
-    )
 
 
 def depth_of(frame) -> int:
@@ -92,7 +85,7 @@ def to_rgb(frame, path: str | os.PathLike, deep: bool = False) -> Tensor:
             src_colorspace=matrix,
             src_color_range=FULL if _is_full(frame) else LIMITED,
             dst_color_range=FULL,
-            interpolation=interpolation(),
+            interpolation=EXACT,
         )
     array = converted.to_ndarray()
     if deep:
@@ -110,5 +103,5 @@ def from_rgb(array, layout: str, colour: Colour):
         dst_colorspace=colour.matrix,
         src_color_range=FULL,
         dst_color_range=FULL if colour.full else LIMITED,
-        interpolation=interpolation(),
+        interpolation=EXACT,
     )
