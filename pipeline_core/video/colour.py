@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import UserError
 
 # Codes of ITU-T H.273 as FFmpeg numbers them.
-BT709, UNSPECIFIED, BT601 = 1, 2, 5
+BT709, UNSPECIFIED, BT601, BT2020 = 1, 2, 5, 9
 LIMITED, FULL = 1, 2
 _MATRICES = {1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 9: "BT.2020"}
 # libswscale's numbers for bicubic, exact rounding, full chroma resolution in and out: without them a flat colour is off
@@ -80,6 +80,11 @@ def to_rgb(frame, path: str | os.PathLike, deep: bool = False) -> Tensor:
                 f"{path} stores its colours by matrix {matrix} of ITU-T H.273, which is not read here: save it again "
                 "in BT.709."
             )
+        if matrix == BT2020 and _old_pyav():
+            raise UserError(
+                f"{path} stores its colours by BT.2020's matrix, which the installed PyAV takes for BT.601's: install av "
+                "18 or newer, which needs Python 3.11, or save the clip again in BT.709."
+            )
         converted = frame.reformat(
             format=target,
             src_colorspace=matrix,
@@ -91,6 +96,12 @@ def to_rgb(frame, path: str | os.PathLike, deep: bool = False) -> Tensor:
     if deep:
         return torch.from_numpy((array.astype("float32") / 65535).astype("float16"))
     return torch.from_numpy(array.copy())
+
+
+def _old_pyav() -> bool:
+    import av
+
+    return int(av.__version__.split(".")[0]) < 18
 
 
 def from_rgb(array, layout: str, colour: Colour):
