@@ -82,7 +82,7 @@ def to_rgb(frame, path: str | os.PathLike, deep: bool = False) -> Tensor:
             )
         if matrix == BT2020 and _old_pyav():
             raise UserError(
-                f"{path} stores its colours by BT.2020's matrix, which the installed PyAV takes for BT.601's: install av "
+                f"{path} stores its colours by BT.2020's matrix, which this PyAV takes for BT.601's: install av "
                 "18 or newer, which needs Python 3.11, or save the clip again in BT.709."
             )
         converted = frame.reformat(
