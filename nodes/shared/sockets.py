@@ -1,4 +1,4 @@
-"""What must come by a wire from another node, held to its kind: of an API graph, ComfyUI takes any JSON in its place."""
+"""What must come by a wire from another node, held to its kind: an API graph may have any JSON in its place."""
 
 from collections.abc import Mapping
 
