@@ -22,7 +22,8 @@ from pipeline_core.job import run as job_run
 from pipeline_core.video import media
 from pipeline_core.video.files import atomic_file, atomic_folder, remove_unfinished, write_text
 
-ROUNDS = int(os.environ.get("FAULTS", 1))  # `make fuzz` takes more
+KILLS = int(os.environ.get("FAULTS", 1))  # `make fuzz` takes more
+OTHERS = max(1, KILLS * 2 // 5)  # terms, interrupts, full disks
 WINDOW = 6000  # bytes: the output of a job here is larger, so that it never fits below a limit under that
 
 
@@ -58,13 +59,15 @@ def launch():
 
 
 @pytest.mark.parametrize(
-    "number, code", [(signal.SIGTERM, 130), (signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=["term", "int", "kill"]
+    "number, code, rounds",
+    [(signal.SIGTERM, 130, OTHERS), (signal.SIGINT, 130, OTHERS), (signal.SIGKILL, -9, KILLS)],
+    ids=["term", "int", "kill"],
 )
 def test_ended_at_any_moment_it_goes_on_to_the_same_file(
-    launch, command, whole, tmp_path, record_property, number, code
+    launch, command, whole, tmp_path, record_property, number, code, rounds
 ):
     ends = Counter()
-    for seed in range(ROUNDS):
+    for seed in range(rounds):
         target, windows = tmp_path / f"{seed}.mp4", tmp_path / f"{seed}.mp4.windows"
 
         def meanwhile(kill):
@@ -92,7 +95,7 @@ def test_ended_at_any_moment_it_goes_on_to_the_same_file(
         assert torch.equal(media.read_clip(target), whole) if target.exists() else ended != 0
         assert main([*command, str(target)]) == 0
         assert torch.equal(media.read_clip(target), whole)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{seed}.mp4" for seed in range(ROUNDS))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"{seed}.mp4" for seed in range(rounds))
     record_property("ends", {"signal": number.name, **ends})
 
 
@@ -159,7 +162,7 @@ def test_a_cancel_that_is_swallowed_is_heard_at_the_next_step(command, tmp_path,
 def test_a_full_disk_is_one_sentence_and_leaves_nothing_but_whole_windows(
     launch, command, whole, tmp_path, record_property
 ):
-    limits = [0, 100, 3000, *(random.Random(seed).randrange(WINDOW) for seed in range(ROUNDS - 3))]
+    limits = [0, 100, 3000, *(random.Random(seed).randrange(WINDOW) for seed in range(OTHERS - 3))]
     for limit in limits:
         code, said = launch([*command, tmp_path / "o.mp4"], limit=limit)
         errors = [line for line in said.splitlines() if "error: " in line]
