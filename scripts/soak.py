@@ -92,6 +92,7 @@ def soak(server: OwnServer, options: argparse.Namespace) -> dict:
     """Prompt after prompt until the time is over; prints and returns the counts, the memory and what was wrong."""
     pick, ends, wrong = random.Random(options.seed), Counter(), []
     end_of_time, memory = time.monotonic() + options.minutes * 60, []
+    about = {"control": options.control, "seed": options.seed, **machine(server.client)}
     while time.monotonic() < end_of_time and len(memory) < options.prompts:
         kind = "valid" if options.control else pick.choices(tuple(EXPECTED), (4, 1, 1, 2))[0]
         end = run(server.client, own_prompt(pick) if options.control else prompt(pick, kind), kind, pick)
@@ -101,34 +102,31 @@ def soak(server: OwnServer, options: argparse.Namespace) -> dict:
         if server.process.poll() is not None:
             wrong.append("the server died")
             break
-        memory.append(resident(server.process.pid))
+        memory.append(resident(server.process.pid) >> 20)
         if len(memory) % 25 == 0:
-            print(f"{len(memory):6d}  prompts, {memory[-1] / 2**20:.0f} MiB", flush=True)
+            print(f"{len(memory):6d}  prompts, {memory[-1]} MiB", flush=True)
     for what, count in sorted(ends.items()):
         print(f"{count:6d}  {what}")
-    warm = memory[int(WARM_UP * len(memory)) :] or [0]
-    third = max(1, len(warm) // 3)
-    before, after = max(warm[:third]), max(warm[-third:])
-    growth = after / before - 1 if before else 0.0
-    print(f"memory after the warm-up {before / 2**20:.0f} MiB, at the end {after / 2**20:.0f} MiB ({growth:+.1%})")
+    before, after, growth = growth_of(memory)
+    print(f"memory after the warm-up {before} MiB, at the end {after} MiB ({growth:+.1%})")
     if growth > options.growth:
         wrong.append(f"memory grew by {growth:.1%}, more than {options.growth:.1%}")
     print("\n".join(wrong) or "sound")
-    versions = server.client.get("/system_stats")["system"] if server.process.poll() is None else {}
-    return {
-        "about": {
-            "control": options.control,
-            "seed": options.seed,
-            "comfyui": versions.get("comfyui_version"),
-            "torch": versions.get("pytorch_version"),
-            "cores": os.cpu_count(),
-        },
-        "ends": dict(sorted(ends.items())),
-        "prompts": len(memory),
-        "mib": {"after the warm-up": before >> 20, "at the end": after >> 20, "growth": round(growth, 4)},
-        "mib_after_each": [size >> 20 for size in memory],
-        "wrong": wrong,
-    }
+    mib = {"after_warm_up": before, "at_the_end": after, "growth": round(growth, 4), "after_each_prompt": memory}
+    return {"about": about, "prompts": len(memory), "ends": dict(sorted(ends.items())), "mib": mib, "wrong": wrong}
+
+
+def machine(client: Client) -> dict:
+    system = client.get("/system_stats")["system"]
+    return {"comfyui": system["comfyui_version"], "torch": system["pytorch_version"], "cores": os.cpu_count()}
+
+
+def growth_of(memory: list[int]) -> tuple[int, int, float]:
+    """(most in the first third after the warm-up, most in the last third, growth from one to the other)."""
+    warm = memory[int(WARM_UP * len(memory)) :] or [0]
+    third = max(1, len(warm) // 3)
+    before, after = max(warm[:third]), max(warm[-third:])
+    return before, after, after / before - 1 if before else 0.0
 
 
 def prompt(pick: random.Random, kind: str) -> dict:
@@ -183,6 +181,7 @@ def run(client: Client, graph: dict, kind: str, pick: random.Random) -> str:
     while time.monotonic() < deadline:
         entry = client.get(f"/history/{number}").get(number)
         if entry:
+            client.post("/history", {"delete": [number]})  # which ComfyUI keeps of ten thousand prompts
             return end_of(graph, dict(entry["status"]["messages"]), kind)
         waiting = client.get("/queue")
         if not waiting["queue_running"] and not waiting["queue_pending"] and kind == "cancelled":
