@@ -29,6 +29,9 @@ from client.runs import failure, queue
 from client.workflow_graph import read_graph
 
 ROOT = Path(__file__).resolve().parents[1]
+# The default cache of newer cores keeps the keys of all nodes that a cancelled prompt did not reach, half a MiB for a
+# prompt of ours, in which growth of the pack's own would drown.
+FLAGS = ("--cache-classic",)
 STUCK = 300  # seconds until a prompt counts as stuck
 WARM_UP = 0.2  # of the prompts: caches fill until then
 # Shipped graphs that begin with Demo Drive, and what else the one of one node is set to.
@@ -73,7 +76,7 @@ def main() -> int:
         return 2
     with tempfile.TemporaryDirectory(prefix="soak-") as base:
         python = options.python or python_of(comfyui)
-        server = OwnServer(comfyui, python, Path(base), {"ComfyUI-VideoRealism": ROOT})
+        server = OwnServer(comfyui, python, Path(base), {"ComfyUI-VideoRealism": ROOT}, *FLAGS)
         try:
             server.wait_until_up()
             result = soak(server, options)
