@@ -296,7 +296,8 @@ PLACES = ("c.mp4", "./c.mp4", "link.mp4", "hard.mp4", "folder", "folder/../c.mp4
 
 @cases(0.12)
 @given(st.sampled_from(["enhance -o", "enhance --report", "metrics --json", "metrics --report", "render -o",
-                        "render --buffers", "runs --csv", "runs --plots", "convert -o", "buffers -o"]),
+                        "render --buffers", "runs --csv", "runs --plots", "convert -o", "buffers -o",
+                        "enhance-folder", "export", "page"]),
        st.sampled_from(PLACES))  # fmt: skip
 def test_outputs_anywhere(place, clip, what, output):
     folder = place()
@@ -312,21 +313,24 @@ def test_outputs_anywhere(place, clip, what, output):
     (folder / "guarded.json").write_text("{}")
     (folder / "guarded.json").chmod(0o444)
     os.mkfifo(folder / "pipe.json")
-    command, option = what.split()
+    command, *option = what.split()
     arguments = {
         # A device that is not there ends what gets so far before it takes long.
-        "enhance": [folder / "c.mp4", *(["-o", folder / "o.mp4"] if option != "-o" else []), "--device", "none"],
+        "enhance": [folder / "c.mp4", *(["-o", folder / "o.mp4"] if option != ["-o"] else []), "--device", "none"],
         "metrics": [folder / "c.mp4", folder / "k.mp4", "--device", "none"],
-        "render": ["--seed=1", "--frames=1", "--size=16x16", *(["-o", folder / "o.mp4"] if option != "-o" else [])],
+        "render": ["--seed=1", "--frames=1", "--size=16x16", *(["-o", folder / "o.mp4"] if option != ["-o"] else [])],
         "runs": [folder / "r.json"],
         "convert": [folder / "w.pt"],
         "buffers": [folder / "c.mp4", "--depth", folder / "c_buffers" / "depth"],
+        "enhance-folder": ["--device", "none", folder / "folder"],
+        "export": ["--format", "cityscapes", folder / "folder"],
+        "page": [],
     }[command]
     replaced = {"o.mp4", "o.json", "o.csv", "o.png"}
     if command == "render":  # it reads nothing, and replaces an older clip of that name
         replaced |= {"c.mp4", "k.mp4", "link.mp4", "hard.mp4"}
-    ends = [command, *arguments, option, f"{folder}/{output}"]
-    return keeps_the_promise(folder, *ends, outputs=replaced, new=(output,)) == 0
+    line = [command, *arguments, *option, f"{folder}/{output}"]
+    return keeps_the_promise(folder, *line, outputs=replaced, new=(output,)) == 0
 
 
 @cases(0.05)
