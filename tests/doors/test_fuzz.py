@@ -274,6 +274,23 @@ def test_arguments_of_render(place, data):
     return keeps_the_promise(folder, "render", *arguments, "-o", folder / "o.mp4", outputs=("o.mp4",)) == 0
 
 
+# No size and no count of controls that could be: it would be traced, which takes a minute.
+ODD_CARDS = {
+    "--gpu": st.one_of(NUMBERS, st.sampled_from([*ODD_TEXTS, "0GB", "1e3GB", "16GB", "RTX", "RTX 4090"])),
+    "--cfg": NUMBERS, "--steps": NUMBERS, "--model": st.sampled_from(ODD_TEXTS),
+    "--controls": NUMBERS.filter(lambda text: text not in ("0", "1")),
+    "--size": st.sampled_from(["0x0", "-8x8", "17000x17000", "8", "8x8x8", "x", "nanx8", "1e3x8"]),
+}  # fmt: skip
+
+
+@cases(0.04)
+@given(st.data())
+def test_arguments_of_plan(place, data):
+    name = data.draw(st.sampled_from(sorted(ODD_CARDS)))
+    arguments = {"--model": "cosmos_transfer25", "--gpu": "24GB", name: data.draw(ODD_CARDS[name])}
+    return keeps_the_promise(place(), "plan", *[f"{option}={value}" for option, value in arguments.items()]) == 0
+
+
 SETTING = ("--seed", "--steps", "--strength", "--cfg", "--cache", "--realism", "--faithfulness", "--detail",
            "--noise-blend", "--prompt", "--negative", "--controls", "--device", "--handover-share")  # fmt: skip
 
