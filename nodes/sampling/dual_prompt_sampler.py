@@ -5,11 +5,12 @@ from dataclasses import replace
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ...pipeline_core.diffusion import CFG, Only
+from ...pipeline_core.diffusion import Only
 from ...pipeline_core.diffusion.invert import METHODS
 from ...pipeline_core.diffusion.solvers import SOLVERS
 from ...pipeline_core.job.latent import enhance_latent
 from ...pipeline_core.job.settings import EnhanceSettings
+from ...pipeline_core.job.starts import start_guidance
 from ...pipeline_core.job.table import STARTS
 from ..host.guiders import BranchGuider
 from ..host.running import Session, as_samples, run_in_guider, step_callback
@@ -46,7 +47,8 @@ class DualPromptCFGSampler(io.ComfyNode):
                     options=list(STARTS),
                     default="inversion",
                     tooltip="Where the noise comes from. inversion: from the clip itself. calibration: random, then "
-                    "calibrated. sdedit: random over the clip. noise: random only, the clip is ignored.",
+                    "calibrated. sdedit: random over the clip. noise: random only, the clip is ignored. "
+                    "flowedit, flowalign: no inversion, only what the prompts differ in changes; a call more a step.",
                 ),
                 io.Combo.Input(
                     "method", options=list(METHODS), default="exact", tooltip="How to invert; exact loses nothing."
@@ -112,7 +114,7 @@ class DualPromptCFGSampler(io.ComfyNode):
         )
         grid = sampling_grid(sigmas, model_interpolant(model))
         branches = {"inversion": inversion, "positive": positive, "negative": negative}
-        guider = BranchGuider(model, branches, CFG(cfg), cfg)
+        guider = BranchGuider(model, branches, start_guidance(settings), cfg)
         passes = 2 if start == "inversion" else 1
         show = step_callback(model, passes * (len(grid) - 1))
         done = 0

@@ -15,6 +15,7 @@ from .guidance import (
     guided,
 )
 from .interpolants import FLOW, VE, Interpolant
+from .inversion_free import edited
 from .invert import Inversion, invert
 from .run import Callback, Denoise
 from .sample import sample
@@ -39,6 +40,7 @@ __all__ = [
     "VideoText",
     "blend_noise",
     "calibrate_noise",
+    "edited",
     "end_above_zero",
     "flow_from_ve",
     "flow_sigmas",

@@ -9,24 +9,26 @@ from torch import Tensor
 
 from ..devices import finest_dtype
 from ..diffusion import (
-    CFG,
     FLOW,
     VE,
     Callback,
     ConflictDamping,
     Interpolant,
     Interval,
+    Only,
     Predict,
+    edited,
     flow_from_ve,
     guided,
     karras_sigmas,
     sample,
     truncate,
 )
+from ..diffusion.sigmas import as_grid
 from ..longvideo import Finished, HandOver
 from ..longvideo.handover import handed_start, last_corrected, with_handover
 from .settings import EnhanceSettings
-from .starts import make_start
+from .starts import INVERSION_FREE, make_start, start_guidance
 
 if TYPE_CHECKING:
     from ..models.folders.preset import Preset
@@ -75,7 +77,7 @@ def enhance_handed(
     handover: HandOver | None = None,
 ) -> Finished:
     """`enhance_latent` for a window that goes on from the one before; handover: what it gets from it."""
-    guidance = CFG(settings.cfg)
+    guidance = start_guidance(settings)
     if settings.guidance_reach is not None:
         guidance = ConflictDamping(guidance, reach=settings.guidance_reach)
     if settings.cfg_range is not None:
@@ -86,6 +88,13 @@ def enhance_handed(
     noise, solver = start.noise, start.solver
     if handover is not None:
         noise, solver = handed_start(noise, solver, handover)
+    if settings.start in INVERSION_FREE:
+        describe = guided(predict, Only("inversion"))
+        denoise = edited(denoise, describe, x0, noise, interpolant, INVERSION_FREE[settings.start])
+    if handover is not None:
         denoise = with_handover(denoise, handover, last_corrected(sigmas, settings.handover_share))
     latent = sample(denoise, noise, sigmas, interpolant, x0=start.x0, solver=solver, **state)
+    if settings.start in INVERSION_FREE:
+        # The walk ends with the last sigma's noise on the edit; here, unlike anywhere else, it is known.
+        latent = latent - interpolant.ve_sigma(as_grid(sigmas, interpolant)[-1]) * noise.to(latent)
     return Finished(latent, noise, start.entry)

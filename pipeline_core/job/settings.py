@@ -18,7 +18,8 @@ class EnhanceSettings:
 
     prompt, negative_prompt, inversion_prompt: text; the inversion prompt describes the source as it is.
     start: "inversion" (structured noise from the source), "calibration" (random noise calibrated against it),
-    "sdedit" (the source under random noise) or "noise" (random noise only).
+    "sdedit" (the source under random noise), "noise" (random noise only), "flowedit" or "flowalign" (the source under
+    random noise, changed by what its own prompt and the result's differ in: see diffusion/inversion_free.py).
     strength: share of noise in the start, in (0, 1], flow scale; 1 is the whole grid.
     cfg: standard guidance scale, 1 is off. steps: model steps of one pass, 1 to 1000.
     controls: {"edge" | "depth" | "segmentation": weight >= 0}. method: how to invert (see diffusion.invert).

@@ -7,10 +7,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..diffusion import Interpolant, Only, Predict, blend_noise, calibrate_noise, guided, invert
+from ..diffusion import CFG, Interpolant, Only, Predict, blend_noise, calibrate_noise, guided, invert
 from ..diffusion.inversion.retrace import Retrace
 from ..diffusion.run import Denoise
 from .settings import EnhanceSettings
+
+# Starts that are edited without inversion, and how far each pulls its result back (FlowAlign: zeta .01 at 33 steps).
+INVERSION_FREE = {"flowedit": 0.0, "flowalign": 0.33}
 
 
 class Start(NamedTuple):
@@ -20,6 +23,11 @@ class Start(NamedTuple):
     x0: Tensor | None
     solver: str | Retrace
     entry: dict
+
+
+def start_guidance(settings: EnhanceSettings) -> CFG:
+    """Guidance at settings.cfg, away from the negative prompt; FlowAlign's is away from the source's own."""
+    return CFG(settings.cfg, negative="inversion" if settings.start == "flowalign" else "negative")
 
 
 def make_start(
@@ -48,7 +56,7 @@ def make_start(
         return Start(noise, x0, solver, {"inversion": inversion.report.to_dict()})
     if settings.start == "noise":
         return Start(fresh, None, settings.solver, {})
-    if settings.start == "sdedit":
+    if settings.start in ("sdedit", *INVERSION_FREE):
         return Start(fresh, x0, settings.solver, {})
     calibration = calibrate_noise(
         describe if settings.calibration_prompt == "inversion" else denoise,

@@ -11,7 +11,7 @@ from ..diffusion.solvers import SOLVERS
 from ..doors.limits import MOST_TEXT
 from ..errors import UserError, shown
 
-STARTS = ("inversion", "calibration", "sdedit", "noise")
+STARTS = ("inversion", "calibration", "sdedit", "noise", "flowedit", "flowalign")
 HANDOVERS = ("none", "mean", "motion", "fused")
 STITCHES = ("crossfade", "flow")
 REFINE_STARTS = ("calibration", "inversion")
@@ -108,7 +108,12 @@ SETTINGS = {
     "prompt": Setting("what the result should look like", "text"),
     "negative_prompt": Setting("what it should not look like", "text", option="--negative"),
     "inversion_prompt": Setting("what the source looks like", "text"),
-    "start": Setting("how the noise is made", "choice", choices=STARTS),
+    "start": Setting(
+        "how the noise is made; flowedit and flowalign change what the prompts differ in under the same noise, without "
+        "inversion: they cost a call more per step",
+        "choice",
+        choices=STARTS,
+    ),
     "strength": Setting("share of noise in the start, above 0 to 1 (goes before a dial)", above=True),
     "cfg": Setting("guidance scale, 1 is off (goes before a dial)", high=50),
     "cfg_range": Setting(

@@ -62,7 +62,7 @@ def of_the_passes(reads):
 def calls_of(settings):
     """Network calls of one window."""
     back = STEPS if settings.get("start") != "inversion" else STEPS - 1  # the exact way back saves its first
-    return back + {"inversion": STEPS, "calibration": 2}.get(settings.get("start"), 0)
+    return back + {"inversion": STEPS, "calibration": 2}.get(settings.get("start"), 0)  # edits read once for both calls
 
 
 @pytest.mark.parametrize("handover", HANDOVERS)

@@ -132,6 +132,27 @@ def test_all_fresh_noise_in_an_inversion_is_sdedit(short):
     assert 1e-4 < float((half - kept).norm()) < float((blended - kept).norm())
 
 
+@pytest.mark.parametrize("start", ["flowedit", "flowalign"])
+def test_editing_without_inversion_changes_what_the_prompts_differ_in(short, model, start):
+    """With the source's own prompt the source comes back, whatever the strength and the seed."""
+    frames = torch.rand(5, 32, 48, 3, generator=torch.Generator().manual_seed(1))
+    source = model.decode(model.encode(frames))
+    same = short(start=start, prompt="a render", seed=3)
+    torch.testing.assert_close(same, source.clamp(0, 1), rtol=0, atol=1e-3)
+    assert float((short(start=start, cfg=3.0) - same).abs().max()) > 0.01
+
+
+def test_flowalign_reads_no_negative_prompt_and_pulls_back(short):
+    guided = short(start="flowalign", cfg=4.0)
+    torch.testing.assert_close(guided, short(start="flowalign", cfg=4.0, negative_prompt="rain"), rtol=0, atol=0)
+    # Without the pull it is FlowEdit with the source's prompt as the negative.
+    free, source = (
+        short(start="flowedit", cfg=4.0, negative_prompt="a render"),
+        short(start="flowedit", prompt="a render"),
+    )
+    assert 1e-4 < float((guided - source).norm()) < float((free - source).norm())
+
+
 def test_calibration_can_judge_by_the_sources_own_prompt(short):
     told = {"start": "calibration", "strength": 0.7}
     published, free = short(**told), short(**told, calibration_prompt="inversion")
