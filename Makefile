@@ -42,12 +42,13 @@ fuzz: setup
 gpu-check: setup
 	$(PY) scripts/gpu_check.py $(if $(DEVICE),--device $(DEVICE)) $(SMALL)
 
-# COMFYUI names another ComfyUI. Ends after so many minutes or prompts, whichever comes first.
+# COMFYUI names another ComfyUI. Ends after so many minutes or prompts, whichever comes first. SOAK_JSON names a file for
+# the figures.
 MINUTES ?= 60
 PROMPTS ?= 500
 COMFYUI ?= ~/comfy/ComfyUI
 soak: setup
-	$(PY) scripts/soak.py --minutes $(MINUTES) --prompts $(PROMPTS) --comfyui $(COMFYUI)
+	$(PY) scripts/soak.py --minutes $(MINUTES) --prompts $(PROMPTS) --comfyui $(COMFYUI) $(if $(SOAK_JSON),--json $(SOAK_JSON))
 
 bench: setup
 	@mkdir -p benchmarks/out
