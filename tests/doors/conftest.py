@@ -36,5 +36,6 @@ def pytest_terminal_summary(terminalreporter):
     terminalreporter.write_line(row("all", *both, "", ""))
     if "FUZZ_JSON" in os.environ:
         seed = terminalreporter.config.getoption("--hypothesis-seed")
-        content = {"seed": seed, "doors": tallies, "ended": ends, "cores": os.cpu_count()}
+        rounded = [{**tally, "seconds": round(tally.get("seconds", 0), 3)} for tally in tallies]
+        content = {"seed": seed, "doors": rounded, "ended": ends, "cores": os.cpu_count()}
         Path(os.environ["FUZZ_JSON"]).write_text(json.dumps(content, indent=1) + "\n")
