@@ -19,7 +19,7 @@ SIZES = {"icon": (400, 400), "banner": (1260, 540)}  # the registry's shapes: a 
 
 
 def frame(name: str) -> Image.Image:
-    with av.open(str(ROOT / "examples" / f"{name}.mp4")) as clip:
+    with av.open(str(ROOT / "example_clips" / f"{name}.mp4")) as clip:
         return next(image for number, image in enumerate(clip.decode(video=0)) if number == FRAME).to_image()
 
 

@@ -2,9 +2,9 @@
 
     python scripts/make_thumbnails.py --server 127.0.0.1:8188 [NAME ...]
 
-Each picture is one frame of the saved contact sheet, in strips: the source on the left, the result on the right. The
-graphs of large models need a clip called drive.mp4 in the server's input folder and their files; as shipped, their
-pictures show a source and its maps.
+Each picture is one frame of the saved contact sheet, in strips: the source on the left, the result on the right; below
+it the title of the graph's note, because the list shows nothing else but the file's name. The graphs of large models
+need their files; as shipped, their pictures show a source and its maps.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ import tempfile
 import time
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from client.comfy_client import Client
 from client.errors import ClientError
 from client.options import server_options
 from client.runs import queue
 
+NOTES = Path(__file__).parent / "graphs" / "notes"
 ROOT = Path(__file__).resolve().parents[1]
 THREE = ("starts_compared", "guiders_compared", "maps_from_models")
 ROWS = dict.fromkeys(THREE, (0, 1, 2))  # of the contact sheet; all others: source and result
 COLUMNS, COLUMN, LABEL, GAP = 5, 2, 18, 4  # the sheet's layout, and the frame that is taken
 SIZE = (512, 307)
+CAPTION = 42  # pixels
 
 
 def contact_sheet(client: Client, graph: dict) -> Image.Image:
@@ -57,6 +59,21 @@ def thumbnail(sheet: Image.Image, chosen: tuple[int, ...], rows: int) -> Image.I
     return picture
 
 
+def captioned(picture: Image.Image, text: str) -> Image.Image:
+    """The picture with a line of text on a dark strip at its lower edge."""
+    picture = picture.copy()
+    draw = ImageDraw.Draw(picture, "RGBA")
+    font = ImageFont.load_default(CAPTION - 18)
+    draw.rectangle((0, picture.height - CAPTION, picture.width, picture.height), fill=(0, 0, 0, 170))
+    draw.text((picture.width // 2, picture.height - CAPTION // 2), text, fill="white", font=font, anchor="mm")
+    return picture
+
+
+def title(name: str) -> str:
+    """The first line of the graph's note."""
+    return (NOTES / f"{name}.md").read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+
+
 def main() -> int:
     parser = server_options(__doc__)
     parser.add_argument("names", nargs="*", help="workflows; default: all")
@@ -71,7 +88,7 @@ def main() -> int:
         except ClientError as problem:
             print(f"{name}: {problem}", file=sys.stderr)
             continue
-        picture.save(ROOT / "workflows" / f"{name}.jpg", quality=88, optimize=True)
+        captioned(picture, title(name)).save(ROOT / "workflows" / f"{name}.jpg", quality=88, optimize=True)
         print(f"workflows/{name}.jpg")
     return 0
 

@@ -1,4 +1,5 @@
-"""Writes workflows/*.json and workflows/api/*.api.json from the descriptions in graphs/; then come the thumbnails.
+"""Writes workflows/*.json, workflows/api/*.api.json and subgraphs/*.json from the descriptions in graphs/; then come
+the thumbnails.
 
     python scripts/make_workflows.py --server 127.0.0.1:8188
     python scripts/make_thumbnails.py --server 127.0.0.1:8188
@@ -18,8 +19,10 @@ from client.errors import ClientError
 from client.options import server_options
 from graphs import cosmos, embedded, guidance, long_video, ltx, metrics, recordings, sd15, starts, wan
 from graphs.canvas import Canvas
+from graphs.forms import api, blueprint, ui
 
 ROOT = Path(__file__).resolve().parents[1]
+BLUEPRINTS = "realism_video_file"  # its subgraphs are listed by themselves, by cores that know such
 FAMILIES = (embedded, starts, guidance, long_video, recordings, metrics, cosmos, wan, ltx, sd15)
 
 
@@ -31,14 +34,18 @@ def main() -> int:
         print(f"error: {problem}", file=sys.stderr)
         return 2
     folder = ROOT / "workflows"
-    (folder / "api").mkdir(parents=True, exist_ok=True)
     for graph in (graph for family in FAMILIES for graph in family.GRAPHS):
-        canvas = Canvas(info)
+        canvas = Canvas(info, graph.__name__)
         graph(canvas)
-        for path, content in (
-            (folder / f"{graph.__name__}.json", canvas.ui()),
-            (folder / "api" / f"{graph.__name__}.api.json", canvas.api()),
-        ):
+        files = {
+            folder / f"{graph.__name__}.json": ui(canvas),
+            folder / "api" / f"{graph.__name__}.api.json": api(canvas),
+        }
+        if graph.__name__ == BLUEPRINTS:
+            for made in canvas.subgraphs:
+                files[ROOT / "subgraphs" / f"Video Realism - {made.title}.json"] = blueprint(canvas, made)
+        for path, content in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
             print(path.relative_to(ROOT))
     return 0

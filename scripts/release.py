@@ -1,9 +1,10 @@
 """Fills in who publishes the pack: what a person runs once before the first release.
 
-    python scripts/release.py OWNER      # the GitHub and registry account; writes it into the files below
+    python scripts/release.py OWNER      # the GitHub and registry account
     python scripts/release.py --check    # exit status 1 while it is not filled in: publishing stops there
 
-Until then the files say OWNER.
+The one place is `PublisherId` in pyproject.toml; the addresses of the repository, the icon and the banner are made of
+it. Where README.md says OWNER, in the address to clone from, it is filled in as well.
 """
 
 from __future__ import annotations
@@ -16,6 +17,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PLACEHOLDER = "OWNER"
 FILES = ("pyproject.toml", "README.md")
+PUBLISHER = f'PublisherId = "{PLACEHOLDER}"\n'
+REPOSITORY = f"{PLACEHOLDER}/ComfyUI-VideoRealism"
+IMAGES = f"https://raw.githubusercontent.com/{REPOSITORY}/main/docs/images"
+URLS = f"""[project.urls]
+Repository = "https://github.com/{REPOSITORY}"
+Documentation = "https://github.com/{REPOSITORY}#readme"
+Issues = "https://github.com/{REPOSITORY}/issues"
+
+"""
+PICTURES = f"""Icon = "{IMAGES}/icon.png"
+Banner = "{IMAGES}/banner.png"
+"""
 
 
 def unfilled(root: Path) -> list[str]:
@@ -31,6 +44,9 @@ def unfilled(root: Path) -> list[str]:
 def fill(root: Path, owner: str) -> None:
     for name in FILES:
         text = (root / name).read_text(encoding="utf-8")
+        if name == "pyproject.toml":
+            text = re.sub(r"(?:#[^\n]*\n)*\[tool\.comfy\]\n", URLS + "[tool.comfy]\n", text)
+            text = text.replace(PUBLISHER, PUBLISHER + PICTURES)
         filled = re.sub(rf"\b{PLACEHOLDER}\b", owner, text)
         (root / name).write_text(filled, encoding="utf-8", newline="\n")
 
@@ -53,7 +69,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
         print("error: there is nothing to fill in: the owner is in the files already.", file=sys.stderr)
         return 2
     fill(root, options.owner)
-    print(f"{len(places)} places now say {options.owner}: {', '.join(places)}")
+    print(f"The owner is {options.owner} now: {', '.join(places)}, and the addresses made of it.")
     return 0
 
 

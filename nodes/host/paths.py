@@ -9,7 +9,7 @@ from ...pipeline_core.errors import UserError
 
 NONE = "none"
 INPUT = "(input)"  # the input folder itself, among the folders in it
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"  # clips and a recording that come with the pack
+EXAMPLES = Path(__file__).resolve().parents[2] / "example_clips"  # clips and a recording that come with the pack
 EXAMPLE = "example: "  # begins the names of those, which no file in the input folder can have on every system
 OTHERS = {"3d", "clipspace", "painter", "pasted", "threed", "webcam"}  # ComfyUI's own in its input folder
 # Kinds of model: a folder below ComfyUI's models folder, or what extra_model_paths.yaml calls so.

@@ -1,20 +1,27 @@
-"""The pack's example clips, served to the frontend: it asks for the file behind a loader's menu to show it.
+"""What the pack adds to the server's answers: the files of its example clips, and an order of its templates.
 
-It asks for every clip as for one in the input folder (GET /view), where the examples do not lie.
+The frontend asks for the file behind a loader's menu as for one in the input folder (GET /view), where the examples do
+not lie. It lists templates as the server found them (GET /workflow_templates), which is the disk's order.
 """
+
+import json
+from pathlib import Path
 
 from aiohttp import web
 
 from .paths import EXAMPLE, example_clips
 
+PACK = Path(__file__).parents[2].name  # as the server names it: the folder in custom_nodes, not what it may link to
+FIRST = ("enhance_one_node", "realism_demo")  # the other templates follow by name
+
 
 def serve_examples() -> None:
-    """Answer /view for the names of the examples; every other request goes on to ComfyUI. Before the server starts."""
+    """Answer for the examples and sort the templates; all else stays ComfyUI's. Before the server starts."""
     from server import PromptServer  # there is one only where ComfyUI serves
 
     instance = getattr(PromptServer, "instance", None)
     if instance and not instance.app.frozen:
-        instance.app.middlewares.append(examples_first)
+        instance.app.middlewares.extend([examples_first, templates_in_order])
 
 
 @web.middleware
@@ -25,3 +32,14 @@ async def examples_first(request: web.Request, handler) -> web.StreamResponse:
         if clip is not None:
             return web.FileResponse(clip)
     return await handler(request)
+
+
+@web.middleware
+async def templates_in_order(request: web.Request, handler) -> web.StreamResponse:
+    answer = await handler(request)
+    if request.path not in ("/workflow_templates", "/api/workflow_templates") or answer.status != 200:
+        return answer
+    templates = json.loads(answer.body)
+    if PACK in templates:
+        templates[PACK].sort(key=lambda name: (FIRST.index(name) if name in FIRST else len(FIRST), name))
+    return web.json_response(templates)

@@ -6,6 +6,7 @@ from comfy_api.latest import io, ui
 
 from ...pipeline_core.metrics.compare import compare_frames
 from ...pipeline_core.metrics.critic import load_critic
+from ..host.before_after import before_after
 from ..host.jobs import compute_device, progress_bar
 from ..shared.clips import clip_input
 from ..shared.figures import main_number, node_text
@@ -68,5 +69,6 @@ class VideoMetrics(io.ComfyNode):
         clips = [clip_input(source, "source"), clip_input(output, "output")]
         clips.append(None if reference is None else clip_input(reference, "reference"))
         report = compare_frames(*clips, load_critic(device=compute_device()) if critic else None, progress_bar())
+        shown = ui.PreviewText(node_text(report)).as_dict() | before_after(*clips[:2])
         numbers = [main_number(report["figures"][section][name]) for section, name in MAIN.values()]
-        return io.NodeOutput(*numbers, json.dumps(report), ui=ui.PreviewText(node_text(report)))
+        return io.NodeOutput(*numbers, json.dumps(report), ui=shown)

@@ -7,6 +7,7 @@ from comfy_api.latest import io, ui
 
 from ...pipeline_core.enhance import EnhanceSettings, enhance
 from ...pipeline_core.models.folders.loading import load_video_model
+from ..host.before_after import before_after
 from ..host.folder.folders import model_folder
 from ..host.jobs import compute_device, make_room, progress_bar
 from ..host.previews import WatchedModel
@@ -88,4 +89,5 @@ class EnhanceRealism(io.ComfyNode):
             description=description or "",
             keep=single_mask(keep),
         )
-        return io.NodeOutput(result, json.dumps(report.to_dict()), ui=ui.PreviewText(job_text(report)))
+        shown = ui.PreviewText(job_text(report)).as_dict() | before_after(frames, result)
+        return io.NodeOutput(result, json.dumps(report.to_dict()), ui=shown)

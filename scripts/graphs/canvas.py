@@ -1,37 +1,46 @@
-"""A graph described once and written in both of ComfyUI's forms: for the canvas and for POST /prompt.
+"""A graph described once, to be written in both of ComfyUI's forms (see forms.py).
 
 Nodes stand in columns, columns in groups, groups beside or under each other, so that nothing overlaps and wires run
-from left to right. What sockets and widgets a node has is asked of a running server (`/object_info`).
+from left to right. A subgraph stands in the place of the nodes in it, which have columns of their own. What sockets and
+widgets a node has is asked of a running server (`/object_info`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-
-from graphs.origins import properties
 
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 TITLE, GAP, PAD = 30, 40, 20  # pixels: title bar, space between nodes, space inside a group
+BETWEEN = 20  # pixels from one group to the next on the right
 ROW, LINE = 22, 17  # pixels: a socket or widget, a line of text
 MULTILINE = 80  # the least height of a text box
 # Nodes 2.0 draws everything higher: a socket, a widget, a text box, what stands around them and below (our name).
 ROW_2, WIDGET_2, MULTILINE_2, FRAME_2 = 21, 30, 96, 52
-# Pixels of the pictures that these show by themselves: of an input, or of latents while they run.
+# Pixels of the pictures that these show by themselves: of an input, of latents while they run, before and after.
 PICTURES = {
     "ImageScale": 262,
-    "LoadVideo": 250,
     "VideoRealismLoadClip": 250,
     "SaveVideo": 60,
     "SamplerCustomAdvanced": 260,
     "VideoRealismDDIMInvert": 260,
     "VideoRealismDualPromptSampler": 260,
-    "VideoRealismEnhanceRealism": 260,
+    "VideoRealismEnhanceRealism": 500,
     "VideoRealismEnhanceVideoFile": 260,
     "VideoRealismLongVideoSampler": 260,
     "VideoRealismNoiseCalibrate": 260,
+    "VideoRealismVideoMetrics": 250,
+}
+# Those whose pictures are latents: a subgraph shows them too while it runs.
+LATENTS = {
+    "SamplerCustomAdvanced",
+    "VideoRealismDDIMInvert",
+    "VideoRealismDualPromptSampler",
+    "VideoRealismLongVideoSampler",
+    "VideoRealismNoiseCalibrate",
 }
 GROUP_COLOURS = ["#5b7f95", "#6d8f6d", "#94806a", "#7d6f94", "#8f6d74", "#5f8f8a", "#7a7f88"]
-NOTE_COLOURS = {"color": "#3d4247", "bgcolor": "#4b5157"}
 
 
 class Output:
@@ -51,8 +60,14 @@ class Node:
     info: dict
     values: dict[str, object]
     links: dict[str, Output]
+    inside: Subgraph | None = None
     size: list[int] = field(default_factory=list)
     pos: list[int] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """Its id in a prompt: those of a subgraph's nodes begin with the subgraph's."""
+        return f"{self.inside.number}:{self.number}" if self.inside else str(self.number)
 
     def __getitem__(self, name: str) -> Output:
         return Output(self, self.info["output_name"].index(name))
@@ -65,18 +80,17 @@ class Node:
 
     def height(self, report: int) -> int:
         """Enough for every socket and widget, and `report` lines of text drawn after a run."""
-        texts = sum(bool(options(spec).get("multiline")) for _, spec in self.widgets())
-        rows = max(len(self.sockets()), len(self.info["output"])) + len(self.widget_values()) - texts
-        return 14 + rows * (ROW + 2) + texts * MULTILINE + (20 + report * LINE if report else 0)
+        return height(*self._counts()) + (20 + report * LINE if report else 0)
 
     def room(self, report: int) -> int:
         """Pixels that the node may fill in any frontend, before and after a run: what has to stay free for it."""
-        texts = sum(bool(options(spec).get("multiline")) for _, spec in self.widgets())
-        rows = max(len(self.sockets()), len(self.info["output"]))
-        widgets = len(self.widget_values()) - texts
-        drawn = FRAME_2 + rows * ROW_2 + widgets * WIDGET_2 + texts * MULTILINE_2
-        drawn += 30 + report * LINE if report else 0
+        drawn = height_2(*self._counts()) + (30 + report * LINE if report else 0)
         return max(self.size[1], drawn) + PICTURES.get(self.kind, 0)
+
+    def _counts(self) -> tuple[int, int, int]:
+        texts = sum(is_text(spec) for _, spec in self.widgets())
+        rows = max(len(self.sockets()), len(self.info["output"]))
+        return rows, len(self.widget_values()) - texts, texts
 
     def widget_values(self) -> list:
         """By position, as the canvas keeps them, with the widgets that it adds by itself."""
@@ -88,6 +102,70 @@ class Node:
             if options(spec).get("video_upload") or options(spec).get("image_upload"):
                 upload = ["image"]  # the upload button, which comes last
         return values + upload
+
+
+@dataclass
+class Socket:
+    """One of a subgraph's inputs: a wire from outside or a widget that it shows, and the inputs inside it reaches."""
+
+    name: str
+    wire: Output | None
+    ends: list[tuple[Node, str]]
+
+    @property
+    def spec(self) -> list:
+        node, name = self.ends[0]
+        return dict(inputs(node.info))[name]
+
+    @property
+    def kind(self) -> str:
+        return self.wire.node.info["output"][self.wire.slot] if self.wire else kind_of(self.spec)
+
+
+@dataclass
+class Subgraph:
+    """A node made of nodes: what it takes from outside, what it gives there, and which of its widgets it shows."""
+
+    number: int
+    title: str
+    about: str
+    takes: dict[str, Output]
+    gives: dict[str, Output] = field(default_factory=dict)
+    shows: dict[str, tuple[Node, str]] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    size: list[int] = field(default_factory=list)
+    pos: list[int] = field(default_factory=list)
+
+    def sockets(self) -> list[Socket]:
+        """Wires, then widgets; last the wires in the place of a widget, whose empty box the frontend shows as well."""
+        taken = [Socket(name, wire, self._ends(wire)) for name, wire in self.takes.items()]
+        if unused := [socket.name for socket in taken if not socket.ends]:
+            raise SystemExit(f"Nothing in {self.title} uses {unused}.")
+        shown = [Socket(name, None, [end]) for name, end in self.shows.items()]
+        wires = [socket for socket in taken if not is_widget(socket.spec)]
+        return [*wires, *shown, *(socket for socket in taken if is_widget(socket.spec))]
+
+    def widgets(self) -> list[Socket]:
+        return [socket for socket in self.sockets() if is_widget(socket.spec)]
+
+    def counts(self) -> tuple[int, int, int]:
+        texts = sum(is_text(socket.spec) for socket in self.widgets())
+        widgets = len(self.widgets())
+        return max(len(self.sockets()) - widgets, len(self.gives)), widgets - texts, texts
+
+    def _ends(self, wire: Output) -> list[tuple[Node, str]]:
+        reached = [(node, name, end) for node in self.nodes for name, end in node.links.items()]
+        return [(node, name) for node, name, end in reached if (end.node, end.slot) == (wire.node, wire.slot)]
+
+
+def height(rows: int, widgets: int, texts: int) -> int:
+    """Pixels of a node with these sockets, widgets and text boxes on the classic canvas, the title not counted."""
+    return 14 + (rows + widgets) * (ROW + 2) + texts * MULTILINE
+
+
+def height_2(rows: int, widgets: int, texts: int) -> int:
+    """The same in Nodes 2.0."""
+    return FRAME_2 + rows * ROW_2 + widgets * WIDGET_2 + texts * MULTILINE_2
 
 
 def inputs(info: dict) -> list[tuple[str, list]]:
@@ -102,6 +180,14 @@ def is_widget(spec: list) -> bool:
     return (isinstance(spec[0], list) or spec[0] in WIDGETS) and not options(spec).get("forceInput")
 
 
+def kind_of(spec: list) -> str:
+    return "COMBO" if isinstance(spec[0], list) else spec[0]
+
+
+def is_text(spec: list) -> bool:
+    return bool(options(spec).get("multiline"))
+
+
 def default(spec: list):
     choices = spec[0] if isinstance(spec[0], list) else options(spec).get("options", [])
     return options(spec).get("default", choices[0] if choices else "")
@@ -110,37 +196,41 @@ def default(spec: list):
 class Canvas:
     """The graph under construction: `note`, `group`, then `node` for every node, from left to right."""
 
-    def __init__(self, object_info: dict):
-        self.object_info = object_info
+    def __init__(self, object_info: dict, name: str):
+        self.object_info, self.name = object_info, name
         self.nodes: list[Node] = []
+        self.subgraphs: list[Subgraph] = []
         self.groups: list[dict] = []
         self.notes: list[dict] = []
         self._column: list[int] = [0, 0, 300]  # left, top of the next node, width
+        self._frame = [0, 0, 0, 0]  # bounding box of the group, or of the nodes in the subgraph, that is being filled
+        self._inside: Subgraph | None = None
         self._origin = [0, 0]
+        self._numbers = 0
 
     # -- layout --------------------------------------------------------------------------------------------------
 
     def note(self, text: str, size: tuple[int, int]) -> None:
         """A note in the upper left corner."""
         self.notes.append({"text": text, "pos": [0, 0], "size": list(size)})
-        self._origin = [size[0] + GAP, 0]
+        self._origin = [size[0] + BETWEEN, 0]
 
     def group(self, title: str, width: int, below: str | None = None) -> None:
         """A new group with one column: right of everything so far, or under the group `below`, at its left edge."""
         if below is None:
-            right = max((g["bounding"][0] + g["bounding"][2] + GAP for g in self.groups), default=self._origin[0])
+            right = max((g["bounding"][0] + g["bounding"][2] + BETWEEN for g in self.groups), default=self._origin[0])
             left, top = right, -TITLE - 2 * PAD
         else:
             x, y, _, height = next(g["bounding"] for g in self.groups if g["title"] == below)
             left, top = x, y + height + GAP
         colour = GROUP_COLOURS[len(self.groups) % len(GROUP_COLOURS)]
-        bounding = [left, top, width + 2 * PAD, TITLE + 3 * PAD]
-        self.groups.append({"title": title, "bounding": bounding, "color": colour})
+        self._frame = [left, top, width + 2 * PAD, TITLE + 3 * PAD]
+        self.groups.append({"title": title, "bounding": self._frame, "color": colour})
         self._column = [left + PAD, top + TITLE + 2 * PAD + 10, width]
 
     def column(self, width: int) -> None:
-        """Go on at the top of the group, in a new column on the right."""
-        bounding = self.groups[-1]["bounding"]
+        """Go on at the top of the group or subgraph, in a new column on the right."""
+        bounding = self._frame
         self._column = [bounding[0] + bounding[2] - PAD + GAP, bounding[1] + TITLE + 2 * PAD + 10, width]
         bounding[2] += width + GAP
 
@@ -167,92 +257,40 @@ class Canvas:
         for name, spec in info["input"].get("required", {}).items():
             if name not in filled and not is_widget(spec):
                 raise SystemExit(f"{title} ({kind}) lacks its input {name}.")
-        node = Node(len(self.nodes) + 1, kind, title, info, values, wires)
+        node = Node(self._number(), kind, title, info, values, wires, self._inside)
         left, top, width = self._column
         node.pos, node.size = [left, top], [width, max(tall, node.height(report))]
-        bottom = top + node.room(report)
-        self._column[1] = bottom + TITLE + GAP - 10
-        bounding = self.groups[-1]["bounding"]
-        bounding[3] = max(bounding[3], bottom + PAD - bounding[1])
+        self._fill(node.room(report))
         self.nodes.append(node)
+        if self._inside:
+            self._inside.nodes.append(node)
         return node
 
-    # -- the two forms -------------------------------------------------------------------------------------------
+    @contextmanager
+    def subgraph(self, title: str, about: str, width: int, **takes: Node | Output) -> Iterator[Subgraph]:
+        """What is added meanwhile lies inside one node; wires from outside come in by the names in `takes` alone.
 
-    def api(self) -> dict:
-        """What POST /prompt takes."""
-        prompt = {}
-        for node in self.nodes:
-            filled = {name: node.values.get(name, default(spec)) for name, spec in node.widgets()}
-            filled |= {name: [str(wire.node.number), wire.slot] for name, wire in node.links.items()}
-            order = [name for name, _ in inputs(node.info)]
-            ordered = {name: filled[name] for name in sorted(filled, key=order.index)}
-            prompt[str(node.number)] = {"inputs": ordered, "class_type": node.kind, "_meta": {"title": node.title}}
-        return prompt
+        width: of the first column in it. Fill `gives` and `shows` before the end.
+        """
+        wires = {name: Output(value, 0) if isinstance(value, Node) else value for name, value in takes.items()}
+        made = Subgraph(self._number(), title, about, wires)
+        outside = self._column, self._frame
+        self._column, self._frame, self._inside = [0, 0, width], [-PAD, -PAD - TITLE, width + 2 * PAD, 0], made
+        self._column[1] = self._frame[1] + TITLE + 2 * PAD + 10
+        yield made
+        (self._column, self._frame), self._inside = outside, None
+        left, top, width = self._column
+        made.pos, made.size = [left, top], [width, height(*made.counts())]
+        pictures = [PICTURES[node.kind] for node in made.nodes if node.kind in LATENTS]
+        self._fill(max(made.size[1], height_2(*made.counts())) + max(pictures, default=0))
+        self.subgraphs.append(made)
 
-    def ui(self) -> dict:
-        """What the canvas loads."""
-        links, entries = [], []
-        for node in self.nodes:
-            slots = node.sockets() + node.widgets()
-            taken = []
-            for index, (name, spec) in enumerate(slots):
-                kind = "COMBO" if isinstance(spec[0], list) else spec[0]
-                slot = {"name": name, "type": kind, "link": None}
-                if is_widget(spec):
-                    slot["widget"] = {"name": name}
-                if wire := node.links.get(name):
-                    links.append([len(links) + 1, wire.node.number, wire.slot, node.number, index, kind])
-                    slot["link"] = links[-1][0]
-                taken.append(slot)
-            entries.append(
-                {
-                    "id": node.number,
-                    "type": node.kind,
-                    "title": node.title,
-                    "pos": node.pos,
-                    "size": node.size,
-                    "flags": {},
-                    "order": node.number - 1,
-                    "mode": 0,
-                    "inputs": taken,
-                    "outputs": [],
-                    "properties": properties(node.kind, node.widget_values()),
-                    "widgets_values": node.widget_values(),
-                }
-            )
-        for node, entry in zip(self.nodes, entries):
-            for slot, (name, kind) in enumerate(zip(node.info["output_name"], node.info["output"])):
-                used = [link[0] for link in links if link[1:3] == [node.number, slot]]
-                entry["outputs"].append({"name": name, "type": kind, "links": used or None})
-        for number, note in enumerate(self.notes, start=len(self.nodes) + 1):
-            entries.append(
-                {
-                    "id": number,
-                    "type": "MarkdownNote",
-                    "title": "Read me",
-                    "pos": note["pos"],
-                    "size": note["size"],
-                    "flags": {},
-                    "order": number - 1,
-                    "mode": 0,
-                    "inputs": [],
-                    "outputs": [],
-                    "properties": {},
-                    "widgets_values": [note["text"]],
-                    **NOTE_COLOURS,
-                }
-            )
-        groups = [
-            {"id": number, **group, "font_size": 24, "flags": {}} for number, group in enumerate(self.groups, start=1)
-        ]
-        return {
-            "last_node_id": len(entries),
-            "last_link_id": len(links),
-            "nodes": entries,
-            "links": links,
-            "groups": groups,
-            "config": {},
-            "extra": {},
-            "version": 0.4,
-        }
+    def _number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def _fill(self, room: int) -> None:
+        """The column goes on below a node that fills so many pixels."""
+        bottom = self._column[1] + room
+        self._column[1] = bottom + TITLE + GAP - 10
+        self._frame[3] = max(self._frame[3], bottom + PAD - self._frame[1])

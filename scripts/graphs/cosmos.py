@@ -5,16 +5,16 @@ from __future__ import annotations
 from functools import partial
 
 from graphs.canvas import Canvas, Node, Output
-from graphs.full_size import begin, finish, prompts
+from graphs.full_size import begin, finish, prompted
 from graphs.parts import (
     MAPS,
     control_branches,
-    control_stacks,
     decode,
     encode,
     file_result,
     guider,
     karras_levels,
+    mapped,
 )
 
 TRANSFER25_FOLDER = "Cosmos-Transfer2.5-2B"
@@ -47,7 +47,7 @@ TRANSFER25_TEXTS = {
 
 
 def transfer1(canvas: Canvas) -> tuple[Node, Node, dict[str, Output], dict[str, Node]]:
-    """Base, VAE, prompts, and the control branches by name; then opens the group "Control"."""
+    """Base, VAE, prompts, and the control branches by name."""
     model = canvas.node("UNETLoader", "Load Diffusion Model", unet_name="cosmos_transfer1_base.safetensors")
     encoder = {"clip_name": "oldt5_xxl_fp8_e4m3fn_scaled.safetensors", "type": "cosmos"}
     text_encoder = canvas.node("CLIPLoader", "Load CLIP", **encoder)
@@ -57,14 +57,13 @@ def transfer1(canvas: Canvas) -> tuple[Node, Node, dict[str, Output], dict[str, 
     for name, short in TRANSFER1_FILES.items():
         file = f"cosmos_transfer1_{short}_control.safetensors"
         controls[name] = canvas.node(kind, f"Control: {name}", report=2, control_file=file)
-    conditions = prompts(canvas, text_encoder, TRANSFER1_TEXTS, below="Clip", tall=190)
-    canvas.group("Control", 310)
+    conditions = prompted(canvas, text_encoder, TRANSFER1_TEXTS)
     return model, vae, conditions, controls
 
 
 def cosmos_transfer1(canvas: Canvas) -> None:
     name = "cosmos_transfer1"
-    clip = begin(canvas, name, (440, 720), frames=TRANSFER1_WINDOW, height=704, width=1280, made_for=name)
+    clip = begin(canvas, name, (350, 920), frames=TRANSFER1_WINDOW, height=704, width=1280, made_for=name)
     model, vae, conditions, controls = transfer1(canvas)
     weights = dict.fromkeys(MAPS, 0.5)
     finish(
@@ -88,9 +87,9 @@ def cosmos_transfer1_long(canvas: Canvas) -> None:
     window = {"window": TRANSFER1_WINDOW, "overlap": TRANSFER1_OVERLAP, "temporal_ratio": 8}
     length = 3 * TRANSFER1_WINDOW - 2 * TRANSFER1_OVERLAP
     numbers = {"frames": length, "height": 704, "width": 1280, "window": TRANSFER1_WINDOW, "length": length}
-    clip = begin(canvas, name, (460, 760), made_for=family, **numbers)
+    clip = begin(canvas, name, (350, 1000), made_for=family, **numbers)
     model, vae, conditions, controls = transfer1(canvas)
-    conditions = control_stacks(canvas, conditions, controls, clip.maps, dict.fromkeys(MAPS, 0.5), vae=vae)
+    conditions, edges = mapped(canvas, conditions, clip.maps, controls, dict.fromkeys(MAPS, 0.5), vae=vae)
     canvas.group("Sampling", 320)
     latent = encode(canvas, clip.frames, vae)
     inversion = conditions.pop("inversion")
@@ -99,18 +98,17 @@ def cosmos_transfer1_long(canvas: Canvas) -> None:
     title, kind = "Long Video Sampler", "VideoRealismLongVideoSampler"
     result = canvas.node(kind, title, tall=690, **wires, **window, handover="mean")
     enhanced = decode(canvas, result["latent"], vae)
-    file_result(canvas, name, clip.parts, {"source": clip.frames, "enhanced": enhanced, "edges": clip.maps["edge"]})
+    file_result(canvas, name, clip.parts, {"source": clip.frames, "enhanced": enhanced, "edges": edges})
 
 
 def cosmos_transfer25(canvas: Canvas) -> None:
     clip = begin(
-        canvas, "cosmos_transfer25", (470, 800), frames=93, height=704, width=1280, made_for="cosmos_transfer25"
+        canvas, "cosmos_transfer25", (350, 1080), frames=93, height=704, width=1280, made_for="cosmos_transfer25"
     )
     folder = {"model": TRANSFER25_FOLDER}
     model = canvas.node("VideoRealismLoadVideoModel", "Load Video Model", report=14, **folder)
     branches = control_branches(canvas, **folder)
-    conditions = prompts(canvas, model["clip"], TRANSFER25_TEXTS, below="Clip", tall=190)
-    canvas.group("Control", 310)
+    conditions = prompted(canvas, model["clip"], TRANSFER25_TEXTS)
     levels = partial(karras_levels, steps=35, sigma_max=200.0, sigma_min=0.01, rho=7.0)
     finish(
         canvas,

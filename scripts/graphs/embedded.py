@@ -6,34 +6,31 @@ from graphs.canvas import Canvas
 from graphs.parts import (
     MAPS,
     WINDOW,
+    Unmapped,
     both_passes,
     compared,
-    control_stacks,
+    conditioned,
     demo_conditions,
     demo_drive,
     demo_result,
     file_clip,
     file_result,
     note,
-    prompts,
     saved_video,
-    structure_maps,
     taken,
-    video_model,
 )
 
 
 def realism_demo(canvas: Canvas) -> None:
-    note(canvas, "realism_demo", (420, 540))
+    note(canvas, "realism_demo", (350, 700))
     source, twin, model, conditions = demo_conditions(canvas)
-    canvas.group("Inversion", 300)
     enhanced = both_passes(canvas, model["model"], model["vae"], conditions, source["frames"])
-    canvas.group("Result", 640)
+    canvas.group("Result", 380)
     demo_result(canvas, "realism_demo", source, enhanced, twin)
 
 
 def enhance_one_node(canvas: Canvas) -> None:
-    note(canvas, "enhance_one_node", (400, 400))
+    note(canvas, "enhance_one_node", (350, 460))
     canvas.group("Clip", 300)
     source = demo_drive(canvas, "Demo Drive", WINDOW)
     canvas.group("Enhance", 380)
@@ -47,18 +44,13 @@ def enhance_one_node(canvas: Canvas) -> None:
 
 
 def realism_video_file(canvas: Canvas) -> None:
-    note(canvas, "realism_video_file", (420, 540))
+    note(canvas, "realism_video_file", (350, 660))
     _, parts, frames = file_clip(canvas, crop="disabled")  # nothing is cut off, so the detail of all of it fits
-    full = taken(canvas, parts["images"], WINDOW, f"Take {WINDOW} frames at full size")
-    maps = structure_maps(canvas, frames, "embedded")
-    model, branches = video_model(canvas)
-    conditions = prompts(canvas, model, None, below="Model")
-    canvas.group("Control", 310)
-    conditions = control_stacks(canvas, conditions, branches, maps)
-    canvas.group("Inversion", 300)
+    model, conditions, edges = conditioned(canvas, Unmapped(frames, "embedded"))
     enhanced = both_passes(canvas, model["model"], model["vae"], conditions, frames)
+    full = taken(canvas, parts["images"], WINDOW, f"Take {WINDOW} frames at full size")
     detailed = canvas.node("VideoRealismDetailTransfer", "Detail Transfer", report=1, source=full, result=enhanced)
-    clips = {"source": full, "enhanced": detailed, "edges": maps["edge"]}
+    clips = {"source": full, "enhanced": detailed, "edges": edges}
     file_result(canvas, "realism_video_file", parts, clips, critic=True)
 
 

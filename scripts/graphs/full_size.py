@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from graphs.canvas import Canvas, Node, Output
-from graphs.parts import both_passes, control_stacks, encoded, file_clip, file_result, note, structure_maps
+from graphs.parts import Unmapped, both_passes, file_clip, file_result, mapped, note, prompts
 
 TEXTS = {
     "inversion": "a driving simulator, computer graphics, flat shading, a city street",
@@ -17,11 +17,11 @@ TEXTS = {
 
 @dataclass
 class Clip:
-    """A video file: its parts (rate, sound), its first frames in the model's size, and their maps."""
+    """A video file: its parts (rate, sound), its first frames in the model's size, and for whom maps are to be made."""
 
     parts: Node
     frames: Node
-    maps: Node
+    maps: Unmapped
 
 
 def begin(
@@ -39,17 +39,16 @@ def begin(
     frames: taken from the file. numbers: what else the note asks for.
     """
     note(canvas, name, size, **{"window": frames, "height": height, "width": width, **numbers})
-    _, parts, taken = file_clip(canvas, frames, height, width, file="drive.mp4")
-    clip = Clip(parts, taken, structure_maps(canvas, taken, made_for))
+    _, parts, taken = file_clip(canvas, frames, height, width)
+    clip = Clip(parts, taken, Unmapped(taken, made_for))
     canvas.group("Model", 370)
     return clip
 
 
-def prompts(
-    canvas: Canvas, clip: Node | Output, texts: dict[str, str] = TEXTS, below: str = "Model", tall: int = 150
-) -> dict[str, Output]:
-    canvas.group("Prompts", 370, below=below)
-    return encoded(canvas, clip, texts, tall)
+def prompted(canvas: Canvas, clip: Node | Output, texts: dict[str, str] = TEXTS) -> dict[str, Output]:
+    """Opens the group "Prompts, maps, sampling"; the conditions."""
+    canvas.group("Prompts, maps, sampling", 340)
+    return prompts(canvas, clip, texts)
 
 
 def model_preset(model: Node) -> Callable[[Canvas], Output]:
@@ -75,13 +74,13 @@ def finish(
     cfg: float,
     maps_in_latents: bool = False,
 ) -> None:
-    """Goes on in the group "Control"; inversion, sampling and result follow.
+    """Controls, inversion, sampling and result.
 
     maps_in_latents: the control reads its map as the VAE encodes it.
     """
     wires = {"vae": vae} if maps_in_latents else {}
-    conditions = control_stacks(canvas, conditions, networks, clip.maps, weights, **wires)
-    canvas.group("Inversion", 300)
+    conditions, edges = mapped(canvas, conditions, clip.maps, networks, weights, **wires)
+    canvas.column(320)
     enhanced = both_passes(canvas, model, vae, conditions, clip.frames, levels, cfg)
-    clips = {"source": clip.frames, "enhanced": enhanced, "edges": clip.maps["edge"]}
+    clips = {"source": clip.frames, "enhanced": enhanced, "edges": edges}
     file_result(canvas, name, clip.parts, clips)

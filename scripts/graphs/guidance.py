@@ -19,7 +19,7 @@ from graphs.parts import (
 
 
 def dual_prompt_sampler(canvas: Canvas) -> None:
-    note(canvas, "dual_prompt_sampler", (420, 440))
+    note(canvas, "dual_prompt_sampler", (350, 540))
     source, twin, model, conditions = demo_conditions(canvas)
     canvas.group("Both passes", 320)
     latent = encode(canvas, source["frames"], model["vae"])
@@ -28,12 +28,12 @@ def dual_prompt_sampler(canvas: Canvas) -> None:
         "VideoRealismDualPromptSampler", "Dual-Prompt CFG Sampler", report=5, cfg=PRESET["cfg"], **wires
     )
     enhanced = decode(canvas, result["latent"], model["vae"])
-    canvas.group("Result", 640)
+    canvas.group("Result", 380)
     demo_result(canvas, "dual_prompt_sampler", source, enhanced, twin)
 
 
 def guiders_compared(canvas: Canvas) -> None:
-    note(canvas, "guiders_compared", (420, 560))
+    note(canvas, "guiders_compared", (350, 680))
     source, twin, model, conditions = demo_conditions(canvas)
     canvas.group("What the three share", 320)
     plain = Output(canvas.node("CLIPTextEncode", "Prompt: empty, no controls", clip=model["clip"], text=""), 0)

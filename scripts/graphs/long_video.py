@@ -10,7 +10,7 @@ from graphs.parts import (
     WINDOW,
     both_passes,
     compared,
-    control_stacks,
+    conditioned,
     decode,
     demo_clip,
     demo_conditions,
@@ -19,8 +19,6 @@ from graphs.parts import (
     guider,
     note,
     preset_levels,
-    prompts,
-    video_model,
 )
 
 LENGTH = 3 * WINDOW - 2  # four windows
@@ -28,25 +26,21 @@ CUT = {"window": WINDOW, "overlap": PRESET["overlap"], "temporal_ratio": PRESET[
 
 
 def long_clip(canvas: Canvas) -> None:
-    note(canvas, "long_clip", (420, 440))
+    note(canvas, "long_clip", (350, 540))
     source, twin = demo_clip(canvas, LENGTH)
     canvas.group("Chunks", 330, below="Clip")
     wires = {name: source[name] for name in ("frames", *MAPS)}
     chunks = canvas.node("VideoRealismChunkPlan", "Chunk Plan", report=5, **wires, **CUT)
-    model, branches = video_model(canvas)
-    conditions = prompts(canvas, model, source["description"])
-    canvas.group("Control", 310)
-    conditions = control_stacks(canvas, conditions, branches, chunks)
-    canvas.group("Inversion", 300)
+    model, conditions, _ = conditioned(canvas, chunks, source["description"])
     decoded = both_passes(canvas, model["model"], model["vae"], conditions, chunks["frames"], report=16)
-    canvas.group("Result", 640)
+    canvas.group("Result", 380)
     wires = {"chunks": decoded, "plan": chunks["plan"]}
     enhanced = canvas.node("VideoRealismChunkStitcher", "Chunk Stitcher", report=1, **wires)
     demo_result(canvas, "long_clip", source, enhanced, twin)
 
 
 def long_video_sampler(canvas: Canvas) -> None:
-    note(canvas, "long_video_sampler", (420, 560), length=LENGTH)
+    note(canvas, "long_video_sampler", (350, 680), length=LENGTH)
     source, twin, model, conditions = demo_conditions(canvas, LENGTH)
     canvas.group("Sampling", 320)
     latent = encode(canvas, source["frames"], model["vae"])
@@ -56,22 +50,22 @@ def long_video_sampler(canvas: Canvas) -> None:
     wires = {"guider": guide, "latent": latent, "sigmas": levels, "inversion": inversion}
     result = canvas.node("VideoRealismLongVideoSampler", "Long Video Sampler", tall=690, **wires, **CUT)
     enhanced = decode(canvas, result["latent"], model["vae"])
-    canvas.group("Result", 640)
+    canvas.group("Result", 380)
     demo_result(canvas, "long_video_sampler", source, enhanced, twin)
 
 
 def windowed_model(canvas: Canvas) -> None:
-    note(canvas, "windowed_model", (420, 460), length=LENGTH)
+    note(canvas, "windowed_model", (350, 560), length=LENGTH)
     source, twin, model, conditions = demo_conditions(canvas, LENGTH)
-    canvas.group("Inversion", 300)
+    canvas.column(300)
     any_length = canvas.node("VideoRealismWindowedModel", "Windowed Model", model=model["model"], **CUT)
     enhanced = both_passes(canvas, any_length, model["vae"], conditions, source["frames"])
-    canvas.group("Result", 640)
+    canvas.group("Result", 380)
     demo_result(canvas, "windowed_model", source, enhanced, twin)
 
 
 def enhance_video_file(canvas: Canvas) -> None:
-    note(canvas, "enhance_video_file", (420, 430))
+    note(canvas, "enhance_video_file", (350, 520))
     canvas.group("Enhance", 520)
     enhance = canvas.node("VideoRealismEnhanceVideoFile", "Enhance Video File", report=10, tall=880, video=EXAMPLE)
     canvas.group("A look at it", 640)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from graphs.canvas import Canvas, Output
-from graphs.full_size import begin, finish, model_preset, own_control, prompts
+from graphs.full_size import begin, finish, model_preset, own_control, prompted
 
 
 def ltx_ic_lora(canvas: Canvas) -> None:
-    clip = begin(canvas, "ltx_ic_lora", (420, 660), frames=97, height=512, width=768, made_for="ltxv")
+    clip = begin(canvas, "ltx_ic_lora", (350, 800), frames=97, height=512, width=768, made_for="ltxv")
     loaded = canvas.node("CheckpointLoaderSimple", "Load Checkpoint", ckpt_name="ltxv-13b-0.9.7-dev-fp8.safetensors")
     lora = {"lora_name": "ltxv-097-ic-lora-canny-control-comfyui.safetensors", "strength_model": 1.0}
     model = canvas.node("LoraLoaderModelOnly", "Load LoRA", model=loaded, **lora)
     encoder = {"clip_name": "t5xxl_fp8_e4m3fn_scaled.safetensors", "type": "ltxv"}
     text = canvas.node("CLIPLoader", "Load CLIP", **encoder)
-    plain = prompts(canvas, Output(text, 0))
+    plain = prompted(canvas, Output(text, 0))
     rate = {"frame_rate": clip.parts["fps"], "negative": plain["negative"]}
     timed = canvas.node("LTXVConditioning", "Frame rate", positive=plain["positive"], **rate)
     before = canvas.node("LTXVConditioning", "Frame rate: inversion", positive=plain["inversion"], **rate)
     conditions = {"inversion": before["positive"], "positive": timed["positive"], "negative": timed["negative"]}
-    canvas.group("Control", 310)
     weights = {"edge": 1.0}
     finish(
         canvas,

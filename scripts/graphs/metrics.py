@@ -7,7 +7,7 @@ from graphs.parts import EXAMPLE, compared, file_clip, note, saved_video, struct
 
 
 def measure_only(canvas: Canvas) -> None:
-    note(canvas, "measure_only", (420, 560))
+    note(canvas, "measure_only", (350, 680))
     clips = _two_clips(canvas)
     before, after = (clip["images"] for clip in clips)
     canvas.group("Report", 430)
@@ -22,7 +22,7 @@ def measure_only(canvas: Canvas) -> None:
 
 
 def objects_kept(canvas: Canvas) -> None:
-    note(canvas, "objects_kept", (420, 500))
+    note(canvas, "objects_kept", (350, 600))
     before, after = (clip["images"] for clip in _two_clips(canvas))
     canvas.group("Where the objects are", 360)
     masks = {}
@@ -37,7 +37,7 @@ def objects_kept(canvas: Canvas) -> None:
 
 
 def maps_from_models(canvas: Canvas) -> None:
-    note(canvas, "maps_from_models", (420, 560))
+    note(canvas, "maps_from_models", (350, 680))
     _, _, frames = file_clip(canvas)
     canvas.group("Maps", 340)
     detector = {"frames": frames, "detector": "lineart_standard"}

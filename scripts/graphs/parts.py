@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from graphs.canvas import Canvas, Node, Output
@@ -35,7 +36,7 @@ def demo_drive(canvas: Canvas, title: str, frames: int, style: str = "synthetic"
 
 def demo_clip(canvas: Canvas, frames: int = WINDOW) -> tuple[Node, Node]:
     """The group "Clip": a drive as a simulator renders it, and as a camera would have seen it."""
-    canvas.group("Clip", 300)
+    canvas.group("Clip", 260)
     source = demo_drive(canvas, "Demo Drive: source", frames)
     return source, demo_drive(canvas, "Demo Drive: photoreal twin", frames, "photoreal.day")
 
@@ -45,15 +46,11 @@ def file_clip(
     length: int = WINDOW,
     height: int = HEIGHT,
     width: int = WIDTH,
-    file: str | None = None,
     crop: str = "center",
 ) -> tuple[Node, Node, Node]:
-    """The group "Clip": a video file (None: the pack's example), its parts, its first frames in the model's size."""
+    """The group "Clip": a video file (the pack's example), its parts, its first frames in the model's size."""
     canvas.group("Clip", 300)
-    if file is None:
-        video = canvas.node("VideoRealismLoadClip", "Load Clip", report=3, file=EXAMPLE)
-    else:
-        video = canvas.node("LoadVideo", "Load Video", tall=300, file=file)
+    video = canvas.node("VideoRealismLoadClip", "Load Clip", report=3, file=EXAMPLE)
     parts = canvas.node("GetVideoComponents", "Get Video Components", tall=110, video=video)
     size = {"width": width, "height": height, "upscale_method": "area", "crop": crop}
     scaled = canvas.node("ImageScale", "Upscale Image", image=parts["images"], **size)
@@ -65,6 +62,14 @@ def taken(canvas: Canvas, frames: Node | Output, length: int, title: str) -> Nod
     return canvas.node("ImageFromBatch", title, image=frames, batch_index=0, length=length)
 
 
+@dataclass
+class Unmapped:
+    """Frames whose maps are still to be found, as the networks of a family were trained on them."""
+
+    frames: Node
+    made_for: str
+
+
 def structure_maps(canvas: Canvas, frames: Node, made_for: str) -> Node:
     """Maps as the networks of a family were trained on them."""
     return canvas.node("VideoRealismStructureMaps", "Structure Maps", report=4, frames=frames, made_for=made_for)
@@ -73,11 +78,9 @@ def structure_maps(canvas: Canvas, frames: Node, made_for: str) -> Node:
 # -- models, prompts, controls ---------------------------------------------------------------------------------------
 
 
-def video_model(canvas: Canvas, below: str | None = None) -> tuple[Node, dict[str, Node]]:
-    """The group "Model": the embedded model and its control branches by name."""
-    canvas.group("Model", 300, below)
-    model = canvas.node("VideoRealismLoadVideoModel", "Load Video Model", report=5)
-    return model, control_branches(canvas)
+def video_model(canvas: Canvas) -> Node:
+    """The embedded model."""
+    return canvas.node("VideoRealismLoadVideoModel", "Load Video Model", report=5)
 
 
 def control_branches(canvas: Canvas, **folder: str) -> dict[str, Node]:
@@ -94,19 +97,32 @@ def encoded(canvas: Canvas, clip: Node | Output, texts: dict[str, str | Output],
 
 
 def prompts(
-    canvas: Canvas, model: Node, description: Output | None, inversion: bool = True, below: str | None = None
+    canvas: Canvas, clip: Node | Output, texts: dict[str, str], description: Output | None = None
 ) -> dict[str, Output]:
-    """The group "Prompts": the preset's texts, followed by what is in the clip where that is known."""
-    texts: dict[str, str | Output] = {"inversion": PRESET["inversion_prompt"]} if inversion else {}
-    texts["positive"] = PRESET["prompt"]
-    canvas.group("Prompts", 330 if description is not None else 300, below)
-    if description is not None:
-        for name, text in texts.items():
-            joined = {"string_a": text, "string_b": description, "delimiter": ", "}
-            texts[name] = Output(canvas.node("StringConcatenate", f"Text: {name}", tall=210, **joined), 0)
-        canvas.column(290)
-    texts["negative"] = PRESET["negative_prompt"]
-    return encoded(canvas, model["clip"], texts)
+    """The subgraph "Prompts": conditioning by the texts' names.
+
+    description: what is in the clip; follows every text but the negative one.
+    """
+    about = "Encodes what the clip shows now, what it should show, and what it should not look like."
+    wires = {"clip": clip} if description is None else {"clip": clip, "description": description}
+    with canvas.subgraph("Prompts", about, 330, **wires) as box:
+        whole: dict[str, str | Output] = dict(texts)
+        if description is not None:
+            for name in (name for name in texts if name != "negative"):
+                joined = {"string_a": texts[name], "string_b": description, "delimiter": ", "}
+                whole[name] = Output(canvas.node("StringConcatenate", f"Text: {name}", tall=210, **joined), 0)
+            canvas.column(330)
+        box.gives.update(encoded(canvas, clip, whole))
+        for name, text in whole.items():
+            joined = isinstance(text, Output)
+            box.shows[name] = (text.node, "string_a") if joined else (box.gives[name].node, "text")
+    return dict(box.gives)
+
+
+def preset_texts(inversion: bool = True) -> dict[str, str]:
+    """The embedded model's prompts."""
+    names = {"inversion": "inversion_prompt", "positive": "prompt", "negative": "negative_prompt"}
+    return {name: PRESET[key] for name, key in names.items() if inversion or name != "inversion"}
 
 
 def control_stacks(
@@ -114,7 +130,7 @@ def control_stacks(
     conditions: dict[str, Output],
     networks: dict[str, Node],
     maps: Node,
-    weights: dict[str, float] = PRESET["control_weights"],
+    weights: dict[str, float],
     **wires: Node | Output,
 ) -> dict[str, Output]:
     """One stack node for each network, chained; the conditions with all controls on them."""
@@ -133,15 +149,59 @@ def control_stacks(
     return conditions
 
 
+def mapped(
+    canvas: Canvas,
+    conditions: dict[str, Output],
+    maps: Node | Unmapped,
+    networks: dict[str, Node] | None = None,
+    weights: dict[str, float] = PRESET["control_weights"],
+    **wires: Node | Output,
+) -> tuple[dict[str, Output], Output]:
+    """The subgraph "Control maps": networks, each with its map, on the conditions; these, and the map of edges.
+
+    networks: None loads the embedded model's branches inside. wires: inputs of every stack, such as `weight_mask`.
+    """
+    about = "Finds maps in the clip and holds the result to them: a weight for each, 0 switches it off."
+    names = tuple(networks or MAPS)
+    one = len({id(network) for network in (networks or {}).values()}) == 1
+    outside = {"control" if one else f"{name} control": network for name, network in (networks or {}).items()}
+    inside = isinstance(maps, Unmapped)
+    given = {"frames": maps.frames} if inside else {name: maps[name] for name in names}
+    with canvas.subgraph("Control maps", about, 300, **conditions, **given, **outside, **wires) as box:
+        if inside:
+            maps = structure_maps(canvas, maps.frames, maps.made_for)
+            box.shows.update({name.replace("_", " "): (maps, name) for name in ("depth_model", "segmentation_model")})
+            canvas.column(300)
+        if networks is None:
+            networks = control_branches(canvas)
+            canvas.column(310)
+        box.gives.update(control_stacks(canvas, conditions, networks, maps, weights, **wires))
+        stacks = canvas.nodes[-len(names) :]
+        box.shows.update({f"{name} weight": (stack, "weight") for name, stack in zip(names, stacks)})
+        if inside:
+            box.gives["edge map"] = maps["edge"]
+    conditions = {name: box.gives[name] for name in conditions}
+    return conditions, maps["edge"]
+
+
 def demo_conditions(
     canvas: Canvas, frames: int = WINDOW, inversion: bool = True
 ) -> tuple[Node, Node, Node, dict[str, Output]]:
-    """The groups "Clip", "Model", "Prompts" and "Control": source, photoreal twin, embedded model, conditions."""
+    """The groups "Clip" and "Model, prompts, maps": source, photoreal twin, embedded model, conditions."""
     source, twin = demo_clip(canvas, frames)
-    model, branches = video_model(canvas, below="Clip")
-    conditions = prompts(canvas, model, source["description"], inversion)
-    canvas.group("Control", 310)
-    return source, twin, model, control_stacks(canvas, conditions, branches, source)
+    model, conditions, _ = conditioned(canvas, source, source["description"], inversion)
+    return source, twin, model, conditions
+
+
+def conditioned(
+    canvas: Canvas, maps: Node | Unmapped, description: Output | None = None, inversion: bool = True
+) -> tuple[Node, dict[str, Output], Output]:
+    """The group "Model, prompts, maps": the embedded model, the conditions with all controls on them, the edges."""
+    canvas.group("Model, prompts, maps", 300)
+    model = video_model(canvas)
+    conditions = prompts(canvas, model["clip"], preset_texts(inversion), description)
+    canvas.column(290)
+    return model, *mapped(canvas, conditions, maps)
 
 
 # -- the passes ------------------------------------------------------------------------------------------------------
@@ -189,16 +249,24 @@ def both_passes(
     levels: Callable[[Canvas], Node | Output] = preset_levels,
     cfg: float = PRESET["cfg"],
     report: int = 4,
-) -> Node:
-    """Goes on in the group "Inversion" with encoding and inverting; then the group "Sampling" with its frames.
+) -> Output:
+    """The subgraph "Invert and sample": from frames to frames, through the noise that belongs to them.
 
     report: lines of the inversion's; it writes some for every chunk of a list."""
-    latent = encode(canvas, frames, vae)
-    inversion = inverted(canvas, model, conditions, latent, levels(canvas), report)
-    canvas.group("Sampling", 300, below="Inversion")
-    guide = guider(canvas, model, conditions, cfg)
-    result = sample(canvas, inversion["noise"], guide, inversion["sampler"], inversion["sigmas"], latent)
-    return decode(canvas, result, vae)
+    about = "Finds the noise that belongs to the clip, then samples from it under the other prompt."
+    takes = {"model": model, "vae": vae, "frames": frames, **conditions}
+    with canvas.subgraph("Invert and sample", about, 300, **takes) as box:
+        latent = encode(canvas, frames, vae)
+        grid = levels(canvas)
+        canvas.column(300)
+        inversion = inverted(canvas, model, conditions, latent, grid, report)
+        canvas.column(300)
+        guide = guider(canvas, model, conditions, cfg)
+        result = sample(canvas, inversion["noise"], guide, inversion["sampler"], inversion["sigmas"], latent)
+        canvas.column(260)
+        box.gives["frames"] = Output(decode(canvas, result, vae), 0)
+        box.shows["cfg"] = (guide, "cfg")
+    return box.gives["frames"]
 
 
 def shared_start(canvas: Canvas, model: Node, conditions: dict[str, Output]) -> tuple[Node, Output, Node]:
@@ -217,13 +285,23 @@ def calibrated(canvas: Canvas, noise: Node, guide: Node, latent: Node, sigmas: O
 # -- results ---------------------------------------------------------------------------------------------------------
 
 
-def compared(canvas: Canvas, name: str, clips: dict[str, Node | Output], sheet: int = 380) -> Node:
-    """The clips by their labels, side by side and on a sheet that is saved; `sheet`: height of the node with it."""
+def beside(canvas: Canvas, clips: dict[str, Node | Output]) -> Node:
+    """The clips by their labels, side by side."""
     wires = {f"clip_{number}": clip for number, clip in enumerate(clips.values(), start=1)}
     labels = {f"label_{number}": label for number, label in enumerate(clips, start=1)}
-    compare = canvas.node("VideoRealismCompare", "Compare", report=3, **wires, **labels)
+    return canvas.node("VideoRealismCompare", "Compare", report=3, **wires, **labels)
+
+
+def contact_sheet(canvas: Canvas, name: str, compare: Node, tall: int) -> None:
+    """Some frames of all clips on one picture, which is saved; tall: height of the node with it."""
     sheets = {"images": compare["contact sheet"], "filename_prefix": f"{name}_sheet"}
-    canvas.node("SaveImage", "Contact sheet", tall=sheet, **sheets)
+    canvas.node("SaveImage", "Contact sheet", tall=tall, **sheets)
+
+
+def compared(canvas: Canvas, name: str, clips: dict[str, Node | Output], sheet: int = 380) -> Node:
+    """The clips by their labels, side by side and on a sheet that is saved; `sheet`: height of the node with it."""
+    compare = beside(canvas, clips)
+    contact_sheet(canvas, name, compare, sheet)
     return compare
 
 
@@ -247,29 +325,38 @@ def alternative(canvas: Canvas, name: str, wires: tuple, model: Node, source: No
     return enhanced
 
 
-def saved_video(
-    canvas: Canvas, frames: Node | Output, fps: Output, name: str, audio: Output | None = None, tall: int = 300
-) -> None:
+def video_of(canvas: Canvas, frames: Node | Output, fps: Output, audio: Output | None = None) -> Node:
     sound = {} if audio is None else {"audio": audio}
-    video = canvas.node("CreateVideo", "Create Video", tall=110, images=frames, fps=fps, **sound)
+    return canvas.node("CreateVideo", "Create Video", tall=110, images=frames, fps=fps, **sound)
+
+
+def saved(canvas: Canvas, video: Node, name: str, tall: int = 300) -> None:
     canvas.node("SaveVideo", "Save Video", tall=tall, video=video, filename_prefix=f"video/{name}")
 
 
-def demo_result(canvas: Canvas, name: str, source: Node, enhanced: Node, twin: Node) -> None:
+def saved_video(canvas: Canvas, frames: Node | Output, fps: Output, name: str) -> None:
+    saved(canvas, video_of(canvas, frames, fps), name)
+
+
+def demo_result(canvas: Canvas, name: str, source: Node, enhanced: Node | Output, twin: Node) -> None:
     """Goes on in the group "Result": source, result and photoreal twin compared, measured and saved side by side."""
     clips = {"source": source["frames"], "enhanced": enhanced, "photoreal twin": twin["frames"]}
-    compare = compared(canvas, name, clips)
-    canvas.column(430)
+    compare = beside(canvas, clips)
     measured(canvas, clips.values())
-    saved_video(canvas, compare["side by side"], source["fps"], name)
+    canvas.column(560)
+    video = video_of(canvas, compare["side by side"], source["fps"])
+    contact_sheet(canvas, name, compare, 400)
+    saved(canvas, video, name)
 
 
 def file_result(canvas: Canvas, name: str, parts: Node, clips: dict[str, Node | Output], critic: bool = False) -> Node:
     """The group "Result": "source", "enhanced" and one map compared, measured and saved with the file's sound; the node
     that measures."""
-    canvas.group("Result", 640)
-    compared(canvas, name, clips)
-    canvas.column(430)
+    canvas.group("Result", 380)
+    compare = beside(canvas, clips)
     metrics = measured(canvas, (clips["source"], clips["enhanced"]), critic=critic)
-    saved_video(canvas, clips["enhanced"], parts["fps"], name, parts["audio"], tall=400)
+    canvas.column(560)
+    video = video_of(canvas, clips["enhanced"], parts["fps"], parts["audio"])
+    contact_sheet(canvas, name, compare, 400)
+    saved(canvas, video, name, tall=400)
     return metrics

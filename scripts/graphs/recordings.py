@@ -7,10 +7,10 @@ from graphs.parts import (
     EXAMPLE,
     PRESET,
     both_passes,
-    control_stacks,
     encoded,
     file_clip,
     file_result,
+    mapped,
     note,
     video_model,
 )
@@ -22,7 +22,7 @@ WEIGHTS = {name: round(weight / TOTAL, 2) for name, weight in PRESET["control_we
 
 
 def carla_buffers(canvas: Canvas) -> None:
-    note(canvas, "carla_buffers", (440, 760))
+    note(canvas, "carla_buffers", (350, 960))
     video, parts, frames = file_clip(canvas)
     canvas.group("Recording", 360)
     buffers = canvas.node(
@@ -36,26 +36,26 @@ def carla_buffers(canvas: Canvas) -> None:
         crop=True,
         made_for="embedded",
     )
-    model, branches = video_model(canvas, below="Clip")
+    canvas.group("Model", 300, below="Clip")
+    model = video_model(canvas)
     canvas.group("Prompts", 330, below="Recording")
     wires = {"frames": frames, "description": buffers["description"]}
     caption = canvas.node("VideoRealismCaptionVideo", "Caption Video", report=12, **wires)
     canvas.column(300)
     texts = {name: caption[name] for name in ("inversion", "positive", "negative")}
     conditions = encoded(canvas, model["clip"], texts, tall=110)
-    canvas.group("Control", 310)
-    conditions = control_stacks(canvas, conditions, branches, buffers, WEIGHTS, weight_mask=buffers["weights"])
-    canvas.group("Inversion", 300)
+    canvas.group("Maps and sampling", 320)
+    conditions, _ = mapped(canvas, conditions, buffers, weights=WEIGHTS, weight_mask=buffers["weights"])
     enhanced = both_passes(canvas, model["model"], model["vae"], conditions, frames)
     clips = {"source": frames, "enhanced": enhanced, "classes": buffers["segmentation"]}
     file_result(canvas, "carla_buffers", parts, clips, critic=True)
-    canvas.group("What the weights are", 320, below="Sampling")
+    canvas.group("What the weights are", 320, below="Maps and sampling")
     picture = canvas.node("MaskToImage", "Weights as a picture", mask=buffers["weights"])
     canvas.node("PreviewImage", "Preview: weights", tall=320, images=picture)
 
 
 def dataset_folder(canvas: Canvas) -> None:
-    note(canvas, "dataset_folder", (440, 620))
+    note(canvas, "dataset_folder", (350, 780))
     canvas.group("Clip", 330)
     piece = canvas.node("VideoRealismBatchFolder", "Batch Folder", report=2, folder=DRIVES)
     parts = canvas.node("GetVideoComponents", "Get Video Components", tall=110, video=piece["video"])

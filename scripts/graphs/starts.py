@@ -20,7 +20,7 @@ from graphs.parts import (
 
 
 def calibrated_sdedit(canvas: Canvas) -> None:
-    note(canvas, "calibrated_sdedit", (420, 460))
+    note(canvas, "calibrated_sdedit", (350, 560))
     source, twin, model, conditions = demo_conditions(canvas, inversion=False)
     canvas.group("Noise", 300)
     latent = encode(canvas, source["frames"], model["vae"])
@@ -30,12 +30,12 @@ def calibrated_sdedit(canvas: Canvas) -> None:
     solver = canvas.node("KSamplerSelect", "KSamplerSelect", sampler_name="dpmpp_2m")
     result = sample(canvas, noise["noise"], guide, solver, sigmas, latent)
     enhanced = decode(canvas, result, model["vae"])
-    canvas.group("Result", 640)
+    canvas.group("Result", 380)
     demo_result(canvas, "calibrated_sdedit", source, enhanced, twin)
 
 
 def starts_compared(canvas: Canvas) -> None:
-    note(canvas, "starts_compared", (420, 460))
+    note(canvas, "starts_compared", (350, 560))
     source, twin, model, conditions = demo_conditions(canvas)
     canvas.group("What the three share", 300)
     latent = encode(canvas, source["frames"], model["vae"])

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from graphs.canvas import Canvas, Node, Output
-from graphs.full_size import Clip, begin, finish, model_preset, own_control, prompts
+from graphs.full_size import Clip, begin, finish, model_preset, own_control, prompted
 from graphs.parts import MAPS
 
 
 def wan21_vace(canvas: Canvas) -> None:
-    clip = begin(canvas, "wan21_vace", (420, 660), frames=81, height=480, width=832, made_for="wan")
+    clip = begin(canvas, "wan21_vace", (350, 800), frames=81, height=480, width=832, made_for="wan")
     model = canvas.node("UNETLoader", "Load Diffusion Model", unet_name="wan2.1_vace_1.3B_fp16.safetensors")
     _wan(canvas, "wan21_vace", clip, model, dict.fromkeys(MAPS, 0.5))
 
 
 def wan22_fun_control(canvas: Canvas) -> None:
-    clip = begin(canvas, "wan22_fun_control", (420, 660), frames=81, height=480, width=832, made_for="wan")
+    clip = begin(canvas, "wan22_fun_control", (350, 800), frames=81, height=480, width=832, made_for="wan")
     experts = {}
     for part in ("high", "low"):
         file = f"wan2.2_fun_control_{part}_noise_14B_fp8_scaled.safetensors"
@@ -28,8 +28,7 @@ def _wan(canvas: Canvas, name: str, clip: Clip, model: Node, weights: dict[str, 
     """Wan's text encoder and VAE, the prompts, and what follows them."""
     text = canvas.node("CLIPLoader", "Load CLIP", clip_name="umt5_xxl_fp8_e4m3fn_scaled.safetensors", type="wan")
     vae = canvas.node("VAELoader", "Load VAE", vae_name="wan_2.1_vae.safetensors")
-    conditions = prompts(canvas, Output(text, 0))
-    canvas.group("Control", 310)
+    conditions = prompted(canvas, Output(text, 0))
     networks = own_control(canvas, model, tuple(weights))
     levels = model_preset(model)
     finish(canvas, name, clip, model, vae, conditions, networks, weights, levels, cfg=3.0, maps_in_latents=True)

@@ -58,10 +58,10 @@ def view(server, filename, kind="input"):
 
 def test_the_frontend_is_given_the_examples_and_nothing_else(server):
     write_clip(server.base / "input" / "aa_own.mp4")
-    examples = ROOT / "examples"
+    examples = ROOT / "example_clips"
     assert view(server, "example: drive") == ("video/mp4", (examples / "drive.mp4").read_bytes())
     assert view(server, "aa_own.mp4")[1] == (server.base / "input" / "aa_own.mp4").read_bytes()
-    refused = ("example: gone", "input"), ("example: ../examples/drive", "input"), ("example: drive", "output")
+    refused = ("example: gone", "input"), ("example: ../example_clips/drive", "input"), ("example: drive", "output")
     for name, kind in refused:
         with pytest.raises(urllib.error.HTTPError, match="40[04]"):
             view(server, name, kind)

@@ -8,6 +8,7 @@ from comfy_server import Graph, RunError
 
 from pipeline_core.metrics.compare import compare_frames
 from pipeline_core.metrics.masks import MaskBuffers
+from pipeline_core.video.media import read_clip
 
 REPORT = dict(
     name="run", filename_prefix="metrics/street", seams="", critic=False, estimate_flow=False, lpips="none", prompt="",
@@ -47,6 +48,20 @@ def clips(server):
 
     source = torch.from_numpy(np.load(server.run(graph)[file]["text"][0]))
     return source, (0.5 * source + 0.5 * source * source).clamp(0, 1)
+
+
+@pytest.mark.parametrize("size", [(32, 48), (31, 1025)])
+def test_the_frontend_is_given_both_clips_small_and_with_even_sides(server, size):
+    graph = Graph()
+    wires = {}
+    for name, seed in (("source", 3), ("output", 4)):
+        wires[name] = graph.add("EmptyImage", width=size[1], height=size[0], batch_size=5, color=seed * 0x202020)
+    metrics = graph.add("VideoRealismVideoMetrics", critic=False, **wires)
+    files = server.run(graph)[metrics]["video_realism_before_after"]
+    for file, seed in zip(files, (3, 4), strict=True):
+        clip = read_clip(server.base / "temp" / file)
+        assert clip.shape == (5, *((32, 48) if size == (32, 48) else (16, 512)), 3)
+        assert (255 * clip - seed * 0x20).abs().max() < 4  # H.264
 
 
 @pytest.mark.parametrize("kind", ["clip", "dinov2"])

@@ -35,11 +35,18 @@ FULL_SIZE = (
 
 def ui_workflow(name, quick=False):
     workflow = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))
-    for node in workflow["nodes"]:
+    for node in all_nodes(workflow):
         if quick and name != AS_SHIPPED and node["type"] in QUICK_STEPS:
             place, steps = QUICK_STEPS[node["type"]]
             node["widgets_values"][place] = steps
     return workflow
+
+
+def all_nodes(workflow):
+    """The nodes of a UI workflow, those inside its subgraphs too; what stands for a subgraph is none of them."""
+    subgraphs = workflow.get("definitions", {}).get("subgraphs", [])
+    boxes = {subgraph["id"] for subgraph in subgraphs}
+    return [node for graph in (workflow, *subgraphs) for node in graph["nodes"] if node["type"] not in boxes]
 
 
 def api_graph(name, quick=False):

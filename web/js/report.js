@@ -6,6 +6,7 @@
 // in `textOf` and `nodeAt`; a later extension API replaces the last block of this file and nothing else.
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { isOurs, nodeAt } from "./places.js";
 
 const BOX = "report_view";
 const LINE = 17, PADDING = 14, CHARACTER = 7; // pixels
@@ -70,23 +71,10 @@ function show(node, text) {
   app.canvas?.setDirty?.(true, true);
 }
 
-// -- finding texts and nodes -----------------------------------------------------------------------------------------
-
-const isOurs = (node) => node?.comfyClass?.startsWith("VideoRealism") ?? false;
+// -- finding texts ----------------------------------------------------------------------------------------------------
 
 // One text for each item of a list; chunks often say the same.
 const textOf = (output) => output?.text && [...new Set([output.text].flat())].join("\n\n");
-
-// id: "7", or "27:3" for the node 3 inside the subgraph node 27, or "UUID:3" for it inside the subgraph UUID.
-function nodeAt(id) {
-  const root = app.rootGraph ?? app.graph;
-  const [last, ...path] = String(id).split(":").reverse();
-  const graph = path.reverse().reduce(
-    (graph, step) => root?.subgraphs?.get?.(step) ?? graph?.getNodeById(Number(step))?.subgraph,
-    root
-  );
-  return graph?.getNodeById(Number(last));
-}
 
 function showAt(id, text) {
   const node = text && nodeAt(id);

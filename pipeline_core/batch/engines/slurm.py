@@ -1,6 +1,6 @@
 """Slurm: an array of jobs, each with its share of the clips. Slurm gives out the jobs; nothing has to be started here.
 
-examples/many_clips.sbatch is such a script.
+scripts/many_clips.sbatch is such a script.
 """
 
 from __future__ import annotations

@@ -18,9 +18,25 @@ const SETTINGS = {
   "Comfy.VueNodes.Enabled": mode === "nodes2",
 };
 
-// Runs in the page: which nodes lie over each other, and which stand out of the group that holds their middle.
+// Runs in the page: which nodes lie over each other, and which stand out of the group that holds their middle; inside
+// subgraphs too.
 async function layout() {
-  const { graph, canvas } = window.app, { ds } = canvas;
+  const { app } = window, root = app.rootGraph ?? app.graph, { canvas } = app;
+  const found = await window.layoutOf(root);
+  const view = [canvas.ds.scale, ...canvas.ds.offset];
+  for (const subgraph of root.subgraphs?.values() ?? []) {
+    canvas.setGraph(subgraph);
+    const { overlaps, spills } = await window.layoutOf(subgraph);
+    found.overlaps.push(...overlaps);
+    found.spills.push(...spills);
+  }
+  if (root.subgraphs?.size) canvas.setGraph(root);
+  [canvas.ds.scale, canvas.ds.offset[0], canvas.ds.offset[1]] = view;
+  return found;
+}
+
+async function layoutOf(graph) {
+  const { canvas } = window.app, { ds } = canvas;
   const nodes = graph._nodes;
   const low = (i) => Math.min(...nodes.map((node) => node.pos[i]));
   ds.scale = 0.2; // all in view, so that Nodes 2.0 draws them all
@@ -107,20 +123,28 @@ async function load(workflow) {
   const types = [workflow, ...subgraphs].flatMap((graph) => graph.nodes.map((node) => node.type));
   await window.app.loadGraphData(structuredClone(workflow), true, true, "checked");
   await new Promise((done) => setTimeout(done, 500));
-  const graph = window.app.graph;
-  // A link counts where its target has an input of that name with that origin: slots may move, names may not.
+  const graph = window.app.rootGraph ?? window.app.graph;
+  // A link counts where its target has an input of that name with that origin: slots may move, names may not. Those to
+  // a subgraph's own outputs show in the prompt.
   const name = (origin, slot, target, input) => `${origin}:${slot} -> ${target}.${input}`;
   const kept = new Set();
-  for (const node of graph._nodes) {
-    for (const input of node.inputs ?? []) {
-      const link = graph.links.get?.(input.link) ?? graph.links[input.link];
-      if (link) kept.add(name(link.origin_id, link.origin_slot, node.id, input.name));
+  for (const level of [graph, ...(graph.subgraphs?.values() ?? [])]) {
+    for (const node of level._nodes) {
+      for (const input of node.inputs ?? []) {
+        const link = level.links.get?.(input.link) ?? level.links[input.link];
+        if (link) kept.add(name(link.origin_id, link.origin_slot, node.id, input.name));
+      }
     }
   }
-  const wanted = (workflow.links ?? []).map(([, origin, slot, target, index]) => {
-    const inputs = workflow.nodes.find((node) => node.id === target)?.inputs;
-    return name(origin, slot, target, inputs?.[index]?.name);
-  });
+  const OUTPUTS = -20;
+  const ends = (link) => (Array.isArray(link) ? link.slice(1, 5)
+    : [link.origin_id, link.origin_slot, link.target_id, link.target_slot]);
+  const wanted = [workflow, ...subgraphs].flatMap((level) =>
+    (level.links ?? []).map(ends).filter(([, , target]) => target !== OUTPUTS).map(([origin, slot, target, index]) => {
+      const inputs = level.nodes.find((node) => node.id === target)?.inputs;
+      return name(origin, slot, target, inputs?.[index]?.name);
+    })
+  );
   return {
     missing: [...new Set(types.filter((type) => !known.has(type)))],
     droppedLinks: wanted.filter((link) => !kept.has(link)),
@@ -210,7 +234,7 @@ const ready = () => {
 async function open() {
   await page.goto(base, { waitUntil: "domcontentloaded" });
   await page.waitForFunction(ready);
-  await page.evaluate(`Object.assign(window, { layout: ${layout}, reports: ${reports}, unshown: ${unshown} })`);
+  await page.evaluate(`Object.assign(window, { layout: ${layout}, layoutOf: ${layoutOf}, reports: ${reports}, unshown: ${unshown} })`);
   await page.evaluate(`window.switchTabs = ${switchTabs}`);
 }
 await open();

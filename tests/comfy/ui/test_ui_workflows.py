@@ -9,6 +9,7 @@ from shipped_graphs import FULL_SIZE, NAMES, api_graph, classes, missing_models,
 
 SCREENSHOTS = ROOT / "docs" / "images" if os.environ.get("VIDEOREALISM_SCREENSHOTS") else None
 # Widgets of the canvas alone: what happens to a seed after a run, the upload button, the preview of an upload.
+PLAYERS = ("VideoRealismEnhanceRealism", "VideoRealismVideoMetrics")
 CANVAS_ONLY = {"control_after_generate", "upload", "choose file to upload", "video-preview"}
 
 
@@ -168,7 +169,8 @@ def test_shipped_workflow(frontend, showing, name):
     runnable = name not in FULL_SIZE and not missing_models(server, graph)
     picture = SCREENSHOTS and SCREENSHOTS / f"workflow_{name}.png"
     server.forget()  # nodes served from the cache show no report
-    found = frontend.check(ui_workflow(name, quick=not SCREENSHOTS), queue=runnable, screenshot=picture)
+    workflow = ui_workflow(name, quick=not SCREENSHOTS)
+    found = frontend.check(workflow, queue=runnable, videos=runnable, screenshot=picture)
     for what in ("missing", "droppedLinks", "pageErrors", "warnings", "lostPreviews", "unshown", "overlaps", "spills"):
         assert found[what] == [], what
     shipped = plain(graph)
@@ -181,3 +183,7 @@ def test_shipped_workflow(frontend, showing, name):
         for what in ("overlapsAfter", "spillsAfter", "unshownAfter", "lostReports"):
             assert found[what] == [], what
         assert found["reports"]
+        # Two for each node that shows its clip before and after, still there after a tab switch.
+        players = [width for file, width in found["videos"].items() if file.startswith("before_after_")]
+        shown = sum(node["class_type"] in PLAYERS for key, node in graph.items() if ":" not in key)
+        assert len(players) == 2 * shown and all(players)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from make_workflows import FAMILIES
+from shipped_graphs import all_nodes
 
 from graphs import parts
 
@@ -21,7 +22,7 @@ class Paper:
 
 
 def shipped(name):
-    nodes = json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8"))["nodes"]
+    nodes = all_nodes(json.loads((ROOT / "workflows" / f"{name}.json").read_text(encoding="utf-8")))
     (note,) = (node for node in nodes if node["type"] == "MarkdownNote")
     return nodes, note["widgets_values"][0]
 
