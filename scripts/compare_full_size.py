@@ -85,7 +85,7 @@ def measured(folder: Path, methods: Mapping[str, Sequence[str]], rest: list[str]
     parser = argparse.ArgumentParser(prog="options after --")
     metrics.add_arguments(parser)
     chosen = parser.parse_args([SOURCE, SOURCE, *rest])  # the clips are given one by one below
-    extras = metrics.told_extras(chosen, {})
+    extras = metrics.chosen_extras(chosen, {})
     figures: dict[str, dict] = {}
     for method, names in methods.items():
         figures[method] = {}
