@@ -1,10 +1,12 @@
 """Peak memory and time per frame against the length of the file.
 
     python benchmarks/longvideo_memory.py --json OUT.json
+    python benchmarks/longvideo_memory.py --size 1080x1920 --frames 240 --json OUT.json
 
 Each length is a process of its own, the command line on a file without buffers; the peak is what the operating system
-says of that process (RSS), the time its processor time, taken while frames are written: the first half of a file
-against the second. Model steps add nothing to memory, so they are few here.
+says of that process (RSS), `peaks_mb` what it was when a quarter, half, three quarters and all of the frames were
+written; the time is its processor time, taken while frames are written: the first half of a file against the second.
+Model steps add nothing to memory, so they are few here. At least 72 frames.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ import torch  # noqa: E402
 from benchmarks import common  # noqa: E402
 from pipeline_core.video import media  # noqa: E402
 
-COLUMNS = ("frames", "handover", "peak_mb", "seconds_per_frame", "first_half", "second_half")
+COLUMNS = ("frames", "handover", "peaks_mb", "peak_mb", "seconds_per_frame", "first_half", "second_half")
 GROWTH_TARGET, SLOWER_TARGET = 1.10, 1.10
 STRIDE = 12  # frames that a window of the embedded model adds
 
@@ -50,12 +52,13 @@ def child(source: str, target: str, handover: str, steps: str) -> None:
     """In a process of its own: the command, then its peak memory and the time at which each half was done."""
     from pipeline_core.cli import enhance
 
-    frames, began, written = media.probe(source).frames, time.process_time(), []
+    frames, began, written, peaks = media.probe(source).frames, time.process_time(), [], []
     whole = media.VideoWriter.write
 
     def write(self, picture) -> None:
         whole(self, picture)
         written.append(time.process_time() - began)
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
     media.VideoWriter.write = write
     from pipeline_core.__main__ import main as command
@@ -68,7 +71,7 @@ def child(source: str, target: str, handover: str, steps: str) -> None:
     first, last = 2 * STRIDE, (frames // STRIDE - 2) * STRIDE
     middle = (first + last) // (2 * STRIDE) * STRIDE
     halves = [(written[b] - written[a]) / (b - a) for a, b in ((first, middle), (middle, last), (first, last))]
-    print("FIGURES", peak, *halves)
+    print("FIGURES", peak, *halves, *(peaks[frames * quarter // 4 - 1] for quarter in range(1, 5)))
 
 
 def measured(frames: int, handover: str, steps: int, size: tuple[int, int], folder: Path) -> dict:
@@ -79,9 +82,10 @@ def measured(frames: int, handover: str, steps: int, size: tuple[int, int], fold
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=dict(os.environ))
     if done.returncode:
         raise SystemExit(f"{frames} frames failed: {done.stderr.strip()[-500:]}")
-    values = next(line for line in done.stdout.splitlines() if line.startswith("FIGURES")).split()[1:]
-    figures = dict(zip(("peak_mb", "first_half", "second_half", "seconds_per_frame"), map(float, values)))
-    return {"frames": frames, "handover": handover, **figures}
+    line = next(line for line in done.stdout.splitlines() if line.startswith("FIGURES"))
+    values = [float(value) for value in line.split()[1:]]
+    figures = dict(zip(("peak_mb", "first_half", "second_half", "seconds_per_frame"), values))
+    return {"frames": frames, "handover": handover, **figures, "peaks_mb": [round(peak) for peak in values[4:]]}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -103,9 +107,13 @@ def main(arguments: list[str] | None = None) -> None:
             rows += measurements
             short, long = measurements[0], measurements[-1]
             name = f"{long['frames']} frames against {short['frames']} (handover {handover})"
-            for column, target in (("peak_mb", GROWTH_TARGET), ("seconds_per_frame", SLOWER_TARGET)):
+            columns = (("peak_mb", GROWTH_TARGET), ("seconds_per_frame", SLOWER_TARGET)) if long is not short else ()
+            for column, target in columns:
                 growth = long[column] / short[column]
                 promises.append(common.Promise(f"{column}, {name}", growth, target, at_least=False))
+            grown = long["peaks_mb"][3] / long["peaks_mb"][1]
+            ends = f"peak at the end against half-way, {long['frames']} frames (handover {handover})"
+            promises.append(common.Promise(ends, grown, GROWTH_TARGET, at_least=False))
             later = long["second_half"] / long["first_half"]
             promises.append(common.Promise(f"second half against first, {name}", later, SLOWER_TARGET, at_least=False))
     common.finish(options.json, rows, COLUMNS, promises, steps=options.steps, size=size)

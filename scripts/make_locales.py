@@ -19,7 +19,7 @@ from client.errors import ClientError
 from client.options import server_options
 
 LOCALES = Path(__file__).resolve().parents[1] / "locales"
-LANGUAGES = ("zh", "zh-TW", "ja", "ko", "fr")
+LANGUAGES = ("zh", "zh-TW", "ja", "ko", "fr", "es", "ru", "pt-BR")
 ALL = ("en", *LANGUAGES)
 PREFIX = "VideoRealism"
 # Words of our menu path that ComfyUI's frontend translates itself.

@@ -1,5 +1,6 @@
 """The translations of the node texts: complete, really translated, and of a form that ComfyUI's frontend can show."""
 
+import functools
 import json
 import re
 from pathlib import Path
@@ -10,14 +11,21 @@ from make_locales import ALL, LANGUAGES, texts
 LOCALES = Path(__file__).parents[1] / "locales"
 FIELD_TERMS = set()  # longer texts that people of the field write in English whatever language they speak
 # A rare character of the language's own writing is enough: of the longer texts nearly every one has some.
-SCRIPTS = {"zh": "[\u4e00-\u9fff]", "zh-TW": "[\u4e00-\u9fff]", "ja": "[\u3040-\u30ff]", "ko": "[\uac00-\ud7a3]"}
+SCRIPTS = {
+    "zh": "[\u4e00-\u9fff]",
+    "zh-TW": "[\u4e00-\u9fff]",
+    "ja": "[\u3040-\u30ff]",
+    "ko": "[\uac00-\ud7a3]",
+    "ru": "[\u0430-\u044f]",
+}
 
 
+@functools.cache
 def load(language, name="nodeDefs.json"):
     return texts(json.loads((LOCALES / language / name).read_text(encoding="utf-8")))
 
 
-def test_there_are_exactly_the_six_languages():
+def test_there_are_exactly_the_languages_that_are_listed():
     assert sorted(folder.name for folder in LOCALES.iterdir()) == sorted(ALL)
 
 

@@ -207,7 +207,7 @@ class Buffers:
 
     def _read(self, channel: str, start: int, stop: int | None, decode: Callable[[np.ndarray], Tensor]) -> Tensor:
         stop = self.frames if stop is None else stop
-        self.picture_path(channel, start)
+        self.picture_path(channel, start)  # a channel that is not there is said before frames that are not
         if not 0 <= start < stop <= self.frames:
             raise UserError(f"Frames {start} to {stop} were asked of {self.folder}, which has {self.frames}.")
         return torch.stack([decode(self.picture(channel, t)) for t in range(start, stop)])

@@ -7,7 +7,7 @@ neighbours cannot part; it costs the whole latent in memory and the overlaps com
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -50,6 +50,12 @@ def join_latents(parts: Sequence[Tensor], spans: Sequence[range], weights: Seque
     return joined
 
 
+@lru_cache(maxsize=8)
+def _weights_like(spans: tuple[range, ...], lead_in: int, device: torch.device, dtype: torch.dtype) -> list[Tensor]:
+    """`window_weights`, brought over once and not at every step: hosts that ask by step build the predictor anew."""
+    return [weight.to(device, dtype) for weight in window_weights(spans, lead_in)]
+
+
 def fused_predict(predicts: Sequence[Predict], spans: Sequence[range], lead_in: int = 0) -> Predict:
     """predict(x, sigma, branches) of a long latent (B, C, T, h, w): every branch averaged over the windows.
 
@@ -58,11 +64,8 @@ def fused_predict(predicts: Sequence[Predict], spans: Sequence[range], lead_in: 
     """
     if len(predicts) != len(spans):
         raise UserError(f"{len(predicts)} denoisers came for {len(spans)} windows: give one each.")
-    weights = window_weights(spans, lead_in)
-
-    @cache
-    def weights_like(device: torch.device, dtype: torch.dtype) -> list[Tensor]:
-        return [weight.to(device, dtype) for weight in weights]  # brought over once, not at every step
+    spans = tuple(spans)
+    _weights_like(spans, lead_in, torch.device("cpu"), torch.float64)  # what is wrong with them is said here
 
     def predict(x: Tensor, sigma: float, branches: Sequence[str]) -> list[Tensor]:
         if x.shape[2] != spans[-1].stop:
@@ -70,7 +73,8 @@ def fused_predict(predicts: Sequence[Predict], spans: Sequence[range], lead_in: 
                 f"A latent of {x.shape[2]} frames came for windows over {spans[-1].stop}: change the plan or the clip."
             )
         answers = [window(x[:, :, s.start : s.stop], sigma, branches) for window, s in zip(predicts, spans)]
-        return [join_latents(parts, spans, weights_like(x.device, parts[0].dtype)) for parts in zip(*answers)]
+        weights = _weights_like(spans, lead_in, x.device, answers[0][0].dtype)
+        return [join_latents(parts, spans, weights) for parts in zip(*answers)]
 
     return predict
 

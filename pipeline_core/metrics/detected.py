@@ -12,6 +12,7 @@ from ..errors import UserError
 from .base import Figure, check_pair, mean_figure
 from .features import OBJECTS, Encode, crop
 from .presence import ObjectsPresent
+from .views import views
 
 Detect = Callable[[Tensor], tuple[Tensor, Tensor]]  # frames (T, H, W, 3) -> CARLA tags and ids, each (T, H, W)
 
@@ -132,10 +133,7 @@ def _matches(detected: list[Tensor], wanted: list[Tensor], tags: tuple[int, ...]
         classes, instances = classes.long().cpu(), instances.long().cpu()
         held = {}
         for tag in tags:
-            of_class = classes == tag
-            ids, counts = instances[of_class].unique(return_counts=True)
-            for name in ids[(counts >= least) & (ids != 0)].tolist():
-                held[tag, name] = of_class & (instances == name)
+            held |= {(tag, name): mask for name, mask in views(classes, instances, [tag], least)}
         objects.append(held)
     pairs = []
     for (tag, _), theirs in objects[1].items():

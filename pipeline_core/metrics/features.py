@@ -15,6 +15,7 @@ from torch import Tensor
 from ..conditions.weights import class_tags
 from ..perception.encoders import Encode
 from .base import Figure, check_frames, check_masks, check_pair, mean_figure
+from .views import box, extent, views
 
 OBJECTS = {name: class_tags(name) for name in ("lights", "signs", "vehicles", "people")}
 CROP = 64  # pixels each way of the crops given to the network
@@ -40,21 +41,18 @@ class ObjectAlignment:
         """output, source (T, H, W, 3) in [0, 1]; classes, instances (T, H, W) integers of the source."""
         output, source = check_pair(output, source, self._frames, "source")
         check_masks(output, classes, instances)
-        views: list[tuple[int, str]] = []
+        seen: list[tuple[int, str]] = []
         crops: list[Tensor] = []
         for t in range(len(output)):
             for name, tags in self.groups.items():
-                wanted = torch.isin(classes[t].long(), torch.tensor(tags, dtype=torch.long, device=classes.device))
-                ids, counts = instances[t][wanted].unique(return_counts=True)
-                for instance in ids[(counts >= self.min_pixels) & (ids != 0)].tolist():
-                    mask = (instances[t] == instance) & wanted
-                    views.append((t, name))
+                for _, mask in views(classes[t], instances[t], tags, self.min_pixels):
+                    seen.append((t, name))
                     crops += [crop(clip[t], mask.to(clip.device)) for clip in (source, output)]
         per_frame: list[list[float]] = [[] for _ in range(len(output))]
         if crops:
             with torch.no_grad():
-                a, b = self._encode(torch.stack(crops)).float().cpu().view(len(views), 2, -1).unbind(1)
-            for (t, name), cosine in zip(views, F.cosine_similarity(a, b, dim=1).tolist()):
+                a, b = self._encode(torch.stack(crops)).float().cpu().view(len(seen), 2, -1).unbind(1)
+            for (t, name), cosine in zip(seen, F.cosine_similarity(a, b, dim=1).tolist()):
                 self._cosines[name].append(cosine)
                 per_frame[t].append(cosine)
         self.series["alignment"] += [sum(values) / len(values) if values else None for values in per_frame]
@@ -72,13 +70,9 @@ class ObjectAlignment:
 
 def crop(frame: Tensor, mask: Tensor) -> Tensor:
     """(H, W, 3) cut to the mask's box and a tenth more, grey outside the mask, as (CROP, CROP, 3)."""
-    bounds = []
-    for axis, size in ((1, mask.shape[0]), (0, mask.shape[1])):
-        places = mask.any(axis).nonzero()[:, 0]
-        first, last = int(places[0]), int(places[-1]) + 1
-        margin = max(1, round(0.1 * (last - first)))
-        bounds.append(slice(max(0, first - margin), min(size, last + margin)))
-    cut = torch.where(mask[..., None], frame, 0.5)[bounds[0], bounds[1]]
+    spans = extent(mask)
+    part = box(spans, [max(1, round(0.1 * len(span))) for span in spans])
+    cut = torch.where(mask[..., None], frame, 0.5)[part]
     planes = F.interpolate(cut.movedim(-1, 0)[None], (CROP, CROP), mode="bilinear", antialias=True)
     return planes[0].movedim(0, -1).clamp(0, 1)
 

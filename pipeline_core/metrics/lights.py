@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from ..conditions.weights import class_tags
 from .base import Figure, check_masks, check_pair
 from .objects import Decision, lamp_state, share_kept
+from .views import views
 
 _LIT = 0.1  # share of a light's pixels that its lamp is taken to be
 _FEWEST = 3
@@ -31,11 +31,8 @@ class LightColours:
         """output, source (T, H, W, 3) in [0, 1]; classes, instances (T, H, W) integers of the source."""
         output, source = check_pair(output, source, self._frames, "source")
         check_masks(output, classes, instances)
-        wanted = torch.isin(classes.long(), torch.tensor(self.tags, dtype=torch.long, device=classes.device))
         for t, (ours, theirs) in enumerate(zip(output.cpu(), source.cpu())):
-            ids, counts = instances[t][wanted[t]].unique(return_counts=True)
-            for name in ids[(counts >= self.min_pixels) & (ids != 0)].tolist():
-                mask = ((instances[t] == name) & wanted[t]).cpu()
+            for name, mask in views(classes[t].cpu(), instances[t].cpu(), self.tags, self.min_pixels):
                 self._decide(self._frames + t, name, ours[mask], theirs[mask])
         self._frames += len(output)
 

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .base import Figure, check_masks, check_pair
+from .views import box, extent, views
 
 CONTRAST = 0.02  # standard deviation of colours below which there is nothing to be told apart
 FEWEST = 3  # views below which an object is not looked at: one frame says little
@@ -57,16 +58,12 @@ class ObjectsShown:
         """output, source (T, H, W, 3) in [0, 1]; classes, instances (T, H, W) integers of the source."""
         output, source = check_pair(output, source, self._frames, "source")
         check_masks(output, classes, instances)
-        wanted = torch.isin(classes.long(), torch.tensor(self.tags, dtype=torch.long, device=classes.device)).cpu()
-        fewest = self.least_share * wanted[:1].numel()
+        fewest = self.least_share * classes[:1].numel()
         for t, (ours, theirs) in enumerate(zip(output.cpu(), source.cpu())):
-            ids = torch.where(wanted[t], instances[t].cpu().long(), 0)
-            names, counts = ids.unique(return_counts=True)
-            for name, count in zip(names.tolist(), counts.tolist()):
-                if name and count >= fewest:
-                    value = _shown(*_surroundings(ours, theirs, ids == name, count))
-                    if value is not None:
-                        self.views.setdefault(name, []).append(value)
+            for name, mask in views(classes[t].cpu(), instances[t].cpu(), self.tags, fewest):
+                value = _shown(*_surroundings(ours, theirs, mask))
+                if value is not None:
+                    self.views.setdefault(name, []).append(value)
         self._frames += len(output)
 
     def compute(self) -> dict[str, Figure]:
@@ -92,13 +89,12 @@ def _shown(ours: Tensor, theirs: Tensor, mask: Tensor) -> float | None:
     return 1 - sum(float(rest / variance) for rest, variance in (colours, shape)) / 2
 
 
-def _surroundings(ours: Tensor, theirs: Tensor, mask: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+def _surroundings(ours: Tensor, theirs: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """In and around the mask: the colours (N, 3) of both frames, and the mask (N, 1)."""
-    margin = max(2, round(count**0.5 / 4))
-    spans = [mask.any(1 - axis).nonzero().flatten() for axis in range(2)]
-    box = tuple(slice(max(0, int(span[0]) - margin), int(span[-1]) + 1 + margin) for span in spans)
-    step = -(-max(mask[box].shape) // _SIDE)
-    ours, theirs, mask = (values[box] for values in (ours, theirs, mask.float()))
+    margin = max(2, round(int(mask.sum()) ** 0.5 / 4))
+    part = box(extent(mask), [margin] * 2)
+    step = -(-max(mask[part].shape) // _SIDE)
+    ours, theirs, mask = (values[part] for values in (ours, theirs, mask.float()))
     near = F.max_pool2d(mask[None, None], 2 * margin + 1, 1, margin)[0, 0] > 0
     ours, theirs, mask, near = (values[::step, ::step] for values in (ours, theirs, mask, near))
     return ours[near], theirs[near], mask[near][:, None]

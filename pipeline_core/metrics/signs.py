@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..conditions.weights import class_tags
-from .base import Figure, check_masks, check_pair, luma
+from .base import Figure, check_masks, check_pair, luma, mean_figure
 from .objects import Decision, lab
+from .views import box, extent, views
 
 BANDWIDTH = 8.0  # CIELAB units within which two colours are much the same
 TOLD_APART = 0.5  # IoU with its mask that a sign's outline must reach in the source to be judged at all
@@ -80,18 +79,13 @@ class SignShapes:
         check_masks(output, classes, instances)
         wanted = torch.isin(classes.long(), torch.tensor(self.tags, dtype=torch.long, device=classes.device)).cpu()
         for t, (ours, theirs) in enumerate(zip(output.cpu(), source.cpu())):
-            for name, mask in self._views(instances[t].cpu(), wanted[t]):
+            for name, mask in views(classes[t].cpu(), instances[t].cpu(), self.tags, self.min_pixels):
                 self._judge(self._frames + t, name, ours, theirs, mask, wanted[t] & ~mask)
         self._frames += len(output)
 
-    def _views(self, instances: Tensor, wanted: Tensor) -> Iterator[tuple[int, Tensor]]:
-        ids, counts = instances[wanted].unique(return_counts=True)
-        for name in ids[(counts >= self.min_pixels) & (ids != 0)].tolist():
-            yield name, (instances == name) & wanted
-
     def _judge(self, t: int, name: int, ours: Tensor, theirs: Tensor, mask: Tensor, others: Tensor) -> None:
-        box, step = _box(mask)
-        ours, theirs, mask, others = (values[box] for values in (ours, theirs, mask, others))
+        part, step = _part(mask)
+        ours, theirs, mask, others = (values[part] for values in (ours, theirs, mask, others))
         read = legibility(ours, theirs, mask)
         if read is not None:
             self._legible.append(read)
@@ -103,10 +97,14 @@ class SignShapes:
             self.decisions.append(Decision(int(name), t, "its outline", f"IoU {self._shapes[-1]:.2f}", alike))
 
     def compute(self) -> dict[str, Figure]:
-        views = f"a traffic sign of at least {self.min_pixels} pixels"
+        absent = f"no frame shows a traffic sign of at least {self.min_pixels} pixels"
+        figures = {
+            "signs_shape": (self._shapes, "that stands out from what is around it"),
+            "signs_legible": (self._legible, "with something on its face"),
+        }
         return {
-            "signs_shape": _mean(self._shapes, f"{views} that stands out from what is around it"),
-            "signs_legible": _mean(self._legible, f"{views} with something on its face"),
+            name: mean_figure(values, "", "higher", f"{absent} {which}", f"{len(values)} views")
+            for name, (values, which) in figures.items()
         }
 
 
@@ -115,16 +113,8 @@ def iou(one: Tensor, other: Tensor) -> float:
     return float((one & other).sum() / (one | other).sum())
 
 
-def _box(mask: Tensor) -> tuple[tuple[slice, slice], int]:
+def _part(mask: Tensor) -> tuple[tuple[slice, ...], int]:
     """Where a mask is, with half its longer side around it, and the step that leaves _SIDE pixels along that side."""
-    spans = [mask.any(1 - axis).nonzero().flatten() for axis in range(2)]
-    spans = [(int(span[0]), int(span[-1]) + 1) for span in spans]
-    side = max(stop - start for start, stop in spans)
-    margin = max(2, side // 2)
-    return tuple(slice(max(0, start - margin), stop + margin) for start, stop in spans), -(-side // _SIDE)
-
-
-def _mean(values: list[float], what: str) -> Figure:
-    if not values:
-        return Figure(None, "", "higher", f"no frame shows {what}")
-    return Figure(sum(values) / len(values), "", "higher", f"{len(values)} views")
+    spans = extent(mask)
+    side = max(len(span) for span in spans)
+    return box(spans, [max(2, side // 2)] * 2), -(-side // _SIDE)

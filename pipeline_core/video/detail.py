@@ -1,14 +1,18 @@
 """The source's detail in the result's colours: a local affine colour map, fitted small and applied at full size.
 
-He and Sun, "Fast Guided Filter" (arXiv 1505.00996), with a colour guide: around every pixel k of the small frames
+He and Sun, "Fast Guided Filter" (arXiv 1505.00996), with a colour guide, of the change from source to result: around
+every pixel k of the small frames
 
-    result ~ A_k^T source + b_k,  A_k = (cov(source) + eps 1)^-1 cov(source, result),  b_k = E[result] - A_k^T E[source]
+    d = result - source ~ A_k^T source + b_k
+    A_k = (cov(source) + eps 1)^-1 cov(source, d),  b_k = E[d] - A_k^T E[source]
 
 over a (2 radius + 1)^2 window; the maps of all windows that see a pixel are averaged, enlarged smoothly, and applied to
-the full-size source. Edges and texture of the source come back at its own resolution, in the result's light and colour.
+the full-size source, to which the change is added. Edges and texture of the source come back at its own resolution, in
+the result's light and colour. Of the change, not of the result: texture too fine or too faint for the small source
+(asphalt, grass) leaves nothing to fit, and so it stays as it is in place of being smoothed away.
 Where the model changed what is there (rain, lamps at night) no such map exists: what it leaves unexplained,
 
-    u = E[|result - A^T source - b|^2],
+    u = E[|d - A^T source - b|^2],
 
 takes the detail back, by exp(-u / trust^2), and the model's own pixels are shown. Continuous in both clips, so a steady
 source and a steady result give a steady frame.
@@ -22,17 +26,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-RADIUS, EPS = 3, 1e-3  # pixels of the small frames; squared brightness
-TRUST = (
-    0.2  # root mean square, over the channels, of what a map may leave unexplained before it loses 1 - 1/e of its say
-)
+RADIUS, EPS = 4, 3e-4  # pixels of the small frames; squared brightness
+TRUST = 0.3  # what a map may leave unexplained, root mean square over the channels, before 1 - 1/e of its say is gone
 _STRIP = 2**15  # full-size pixels worked on at once: what the maps take of them fits a processor's cache
 
 
 @dataclass(frozen=True, eq=False)
 class ColourMap:
-    """A map per pixel of a small frame. matrix (9, h, w): A^T row by row; offset (3, h, w): b; trust (1, h, w) in
-    [0, 1]: how far the frame around the pixel is explained by it."""
+    """A map per pixel of a small frame, from source to result. matrix (9, h, w): 1 + A^T row by row; offset (3, h, w):
+    b; trust (1, h, w) in [0, 1]: how far the frame around the pixel is explained by it."""
 
     matrix: Tensor
     offset: Tensor
@@ -41,19 +43,20 @@ class ColourMap:
 
 def fit_colour_map(source: Tensor, result: Tensor, radius: int = RADIUS, eps: float = EPS) -> ColourMap:
     """The map from a small source frame (h, w, 3) to the small result (h, w, 3), both in [0, 1]."""
-    guide, target = (frame.movedim(-1, 0).float() for frame in (source, result))
+    guide, target = (frame.movedim(-1, 0).float() for frame in (source, result - source))
     mean = _box(torch.cat([guide, target]), radius)
     first, second = torch.triu_indices(3, 3)
     products = torch.cat([guide[first] * guide[second], *(guide * channel for channel in target), target * target])
     spread = _box(products, radius)
     covariance = spread[:6] - mean[first] * mean[second]
-    shared = torch.stack([spread[6 + 3 * c : 9 + 3 * c] - mean[:3] * mean[3 + c] for c in range(3)])  # (result, source)
+    shared = torch.stack([spread[6 + 3 * c : 9 + 3 * c] - mean[:3] * mean[3 + c] for c in range(3)])  # (change, source)
     own = spread[15:] - mean[3:].square()
-    rows = torch.stack([_solved(covariance, eps, row) for row in shared])  # (result, source, h, w)
+    rows = torch.stack([_solved(covariance, eps, row) for row in shared])  # (change, source, h, w)
     offset = mean[3:] - (rows * mean[:3]).sum(1)
     unexplained = (own - (rows * shared).sum(1)).clamp_min(0).sum(0, keepdim=True)
     parts = _box(torch.cat([rows.flatten(0, 1), offset, unexplained]), radius)
-    return ColourMap(parts[:9], parts[9:12], torch.exp(-parts[12:] / TRUST**2))
+    identity = torch.eye(3, device=parts.device).reshape(9, 1, 1)
+    return ColourMap(identity + parts[:9], parts[9:12], torch.exp(-parts[12:] / TRUST**2))
 
 
 def with_detail(full: Tensor, source: Tensor, result: Tensor, detail: float) -> Tensor:

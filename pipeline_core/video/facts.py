@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from .colour import Colour, colour_of, depth_of, is_tagged, to_rgb
-from .decoding import decoded
+from .decoding import decoded, is_shown
 from .lengths import missing_bytes
 from .media import VideoInfo, check_rate, one_size
 from .opening import open_clip, reason
@@ -99,16 +99,10 @@ class _Count:
         index, time = packet.stream_index, packet.pts if packet.pts is not None else packet.dts
         self.corrupt += packet.is_corrupt
         self.packets[index] += not packet.is_corrupt or index == video.index
-        if index == video.index and not packet.is_discard and _is_shown(packet, video):
+        if index == video.index and is_shown(packet, video):
             self.expected += 1
             if time is not None:
                 self.final = time, packet.duration or 0
-
-
-def _is_shown(packet, video) -> bool:
-    """VP8 keeps pictures to predict from as packets of their own: bit 4 of the first byte says which are shown (RFC
-    6386, 9.1)."""
-    return video.codec_context.name not in ("vp8", "libvpx") or bool(bytes(packet)[0] & 0x10)
 
 
 def examine(path: str | os.PathLike) -> ClipFacts:

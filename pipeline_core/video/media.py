@@ -20,7 +20,7 @@ from torch import Tensor
 from ..doors.limits import RATES
 from ..errors import UserError
 from .colour import Colour, from_rgb, to_rgb
-from .decoding import decoded
+from .decoding import decoded, is_shown
 from .files import atomic_file
 from .kept import not_kept
 from .opening import local_name, open_clip, reason
@@ -82,7 +82,7 @@ def probe(path: str | os.PathLike) -> VideoInfo:
         try:
             for packet in container.demux(stream):
                 packets += packet.size > 0
-                frames += packet.size > 0 and not packet.is_discard
+                frames += packet.size > 0 and is_shown(packet, stream)
                 if first is None:
                     first = _first(stream, packet)
         except av.FFmpegError as error:

@@ -139,7 +139,7 @@ def _entry(node: Node, wires: _Wires) -> dict:
     return {
         "id": node.number,
         "type": node.kind,
-        "title": node.title,
+        **_own_title(node),
         "pos": node.pos,
         "size": node.size,
         "flags": {},
@@ -150,6 +150,11 @@ def _entry(node: Node, wires: _Wires) -> dict:
         "properties": properties(node.kind, node.widget_values()),
         "widgets_values": node.widget_values(),
     }
+
+
+def _own_title(node: Node) -> dict:
+    """The title, unless it is the node's own name: that one the frontend shows in the user's language."""
+    return {} if node.title == node.info.get("display_name") else {"title": node.title}
 
 
 def _box(made: Subgraph, wires: _Wires, identity: str) -> dict:

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from carla_town import write_town
 from PIL import Image
-from simulator_files import FIRST, depth24, png, red, with_ids
 
 from pipeline_core.__main__ import main
 from pipeline_core.conditions.segmentation import TAG
-from pipeline_core.video import media
-from pipeline_core.world import make_scene, render
 
 # pycocotools itself, of NumPy 2
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")
@@ -27,19 +25,8 @@ def blocks(kind):
 
 @pytest.fixture
 def recording(tmp_path, monkeypatch):
-    """The clip and CARLA's raw pictures, where the page has them; the render that they are of."""
-    drive = render(make_scene(800003), FRAMES, (96, 160))
-    for name in ("depth", "semantic", "instance"):
-        (tmp_path / "carla" / "town" / name).mkdir(parents=True)
-    (tmp_path / "drives").mkdir()
-    media.write_clip(tmp_path / "drives" / "town.mp4", drive.rgb, 20)
-    classes, ids = drive.classes.numpy(), drive.instances.numpy().astype(np.int64)
-    for t in range(FRAMES):
-        codes = depth24(drive.depth[t].double().clamp(max=1000).numpy()), red(classes[t]), with_ids(classes[t], ids[t])
-        for name, picture in zip(("depth", "semantic", "instance"), codes):
-            png(tmp_path / "carla" / "town" / name / f"{FIRST + t:06d}.png", np.ascontiguousarray(picture))
     monkeypatch.chdir(tmp_path)
-    return drive
+    return write_town(tmp_path, FRAMES)
 
 
 def test_six_commands_from_a_recording_to_a_coco_set(recording, model_folder, capsys):
@@ -47,7 +34,7 @@ def test_six_commands_from_a_recording_to_a_coco_set(recording, model_folder, ca
     (recipe,) = blocks("yaml")
     # The page's own recipe, but quick: a tiny network in few steps, and no gate to reject what that leaves.
     Path("recipe.yaml").write_text(f"{recipe}settings: {{steps: 2, start: sdedit}}\ngate: false\n")
-    commands = [line for block in blocks("sh") for line in block.splitlines()]
+    commands = [line for block in blocks("sh run") for line in block.splitlines()]
     assert len(commands) == 6
     for command in commands:
         python, *rest = shlex.split(command)

@@ -24,8 +24,10 @@ def test_titles_notes_and_thumbnail(name):
     titles = [node["_meta"]["title"] for node in api_graph(name).values()]
     assert len(set(titles)) == len(titles)
     nodes = all_nodes(ui_workflow(name))
-    assert sorted(node["title"] for node in nodes if node["type"] != "MarkdownNote") == sorted(titles)
     notes = [node["widgets_values"][0] for node in nodes if node["type"] == "MarkdownNote"]
+    nodes = [node for node in nodes if node["type"] != "MarkdownNote"]
+    # A title that is the node's own name is not stored: it is shown in the user's language.
+    assert len(nodes) == len(titles) and {node["title"] for node in nodes if "title" in node} <= set(titles)
     assert len(notes) == 1 and "**Time**" in notes[0]
     picture = ROOT / "workflows" / f"{name}.jpg"
     assert picture.stat().st_size < 60_000

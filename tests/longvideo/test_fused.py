@@ -5,6 +5,7 @@ import torch
 
 from pipeline_core.diffusion import CFG, guided, karras_sigmas, sample
 from pipeline_core.errors import UserError
+from pipeline_core.longvideo import fused as fused_module
 from pipeline_core.longvideo.fused import fused_predict, window_weights
 from pipeline_core.longvideo.plan import latent_frames, plan_windows
 
@@ -75,3 +76,11 @@ def test_what_does_not_match_is_refused():
         fused([lambda x, sigma: x], SPANS)
     with pytest.raises(UserError, match="10 frames came"):
         fused([lambda x, sigma: x] * 3, SPANS)(drawn(1, 10), 1.0)
+
+
+def test_a_predictor_that_is_built_at_every_step_shares_its_weights(monkeypatch):
+    """As hosts do that ask step by step: one counting of weights for all of a pass, and a copy a device and type."""
+    counted, spans = [], [range(0, 4), range(3, 9)]
+    monkeypatch.setattr(fused_module, "window_weights", lambda *given: counted.append(given) or window_weights(*given))
+    answers = [fused([lambda x, _: -x, lambda x, _: 2 * x], spans)(drawn(0, 9), 1.0) for _ in range(3)]
+    assert len(counted) == 1 and all(torch.equal(answer, answers[0]) for answer in answers)

@@ -31,11 +31,11 @@ def test_a_relit_small_frame_relights_the_full_frame():
 
 
 @pytest.mark.parametrize("radius", [1, 3])
-def test_at_equal_size_it_is_kornias_guided_filter(radius, monkeypatch):
+def test_at_equal_size_it_is_kornias_guided_filter_of_the_change(radius, monkeypatch):
     filters = pytest.importorskip("kornia.filters")
     source, result = smooth(1, SMALL), smooth(2, SMALL)
-    planes = [frame.movedim(-1, 0)[None] for frame in (source, result)]
-    theirs = filters.guided_blur(*planes, 2 * radius + 1, 1e-3)[0].movedim(0, -1).clamp(0, 1)
+    guide, change = (frame.movedim(-1, 0)[None] for frame in (source, result - source))
+    theirs = (guide + filters.guided_blur(guide, change, 2 * radius + 1, 1e-3))[0].movedim(0, -1).clamp(0, 1)
     monkeypatch.setattr(detail, "RADIUS", radius)
     monkeypatch.setattr(detail, "TRUST", 1e6)
     monkeypatch.setattr(detail.fit_colour_map, "__defaults__", (radius, 1e-3))
@@ -73,6 +73,16 @@ def test_bytes_are_the_same_as_floats_strips_as_one_piece_and_nothing_is_changed
     monkeypatch.setattr(detail, "_STRIP", 7 * FULL[1])
     torch.testing.assert_close(with_detail(full, small, result, 1.0), whole, rtol=0, atol=1e-6)
     assert all(torch.equal(now, before) for now, before in zip((full, small, result), kept))
+
+
+def test_texture_that_the_small_frame_cannot_show_stays_where_the_light_changes():
+    """A chequerboard of single pixels averages to grey when it is made small: nothing there to fit a map from."""
+    y, x = torch.meshgrid(*(torch.arange(side) for side in FULL), indexing="ij")
+    board = 0.02 * (2.0 * ((x + y) % 2) - 1)[..., None]
+    light = torch.linspace(0.3, 0.5, FULL[1])[None, :, None].expand(*FULL, 3)
+    small = resize(light[None], SMALL)[0]
+    delivered = with_detail(light + board, small, small - 0.2, 1.0)
+    torch.testing.assert_close(delivered, light - 0.2 + board, rtol=0, atol=2e-3)
 
 
 def test_flat_frames_are_mapped_and_not_divided_by_nothing():

@@ -200,3 +200,22 @@ def test_an_error_midway_leaves_the_older_file_and_nothing_else(tmp_path):
         passed_on(tmp_path / "a.mp4", tmp_path / "b.mp4", fail)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
     assert (tmp_path / "b.mp4").read_bytes() == b"older"
+
+
+def test_pictures_that_are_kept_but_not_shown_are_no_frames(tmp_path):
+    """A VP8 clip with every third packet once more before itself, marked as not shown."""
+    make_clip(tmp_path / "a.webm", pictures(9, 32, 48).astype(np.uint8), codec="libvpx")
+    with av.open(str(tmp_path / "a.webm")) as source, av.open(str(tmp_path / "b.webm"), "w") as out:
+        stream = source.streams.video[0]
+        target = out.add_stream_from_template(stream)
+        for number, packet in enumerate(packet for packet in source.demux(stream) if packet.size):
+            data = bytes(packet)
+            for again in [bytes([data[0] & ~0x10]) + data[1:], data] if number % 3 == 2 else [data]:
+                copy = av.Packet(again)
+                copy.pts, copy.dts, copy.time_base, copy.stream = packet.pts, packet.dts, packet.time_base, target
+                out.mux(copy)
+    with av.open(str(tmp_path / "b.webm")) as container:
+        assert sum(packet.size > 0 for packet in container.demux(video=0)) == 12
+    facts = examine(tmp_path / "b.webm")
+    assert probe(tmp_path / "b.webm").frames == facts.info.frames == len(list(read_frames(tmp_path / "b.webm"))) == 9
+    assert facts.damage == ""

@@ -30,7 +30,7 @@ from ....pipeline_core.longvideo.plan import Window, latent_frames, legal_length
 from ....pipeline_core.longvideo.tiles import Tile, Tiles, tiled_predict
 from ..controls.clip_maps import tile_of
 from ..run_cache import HANDLER, WINDOWS, run_cache
-from .tiles import cond_in_tile, map_in_tile, refuse_areas, refuse_cutters, tensor_in_tile
+from .tiles import cond_in_tile, map_of_frames, refuse_areas, refuse_cutters, tensor_in_tile
 
 HOST = __package__.removesuffix(".windows")  # where this pack's own controls are too
 KNOWN_AXES = {"vace_context": 3, "audio_embed": 1}  # of conditions whose time is not where the latent's is
@@ -175,7 +175,8 @@ def cut_controls(conds: Sequence[list[dict] | None], window, ratio: int, cache: 
 
     Controls of this pack and of Advanced-ControlNet cut their maps themselves. cache: prepared maps of earlier calls,
     by control and window, because some controls encode their map anew wherever it changes; they wait in main memory,
-    and only those of the window at work are on `device`.
+    and only those of the window at work are on `device`. What tiles are cut from is there for one window at a time, and
+    is not made for a control that has its prepared map.
     """
     controls: dict[int, object] = {}
     for entry in (entry for entries in conds for entry in entries or ()):
@@ -195,10 +196,12 @@ def cut_controls(conds: Sequence[list[dict] | None], window, ratio: int, cache: 
             prepared = prepared.to(device) if isinstance(prepared, Tensor) else prepared
             changed.append((control, hint, extra, prepared))
             frames = slice(None) if len(hint) == 1 else _map_frames(len(hint), window, ratio)
-            control.cond_hint_original = map_in_tile(hint[frames], control, tile)
+            maps = [hint[frames], *(part[frames] if len(part) == len(hint) else part for part in extra or ())]
+            if tile is not None and prepared is None:
+                maps = [tile.cut(whole) for whole in _maps_of_frames(maps, control, window, cache)]
+            control.cond_hint_original = maps[0]
             if extra:
-                parts = [part[frames] if len(part) == len(hint) else part for part in extra]
-                control.extra_concat_orig = [map_in_tile(part, control, tile) for part in parts]
+                control.extra_concat_orig = maps[1:]
             _show(control, prepared)
         yield
     finally:
@@ -209,6 +212,14 @@ def cut_controls(conds: Sequence[list[dict] | None], window, ratio: int, cache: 
             _show(control, None)
             if extra:
                 control.extra_concat_orig = extra
+
+
+def _maps_of_frames(maps: list[Tensor], control, window, cache: dict) -> list[Tensor]:
+    """A control's maps of a window at the size that tiles are cut from: resized for the first of its tiles."""
+    key, place = ("maps of frames", id(control)), (window.index_list[0], len(window.index_list))
+    if cache.get(key, (None,))[0] != place:
+        cache[key] = place, [map_of_frames(frames, control, tile_of(window)) for frames in maps]
+    return cache[key][1]
 
 
 def _place(control, window) -> tuple:

@@ -89,12 +89,10 @@ def refuse_cutters(controls: Iterable, tile: Tile | None) -> None:
         )
 
 
-def map_in_tile(frames: Tensor, control, tile: Tile | None) -> Tensor:
-    """The tile's part of a native control's map (F, C, H, W), at the size at which the control wants it."""
-    if tile is None:
-        return frames
+def map_of_frames(frames: Tensor, control, tile: Tile) -> Tensor:
+    """A native control's map (F, C, H, W) of the tile's whole frames, at the size at which the control wants it."""
     ratio = control.compression_ratio * (1 if control.vae is None else control.vae.spacial_compression_encode())
     height, width = (side * ratio for side in tile.size)
-    if tuple(frames.shape[-2:]) != (height, width):
-        frames = common_upscale(frames, width, height, control.upscale_algorithm, "center")  # as get_control does
-    return tile.cut(frames)
+    if tuple(frames.shape[-2:]) == (height, width):
+        return frames
+    return common_upscale(frames, width, height, control.upscale_algorithm, "center")  # as get_control does
