@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from random import Random
 
@@ -10,11 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from pipeline_core.conditions.segmentation import VEHICLE_TAGS
+from pipeline_core.conditions.segmentation import TAG, VEHICLE_TAGS
 from pipeline_core.metrics.objects import LampColours
-from pipeline_core.world import Render, make_scene, render_styles
+from pipeline_core.world import Render, make_scene, render
 
 LEAST_CAR, LEAST_LAMP = 60, 6  # pixels in the middle frame; frames in view
+LEAST_INVENTED = 0.01  # share of all frames
 STEP, FLICKER = 0.03, 0.03  # of brightness, 1 is white
 # A lit lamp's colour by its state, for a brightest channel of 1.
 LIT = {"red": (1.0, 0.15, 0.12), "yellow": (1.0, 0.72, 0.12), "green": (0.1, 1.0, 0.55)}
@@ -55,12 +56,24 @@ def wrong_lamp(result: Tensor, clip: Render, rng: Random) -> Tensor:
 
 def lost_car(result: Tensor, clip: Render, rng: Random) -> Tensor:
     """One car is gone: in its place, and a pixel or two around, is the photoreal street without it."""
-    name, scene = rng.choice(cars(clip)), make_scene(clip.scene["seed"])
-    empty = replace(scene, solids=tuple(solid for solid in scene.solids if solid.instance != name))
-    frames, height, width, _ = result.shape
-    street = render_styles(empty, frames, (height, width), ("photoreal.day",))["photoreal.day"].rgb
+    name = rng.choice(cars(clip))
+    street = without(clip, name, "photoreal.day").rgb
     place = F.max_pool2d((clip.instances == name).float()[:, None], 5, 1, 2)[:, 0] > 0
     return torch.where(place[..., None], street, result)
+
+
+def without(clip: Render, name: int, style: str = "synthetic") -> Render:
+    """The clip's scene without one of its objects."""
+    scene = make_scene(clip.scene["seed"])
+    empty = replace(scene, solids=tuple(solid for solid in scene.solids if solid.instance != name))
+    return render(empty, len(clip.rgb), tuple(clip.rgb.shape[1:3]), style)
+
+
+def inventable(clip: Render, tags: Iterable[int]) -> list[int]:
+    """Instances of these classes that take LEAST_INVENTED of all frames and more."""
+    wanted = torch.isin(clip.classes.long(), torch.tensor(tuple(tags)))
+    ids, counts = clip.instances[wanted].unique(return_counts=True)
+    return ids[(counts >= LEAST_INVENTED * wanted.numel()) & (ids != 0)].tolist()
 
 
 def seam(result: Tensor, clip: Render, rng: Random) -> Tensor:
@@ -92,6 +105,9 @@ FAILURES: dict[str, Callable[[Tensor, Render, Random], Tensor]] = {
     "flicker": flicker,
     "collapsed frame": collapsed_frame,
 }
+# An object was invented where the result shows one that its source does not have: here the model drew it, for its own
+# source had it, and the result is judged beside the same scene without it.
+INVENTED: dict[str, tuple[int, ...]] = {"invented car": VEHICLE_TAGS, "invented light": (TAG["traffic light"],)}
 
 
 def _disc(box: list[float], height: int, width: int) -> Tensor:

@@ -33,7 +33,13 @@ LOG = "POISON_LOG"  # names a file that gets a line whenever a clip is begun and
 
 
 def make_folder(
-    folder: Path, count: int, kinds: tuple[str, ...] = KINDS, seed: int = 900_000, buffers: bool = True
+    folder: Path,
+    count: int,
+    kinds: tuple[str, ...] = KINDS,
+    seed: int = 900_000,
+    buffers: bool = True,
+    size: tuple[int, int] = SIZE,
+    frames: int = FRAMES,
 ) -> None:
     """`count` clips clip_000.mp4 ..., every tenth with buffers, and one poison_KIND.mp4 for each kind instead of the
     last ones. buffers: False leaves them out. Beside them lies a recipe without a gate, for two steps of a small model
@@ -44,11 +50,11 @@ def make_folder(
 
     folder.mkdir(parents=True)
     (folder / RECIPE).write_text("gate: false\n")
-    scene = render(make_scene(seed), FRAMES, SIZE)
+    scene = render(make_scene(seed), frames, size)
     names = [f"clip_{index:03d}" for index in range(count - len(kinds))] + [f"poison_{kind}" for kind in kinds]
     for index, name in enumerate(names):
         clip = folder / f"{name}.mp4"
-        noise = torch.rand((FRAMES, *SIZE, 3), generator=torch.Generator().manual_seed(seed + index))
+        noise = torch.rand((frames, *size, 3), generator=torch.Generator().manual_seed(seed + index))
         media.write_clip(clip, (0.8 * scene.rgb + 0.2 * noise).clamp(0, 1), 12.5)
         if buffers and ((name.startswith("clip") and index % 10 == 0) or name.endswith("buffers")):
             write_buffers(folder / f"{name}_buffers", clip, scene)

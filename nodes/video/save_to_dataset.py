@@ -5,13 +5,17 @@ from collections import Counter
 
 from comfy_api.latest import io, ui
 
+from ...pipeline_core.batch.checks import CHECKS
+from ...pipeline_core.batch.judging import load_gate
 from ...pipeline_core.batch.page import write_page
+from ...pipeline_core.batch.rules import GateRules, parse_limits
 from ...pipeline_core.doors import parse_json
 from ...pipeline_core.metrics.report import check_report
 from ..shared.clips import clip_input
 from ..shared.packages import require_packages
 from ..shared.schema import search_words
 from ..shared.tickets import read_ticket
+from ..shared.widgets import advanced
 
 
 class SaveToDataset(io.ComfyNode):
@@ -39,6 +43,23 @@ class SaveToDataset(io.ComfyNode):
                     optional=True,
                     tooltip="Off: the result is kept to look at but is no part of exports. Can be wired.",
                 ),
+                io.Boolean.Input(
+                    "gate",
+                    default=True,
+                    optional=True,
+                    tooltip="Measure the result against its clip and reject it where a figure is beyond its limit (a "
+                    "lamp of another colour, a lost car, flicker, ...), as the command enhance-folder does. The row "
+                    "says why.",
+                ),
+                io.String.Input(
+                    "limits",
+                    default="",
+                    multiline=True,
+                    optional=True,
+                    tooltip="Limits of the gate that are not the usual ones, one a line, such as edge_f1 = 0.5 or "
+                    "critic = off. Known: " + ", ".join(CHECKS) + ".",
+                    **advanced(io.String.Input),
+                ),
             ],
             outputs=[io.String.Output(display_name="row", tooltip="What was written about the result, as JSON.")],
             hidden=[io.Hidden.prompt],
@@ -47,15 +68,18 @@ class SaveToDataset(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, images, clip, figures=None, accept=True) -> io.NodeOutput:
+    def execute(cls, images, clip, figures=None, accept=True, gate=True, limits="") -> io.NodeOutput:
         require_packages("av", "kornia")
         frames = clip_input(images, "images")
+        rules = GateRules(parse_limits(limits))
         batch, source = read_ticket(clip)
         numbers = {} if figures is None else _figures(figures)
         graph = {name: {key: node[key] for key in ("class_type", "inputs")} for name, node in cls.hidden.prompt.items()}
-        row = batch.save(batch.task(source), frames.cpu(), graph, numbers, bool(accept))
+        judge = load_gate(rules if gate else None)
+        row = batch.save(batch.task(source), frames.cpu(), graph, numbers, bool(accept), judge)
         page = write_page(batch.out)
-        text = f"{batch.out.name}/{row['output']}\n{page.name} in {batch.out.name} shows all results"
+        said = row["status"] if row["reason"] is None else f"{row['status']}: {row['reason']}"
+        text = f"{batch.out.name}/{row['output']}\n{said}\n{page.name} in {batch.out.name} shows all results"
         return io.NodeOutput(json.dumps(row), ui=ui.PreviewText(text))
 
 

@@ -35,13 +35,17 @@ class Check:
         return max(-1.0, min(1.0, (value - limit if self.at_least else limit - value) / way)) if way else 0.0
 
 
-_MASKS = "the source's classes and instances, and such an object in view"
+_CLASSES = "the source's classes and instances"
+_MASKS = f"{_CLASSES}, and such an object in view"
 _HAZE = ("fog", "rain")
+_OTHER_LIGHT = ("dusk", "night", "snow", *_HAZE)  # puts light, reflections and snow where the source has none
 _DETECTOR = "a detector or a segmentation model"
 
 
-def _most(fault: str, limit: float | None, needs: str = "", high: float = 1000.0) -> Check:
-    return Check(fault, limit, False, high, 0.0, needs)
+def _most(
+    fault: str, limit: float | None, needs: str = "", high: float = 1000.0, off_in: tuple[str, ...] = ()
+) -> Check:
+    return Check(fault, limit, False, high, 0.0, needs, off_in)
 
 
 CHECKS = {
@@ -53,6 +57,7 @@ CHECKS = {
     "object_least": Check("an object of the source is gone", 0.34, needs=_MASKS, off_in=(*_HAZE, "snow")),
     "objects_lost_detected": _most("objects of the source are gone", None, _DETECTOR, 1.0),
     "objects_invented_detected": _most("there are objects that the source does not have", None, _DETECTOR),
+    "invented_most": _most("there is something that the source does not have", 0.062, _CLASSES, off_in=_OTHER_LIGHT),
     "unexplained_most": _most("there is something that the source does not have", None),
     "edge_f1": Check("edges lie elsewhere than in the source", 0.35),
     "edge_f1_least": Check("the edges of a frame lie elsewhere than in the source", 0.25),

@@ -16,7 +16,9 @@ from ..conditions.layouts import CHANNELS, camera_of, find_recording, kind_named
 from ..conditions.pictures import is_video
 from ..conditions.recordings import import_recording
 from ..errors import UserError
+from .leases import waited_for
 
+_STAMP = "stamp.txt"  # in imported buffers: what they were made of
 _CONTROL = re.compile(r"(seg|edges?|blur|vis|lidar|flow)(_|$)")  # videos beside those of depth and classes
 _LONGEST = 120  # characters of an id: names of files made from it stay below the usual limit of 255 bytes
 
@@ -92,23 +94,68 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:8]
 
 
-def source_buffers(source: Source, imported: Path) -> Buffers | None:
-    """The clip's buffers, opened; a recording's are first made the buffers folder `imported`, unless that is there.
+def source_buffers(source: Source, out: Path) -> Buffers | None:
+    """The clip's buffers, opened; a recording's are first made a buffers folder in the batch's folder `out`, unless
+    they are there and the recording's files are as they were.
 
     UserError as `open_buffers`, `find_recording` and `import_recording`.
     """
     if source.buffers is None:
         return None
-    if (source.buffers / BUFFERS_MANIFEST).is_file() or source.buffers == buffers_beside(source.clip):
+    if not is_recording(source):
         return open_buffers(source.buffers, source.clip)
-    if (imported / BUFFERS_MANIFEST).is_file():
-        try:
-            return open_buffers(imported, source.clip)
-        except UserError:
-            pass  # of an earlier clip of that name
+    imported = imported_buffers(source, out)
+    # Of all who want them one makes them; an hour, for on this machine a lease whose owner is gone is free at once.
+    with waited_for(out / "leases", f"{source.id}.buffers", 3600.0):
+        stamp, known = stamp_of(source, out), imported / _STAMP
+        if not known.is_file() or known.read_text(encoding="utf-8") != stamp:
+            _import(source, imported)
+            known.write_text(stamp, encoding="utf-8")
+    return open_buffers(imported, source.clip)
+
+
+def is_recording(source: Source) -> bool:
+    """Are the clip's buffers a simulator's own files, which have to be imported first."""
+    own = source.buffers is None or source.buffers == buffers_beside(source.clip)
+    return not own and not (source.buffers / BUFFERS_MANIFEST).is_file()
+
+
+def imported_buffers(source: Source, out: Path) -> Path:
+    """Where the buffers lie that are made of a recording."""
+    return out / "buffers" / source.id
+
+
+def _import(source: Source, target: Path) -> None:
     known = find_recording(source.buffers, source.camera)
-    imported.parent.mkdir(parents=True, exist_ok=True)
-    return import_recording(
-        imported, source.clip, known.depth, known.semantic, known.instance, known.depth_format, known.semantic_format,
+    target.parent.mkdir(parents=True, exist_ok=True)
+    import_recording(
+        target, source.clip, known.depth, known.semantic, known.instance, known.depth_format, known.semantic_format,
         depth_scale=1.0 if known.depth_scale is None else known.depth_scale, instance_format=known.instance_format,
     )  # fmt: skip
+
+
+def files_of(source: Source, skip: str | os.PathLike | None = None) -> Iterator[tuple[str, Path]]:
+    """(name, path) of the clip, whose own name does not count, and of every file of its buffers. skip: a folder that is
+    no part of them (the batch's output, which may lie in a recording)."""
+    yield "", source.clip
+    for path in sorted(files_below(source.buffers, skip)) if source.buffers is not None else ():
+        if path != source.clip:
+            yield path.relative_to(source.buffers).as_posix(), path
+
+
+def files_below(folder: Path, skip: str | os.PathLike | None = None) -> Iterator[Path]:
+    """Every file in a folder and those below, without hidden ones and the folder `skip`."""
+    skipped = None if skip is None else os.path.realpath(skip)
+    for path, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name[0] != "." and os.path.realpath(Path(path) / name) != skipped]
+        yield from (Path(path) / name for name in names if name[0] != ".")
+
+
+def stamp_of(source: Source, skip: str | os.PathLike | None = None) -> str:
+    """Names, sizes, times and places on the disk of the clip's files and its buffers', as one hash: tells without
+    reading that they are the same. OSError for what is not there."""
+    digest = hashlib.sha256(repr(source.camera).encode())
+    for name, path in files_of(source, skip):
+        status = path.stat()
+        digest.update(repr((name, status.st_size, status.st_mtime_ns, status.st_ino)).encode(errors="surrogateescape"))
+    return digest.hexdigest()

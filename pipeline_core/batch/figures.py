@@ -16,6 +16,7 @@ from ..metrics.collapse import Collapse
 from ..metrics.compare import file_chunks
 from ..metrics.detected import DetectedObjects, objects_of
 from ..metrics.distribution import RealDistance, real_frames
+from ..metrics.invented import Invented
 from ..metrics.lights import LightColours
 from ..metrics.objects import Decision, LampColours, ObjectColours
 from ..metrics.realism import Critic, Realism
@@ -54,15 +55,17 @@ def figures(
     buffers: Buffers | None = None,
     critic: Critic | None = None,
     extras: Extras = Extras(),
+    frames: int | None = None,
 ) -> dict[str, float]:
     """{name: value} of all figures that can be measured on a result; those of `CHECKS` are among them.
 
-    source, result: clips of one size and number of frames. buffers: the source's. critic: see `metrics.realism`. Of
+    source, result: clips of one size and number of frames; frames: how many of the source's first ones the result is
+    of, where it is not of all. buffers: the source's. critic: see `metrics.realism`. Of
     extras count detect or estimators.segmentation (objects lost and invented), encoder with real (distance to real
     frames) and seams (frames at which windows begin). UserError for clips that cannot be read, or that differ.
     """
     entries = [*_of_both(), *_of_buffers(buffers, extras), *_of_networks(critic, extras)]
-    for chunk in _chunks(source, result, buffers):
+    for chunk in _chunks(source, result, buffers, frames):
         for _, feed in entries:
             feed(chunk)
     return _numbers([metric for metric, _ in entries])
@@ -80,7 +83,7 @@ def _of_buffers(buffers: Buffers | None, extras: Extras) -> Iterator[_Entry]:
     yield lamps, lambda c: lamps.update(c.output)
     if _has_masks(buffers):
         signs = ObjectColours("signs", [TAG["traffic sign"]], min_pixels=12)
-        for metric in (LightColours(), ObjectsShown(OBJECT_TAGS), signs):
+        for metric in (LightColours(), ObjectsShown(OBJECT_TAGS), signs, Invented(OBJECT_TAGS)):
             yield metric, lambda c, m=metric: m.update(c.output, c.source, c.classes, c.instances)
     if extras.seams and "flow" in buffers.channels:
         seams = SeamError(extras.seams)
@@ -111,10 +114,12 @@ def _has_masks(buffers: Buffers) -> bool:
     return {"semantic", "instance"} <= set(buffers.channels)
 
 
-def _chunks(source: str | os.PathLike, result: str | os.PathLike, buffers: Buffers | None) -> Iterator[_Chunk]:
+def _chunks(
+    source: str | os.PathLike, result: str | os.PathLike, buffers: Buffers | None, frames: int | None
+) -> Iterator[_Chunk]:
     start = 0
     try:
-        for theirs, ours in zip(file_chunks(source), file_chunks(result), strict=True):
+        for theirs, ours in zip(file_chunks(source, frames), file_chunks(result), strict=True):
             classes = instances = None
             if buffers is not None and _has_masks(buffers):
                 stop = start + len(ours)

@@ -14,14 +14,18 @@ from torch import Tensor
 from ..conditions.buffers import Buffers, fingerprint
 from ..doors import read_json
 from ..errors import UserError, shown
+from ..perception.captions import LOOKS
 from ..video import media
 from ..video.facts import examine
 from ..video.files import write_json
+from ..video.frames import resize
 from .clips import Source, find_clips, source_buffers
 from .export.scenes import check_shape
-from .hashes import code_hash, hash_of_values, input_hash
+from .gate import Verdict
+from .hashes import code_hash, hash_of_values, input_of
+from .judging import Gate
 from .leases import Lease, claim
-from .plan import MANIFEST
+from .plan import MANIFEST, make_folder
 from .quarantine import put_away
 from .recipe import NAME, Variant
 from .rows import DONE, FAILED, INPUT, REJECTED, VERSION, Task, failed_row, new_row, read_row, write_row
@@ -49,9 +53,10 @@ class GraphBatch:
     sources: list[Source]
 
     def task(self, source: Source) -> Task:
-        """A clip's task; what its result was made of is hashed when it is worked on."""
-        draw = int(self.variant.rpartition("-")[2])
-        return Task(source, Variant(self.variant, {}, None, draw, 0), {})
+        """A clip's task; what its result was made of is hashed when it is worked on. A variant that is called as a look
+        is of that look."""
+        name, _, draw = self.variant.rpartition("-")
+        return Task(source, Variant(self.variant, {}, name if name in LOOKS else None, int(draw), 0), {})
 
     def counts(self) -> dict[str, int]:
         """How many clips are done, rejected, failed and left."""
@@ -93,7 +98,7 @@ class GraphBatch:
     def _read(self, task: Task, lease: Lease, most_frames: int) -> Piece:
         facts = examine(task.source.clip)
         facts.refuse_damage("")
-        buffers = source_buffers(task.source, self.out / "buffers" / task.source.id)
+        buffers = source_buffers(task.source, self.out)
         frames = media.read_clip(task.source.clip, 0, most_frames or None)
         return Piece(task, lease, buffers, frames)
 
@@ -105,11 +110,20 @@ class GraphBatch:
         put_away(self.out, task, row, _AGAIN)
         write_row(self.out, task, row)
 
-    def save(self, task: Task, frames: Tensor, graph: object, figures: dict[str, float], accepted: bool) -> dict:
+    def save(
+        self,
+        task: Task,
+        frames: Tensor,
+        graph: object,
+        figures: dict[str, float],
+        accepted: bool,
+        gate: Gate | None = None,
+    ) -> dict:
         """Write a result and its row, which is returned.
 
         frames: (T, H, W, 3) in [0, 1], the clip's first T, whole and in its shape. graph: what made them, as plain
-        data. UserError for frames that the labels of the clip's buffers would not fit.
+        data. figures: what the graph measured. accepted: what it says itself; the gate may reject the result too.
+        UserError for frames that the labels of the clip's buffers would not fit.
         """
         info = media.probe(task.source.clip)
         size = tuple(frames.shape[1:3])
@@ -118,24 +132,36 @@ class GraphBatch:
                 f"{len(frames)} images came for {task.source.clip}, which has {info.frames} frames: give one a frame."
             )
         check_shape(size, (info.height, info.width), "What is to be saved")
-        buffers = source_buffers(task.source, self.out / "buffers" / task.source.id)
-        hashes = {"input": input_hash(task.source), "settings": hash_of_values(graph), "model": None}
+        buffers = source_buffers(task.source, self.out)
+        hashes = {"input": input_of(task.source, self.out).hash, "settings": hash_of_values(graph), "model": None}
         row = new_row(Task(task.source, task.variant, {**hashes, "code": code_hash()}), 1)
         unfinished = task.unfinished(self.out)
         unfinished.parent.mkdir(parents=True, exist_ok=True)
         media.write_clip(unfinished, frames, info.fps)
-        seeds = _seeds(graph)
-        row |= {"status": DONE if accepted else REJECTED, "model": "ComfyUI graph", "settings": {"graph": graph}}
-        row |= {"frames": len(frames), "size": list(size), "fps": float(info.fps), "figures": figures}
+        measured, verdict = {}, Verdict(())
+        if gate is not None:
+            judged = self._at_source_size(task, frames, info)
+            measured, verdict = gate.judged(task.source.clip, judged, buffers, [], task.variant.look, len(frames))
+        seeds, good = _seeds(graph), accepted and verdict.accepted
+        row |= {"status": DONE if good else REJECTED, "model": "ComfyUI graph", "settings": {"graph": graph}}
+        row |= {"frames": len(frames), "size": list(size), "fps": float(info.fps), "figures": {**figures, **measured}}
         row |= {"output": task.output(self.out).relative_to(self.out).as_posix()}
         row["seed"] = seeds[0] if len(seeds) == 1 else None
-        row["reason"] = None if accepted else "The graph did not accept it."
-        row["verdict"] = {"accepted": accepted, "checks": [], "attempts": 1}
+        row["reason"] = verdict.reason if accepted else "The graph did not accept it."
+        row["verdict"] = {**verdict.to_dict(), "accepted": good}
         row["input"]["buffers"] = None if buffers is None else str(buffers.folder.absolute())
         row["timings"] = {"saved": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         row["hashes"]["output"] = fingerprint(unfinished)
         write_row(self.out, task, row)
         return row
+
+    def _at_source_size(self, task: Task, frames: Tensor, info: media.VideoInfo) -> Path:
+        """Where the unfinished result is to be judged: a copy at the clip's size where it has another."""
+        if tuple(frames.shape[1:3]) == (info.height, info.width):
+            return task.unfinished(self.out)
+        path = task.trial(self.out, 0)
+        media.write_clip(path, resize(frames, (info.height, info.width)), info.fps)
+        return path
 
 
 def open_batch(folder: Path, out: Path, name: str, draw: int) -> GraphBatch:
@@ -146,10 +172,7 @@ def open_batch(folder: Path, out: Path, name: str, draw: int) -> GraphBatch:
     if not NAME.fullmatch(name):
         raise UserError(f"The variant {shown(name)} is no name: use small letters, figures, - and _, at most 40.")
     batch = GraphBatch(folder, out, f"{name}-{draw}", find_clips(folder, out))
-    path, source = out / MANIFEST, os.path.abspath(folder)
-    if out.is_dir() and not path.is_file() and any(out.iterdir()):
-        raise UserError(f"{out} holds something else than results of a batch: name a new or empty folder.")
-    out.mkdir(parents=True, exist_ok=True)
+    path, source = make_folder(out) / MANIFEST, os.path.abspath(folder)
     manifest = {"version": VERSION, "input": source, "recipe": {}, "networks": {}, "hashes": {}, "clips": []}
     if path.is_file():
         manifest = read_json(path, "name another folder for the results")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from ..conditions.buffers import fingerprint
 from ..models.folders.loading import EMBEDDED
-from .clips import Source
+from .clips import Source, files_below, files_of, stamp_of
 from .networks import NetworkChoice
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -27,18 +28,25 @@ def hash_of_values(values: object) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def input_hash(source: Source) -> str:
-    """Of the clip's bytes and of its buffers: the content of JSON files, names and sizes of all others.
+@dataclass(frozen=True)
+class Input:
+    """What a clip and its buffers hold. hash: of every byte of theirs. stamp: see `stamp_of`; both None where they
+    cannot be read."""
 
-    OSError for what cannot be read.
-    """
-    parts: list = [fingerprint(source.clip), source.camera]
-    if source.buffers is not None:
-        for path in sorted(_files(source.buffers)):
-            if path != source.clip:
-                content = fingerprint(path) if path.suffix == ".json" else path.stat().st_size
-                parts.append([path.relative_to(source.buffers).as_posix(), content])
-    return hash_of_values(parts)
+    hash: str | None = None
+    stamp: str | None = None
+
+
+def input_of(source: Source, skip: str | os.PathLike | None = None, earlier: Input = Input()) -> Input:
+    """skip: see `files_of`. earlier: what was found before; files of the same stamp are not read again."""
+    try:
+        stamp = stamp_of(source, skip)
+        if stamp == earlier.stamp:
+            return earlier
+        contents = ([name, fingerprint(path)] for name, path in files_of(source, skip))
+        return Input(hash_of_values([source.camera, *contents]), stamp)
+    except OSError:
+        return Input()  # whoever works on it says what is wrong
 
 
 def model_hash(networks: NetworkChoice) -> str:
@@ -62,7 +70,7 @@ def code_hash() -> str:
 @cache
 def _folder_hash(place: str) -> str:
     root = Path(place)
-    files = [root] if root.is_file() else sorted(_files(root))
+    files = [root] if root.is_file() else sorted(files_below(root))
     return hash_of_values([[path.name, _sample(path)] for path in files])
 
 
@@ -78,9 +86,3 @@ def _sample(path: Path) -> str:
                 file.seek(index * (size - _BYTES) // (_SAMPLES - 1))
                 digest.update(file.read(_BYTES))
     return digest.hexdigest()
-
-
-def _files(folder: Path):
-    for path, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(path) / name for name in names if not name.startswith("."))

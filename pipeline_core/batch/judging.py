@@ -19,19 +19,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Gate:
-    """critic: the embedded one, None where no limit is set for it."""
+    """critic: the embedded one, None where the recipe turns its check off."""
 
     rules: GateRules
     critic: Critic | None = None
     extras: Extras = Extras()
 
     def judged(
-        self, source: Path, result: Path, buffers: Buffers | None, windows: list[list[int]]
+        self,
+        source: Path,
+        result: Path,
+        buffers: Buffers | None,
+        windows: list[list[int]],
+        look: str | None = None,
+        frames: int | None = None,
     ) -> tuple[dict[str, float], Verdict]:
-        """The figures of a result and what the gate says of them. windows: [[start, stop], ...] of its job."""
+        """The figures of a result and what the gate says of them. windows: [[start, stop], ...] of its job, as far as
+        they are known. look: of the result, for some limits do not hold in all of them. frames: see `figures`."""
         extras = replace(self.extras, seams=plan_seams(windows))
-        measured = figures(source, result, buffers, self.critic, extras)
-        return measured, judge(measured, self.rules.thresholds)
+        measured = figures(source, result, buffers, self.critic, extras, frames)
+        return measured, judge(measured, self.rules.limits(look))
 
 
 def load_gate(rules: GateRules | None, estimators: Estimators = Estimators(), device: str | None = None) -> Gate | None:
@@ -39,7 +46,7 @@ def load_gate(rules: GateRules | None, estimators: Estimators = Estimators(), de
     if rules is None:
         return None
     critic = None
-    if rules.thresholds.get("critic") is not None:
+    if rules.limits()["critic"] is not None:
         from ..metrics.critic import load_critic
 
         critic = load_critic(device=device)

@@ -14,10 +14,13 @@ import re
 import socket
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 SECONDS = 120.0  # until a lease that nobody touches is free
+_WAIT = 0.2  # seconds between two looks at one that others have
 _NUMBERED = re.compile(r"(?P<name>.*?)(?:~(?P<number>\d+))?", re.DOTALL)
 
 
@@ -68,6 +71,17 @@ def claim(folder: Path, name: str, seconds: float = SECONDS) -> Lease | None:
         _path(folder, name, number).unlink(missing_ok=True)
         return None
     return Lease(folder, name, number)
+
+
+@contextmanager
+def waited_for(folder: Path, name: str, seconds: float = SECONDS) -> Iterator[None]:
+    """With the lease of `name`, once others have released it; it is not touched meanwhile."""
+    while (lease := claim(folder, name, seconds)) is None:
+        time.sleep(_WAIT)
+    try:
+        yield
+    finally:
+        lease.release()
 
 
 def sweep(folder: Path, seconds: float = SECONDS) -> None:

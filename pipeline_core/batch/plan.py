@@ -15,7 +15,7 @@ from ..models.folders.loading import EMBEDDED
 from ..models.folders.preset_file import read_preset
 from ..video.files import write_json
 from .clips import Source, find_clips
-from .hashes import code_hash, hash_of_values, input_hash, model_hash
+from .hashes import Input, code_hash, hash_of_values, input_of, model_hash
 from .networks import NetworkChoice
 from .recipe import Recipe
 from .rows import VERSION, Task, plain
@@ -25,7 +25,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Plan:
-    """tasks: of this run's shard. sources: of the whole folder, with their hashes. settings: go before the recipe's.
+    """tasks: of this run's shard. sources: of the whole folder, with what they hold. settings: go before the recipe's.
     names: of all results of the whole folder."""
 
     folder: Path
@@ -33,7 +33,7 @@ class Plan:
     recipe: Recipe
     settings: dict
     choice: NetworkChoice
-    sources: list[tuple[Source, str | None]]
+    sources: list[tuple[Source, Input]]
     tasks: list[Task]
     names: frozenset[str]
 
@@ -52,11 +52,11 @@ class Plan:
             "clips": [self._entry(source, content) for source, content in self.sources],
         }
 
-    def _entry(self, source: Source, content: str | None) -> dict:
+    def _entry(self, source: Source, content: Input) -> dict:
         clip, buffers = (
             None if path is None else path.relative_to(self.folder).as_posix() for path in (source.clip, source.buffers)
         )
-        return {"id": source.id, "clip": clip, "buffers": buffers, "hash": content}
+        return {"id": source.id, "clip": clip, "buffers": buffers, **asdict(content)}
 
 
 def make_plan(
@@ -72,7 +72,8 @@ def make_plan(
 
     UserError as `find_clips`, for a model folder that is none, and for settings that the model does not take.
     """
-    sources = [(source, _input_hash(source)) for source in find_clips(folder, out)]
+    earlier = _earlier_inputs(folder, out)
+    sources = [(source, input_of(source, out, earlier.get(source.id, Input()))) for source in find_clips(folder, out)]
     preset = read_preset(Path(choice.model) if choice.model else EMBEDDED)
     known, tasks, names, checked = {"model": model_hash(choice), "code": code_hash()}, [], set(), set()
     for place, (source, content) in enumerate(sources):
@@ -85,7 +86,7 @@ def make_plan(
             if variant.name not in checked:
                 resolve(job_settings(preset, {**variant.settings, "seed": seed}), preset)
                 checked.add(variant.name)
-            hashes = {"input": content, "settings": hash_of_values([asdict(variant), _gate(recipe)]), **known}
+            hashes = {"input": content.hash, "settings": hash_of_values([asdict(variant), _gate(recipe)]), **known}
             tasks.append(Task(source, variant, hashes))
     return Plan(folder, out, recipe, dict(settings), choice, sources, tasks, frozenset(names))
 
@@ -94,22 +95,29 @@ def _gate(recipe: Recipe) -> dict | None:
     return None if recipe.gate is None else recipe.gate.to_dict()
 
 
-def _input_hash(source: Source) -> str | None:
+def _earlier_inputs(folder: Path, out: Path) -> dict[str, Input]:
+    """Name of a clip -> what the manifest in `out` says that its files hold."""
     try:
-        return input_hash(source)
-    except OSError:
-        return None  # whoever works on it says what is wrong
+        manifest = read_json(out / MANIFEST, "remove it", None)
+        if manifest["version"] != VERSION or manifest["input"] != os.path.abspath(folder):
+            return {}
+        return {clip["id"]: Input(clip["hash"], clip.get("stamp")) for clip in manifest["clips"]}
+    except (UserError, LookupError, TypeError, AttributeError):
+        return {}  # none is there, or one that is written anew
 
 
 def write_manifest(plan: Plan) -> None:
-    """manifest.json of the batch's folder, unless it says the same already.
-
-    The folder is made. UserError where it is there and holds something else than a batch.
-    """
-    path = plan.out / MANIFEST
-    if plan.out.is_dir() and not path.is_file() and any(plan.out.iterdir()):
-        raise UserError(f"{plan.out} holds something else than a batch: give a new or empty folder.")
-    plan.out.mkdir(exist_ok=True)
+    """manifest.json of the batch's folder, which is made, unless it says the same already. UserError as
+    `make_folder`."""
+    path = make_folder(plan.out) / MANIFEST
     content = plain(plan.manifest())
     if not path.is_file() or read_json(path, "remove it", None) != content:
         write_json(path, content)
+
+
+def make_folder(out: Path) -> Path:
+    """The batch's folder, made; UserError where it is there and holds something else than a batch."""
+    if out.is_dir() and not (out / MANIFEST).is_file() and any(out.iterdir()):
+        raise UserError(f"{out} holds something else than a batch: give a new or empty folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    return out

@@ -100,7 +100,7 @@ def _make(
     facts = examine(source.clip)
     facts.refuse_damage("")
     row |= {"frames": facts.info.frames, "size": list(facts.size), "fps": float(facts.info.fps)}
-    buffers = source_buffers(source, out / "buffers" / source.id)
+    buffers = source_buffers(source, out)
     if buffers is not None:
         row["input"]["buffers"] = str(buffers.folder.absolute())
     task.output(out).parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,7 @@ def _make(
         report = maker.enhance(facts, clip, variant, buffers, progress, window_kept)
         measured, verdict = {}, Verdict(())
         if gate is not None:
-            measured, verdict = gate.judged(source.clip, clip, buffers, report["plan"]["windows"])
+            measured, verdict = gate.judged(source.clip, clip, buffers, report["plan"]["windows"], variant.look)
         return _Try(variant, clip, report, measured, verdict)
 
     begun = time.monotonic()

@@ -14,16 +14,18 @@ from pathlib import Path
 
 from ..job.table import SETTINGS
 from ..video.files import write_text
+from .clips import imported_buffers, is_recording
 from .leases import claim
 from .networks import NetworkChoice
 from .rows import FAILED, Task, read_row
 
 FILE = "quarantine.jsonl"
+_COMMAND = ("python", "-m", "pipeline_core")
 
 
 def quarantined(out: Path, task: Task, row: dict, choice: NetworkChoice) -> None:
     """Append the failure that a row tells of."""
-    put_away(out, task, row, enhance_command(task, choice))
+    put_away(out, task, row, command_for(out, task, choice))
 
 
 def put_away(out: Path, task: Task, row: dict, command: str) -> None:
@@ -48,7 +50,7 @@ def rewrite(out: Path, tasks: Iterable[Task], choice: NetworkChoice) -> None:
             if row is None or row["status"] != FAILED:
                 there.pop(key, None)
             elif there.get(key, {}).get("reason") != row["reason"]:
-                there[key] = json.loads(_line(task, row, enhance_command(task, choice)))
+                there[key] = json.loads(_line(task, row, command_for(out, task, choice)))
         if there or (out / FILE).is_file():
             write_text(out / FILE, "".join(json.dumps(line) + "\n" for line in there.values()))
     finally:
@@ -79,12 +81,20 @@ def _line(task: Task, row: dict, command: str) -> str:
     return json.dumps(line) + "\n"
 
 
-def enhance_command(task: Task, choice: NetworkChoice) -> str:
-    """What does the same to the clip alone, to be pasted into a shell."""
+def command_for(out: Path, task: Task, choice: NetworkChoice) -> str:
+    """What does the same to the clip alone, to be pasted into a shell: `enhance`, or where its recording was not read
+    yet, `buffers`."""
     source, variant = task.source, task.variant
-    parts = ["python", "-m", "pipeline_core", "enhance", os.path.abspath(source.clip), "-o", f"{task.name}.mp4"]
-    if source.buffers is not None:
-        parts += ["--buffers", os.path.abspath(source.buffers)]
+    clip, buffers = os.path.abspath(source.clip), source.buffers
+    if is_recording(source):
+        buffers = imported_buffers(source, out)
+        if not buffers.is_dir():
+            parts = ["buffers", clip, "--recording", os.path.abspath(source.buffers)]
+            parts += ["--camera", source.camera] if source.camera else []
+            return shlex.join([*_COMMAND, *parts, "--output", f"{source.id}_buffers"])
+    parts = [*_COMMAND, "enhance", clip, "-o", f"{task.name}.mp4"]
+    if buffers is not None:
+        parts += ["--buffers", os.path.abspath(buffers)]
     for name, value in {**variant.settings, "seed": variant.seed}.items():
         parts += _option(name, value)
     return shlex.join([*parts, *choice.options()])

@@ -59,7 +59,7 @@ def read_results(out: str | os.PathLike) -> Results:
     rows, damaged = [], []
     for path in _row_files(out):
         try:
-            rows.append(read_row(path))
+            rows.append(_checked_row(path))
         except UserError as reason:
             if path.exists():  # else a run is making it anew
                 damaged.append(str(reason))
@@ -70,9 +70,8 @@ def _row_files(out: Path) -> Iterator[Path]:
     yield from sorted(path for path in (out / "clips").glob("*/*.json") if not path.name.startswith("."))
 
 
-def read_row(path: str | os.PathLike) -> dict:
+def _checked_row(path: Path) -> dict:
     """One row; UserError for a file that is none."""
-    path = Path(path)
     row = read_json(path, _AGAIN)
     sound = row.get("version") == VERSION and all(isinstance(row.get(name), kind) for name, kind in _ROW.items())
     if not sound or not _is_in_place(row, path) or not _is_judged(row):

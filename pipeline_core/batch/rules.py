@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ..job.table import Setting, named_values
 from .checks import CHECKS
 
 
@@ -24,3 +25,15 @@ class GateRules:
     def to_dict(self) -> dict:
         """Plain data, as `parse_recipe` reads it."""
         return {"thresholds": dict(self.thresholds), "retry": [dict(r) for r in self.retry], "best_of": self.best_of}
+
+
+def parse_limits(text: str) -> dict[str, float | None]:
+    """Thresholds from lines "name = value", a number or off, as `parse_settings` reads its lines.
+
+    UserError for a name that is no check's, one that is given twice and a value that is no limit of it.
+    """
+    limits = {}
+    for name, value in named_values(text, "limits", CHECKS).items():
+        legal = Setting("", high=CHECKS[name].high)
+        limits[name] = None if value.strip().lower() == "off" else legal.parse(f"{name} in limits", value)
+    return limits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..conditions.stack import parse_controls
@@ -176,15 +177,20 @@ def parse_settings(text: str) -> dict:
 
     Raises UserError for a name that is no setting, one that is given twice and a value that is not legal.
     """
-    values: dict = {}
+    return {name: SETTINGS[name].parse(name, value) for name, value in named_values(text, "settings", SETTINGS).items()}
+
+
+def named_values(text: str, what: str, names: Collection[str]) -> dict[str, str]:
+    """{name: value as it stands there} of lines as `parse_settings` reads them. what: the input, for the sentence."""
+    values: dict[str, str] = {}
     for line in (part.split("#")[0].strip() for part in text.replace(";", "\n").splitlines()):
         if not line:
             continue
         name, equals, value = line.partition("=")
         name = name.strip()
-        if name not in SETTINGS or not equals:
-            raise UserError(f"settings has {shown(line)} but needs name = value with a name of {', '.join(SETTINGS)}.")
+        if name not in names or not equals:
+            raise UserError(f"{what} has {shown(line)} but needs name = value with a name of {', '.join(names)}.")
         if name in values:
-            raise UserError(f"settings gives {name} twice: give it once.")
-        values[name] = SETTINGS[name].parse(name, value)
+            raise UserError(f"{what} gives {name} twice: give it once.")
+        values[name] = value
     return values

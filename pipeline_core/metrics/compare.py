@@ -28,10 +28,10 @@ def _chunk_frames(height: int, width: int) -> int:
     return max(1, min(_CHUNK, _CHUNK_PIXELS // max(1, height * width)))
 
 
-def file_chunks(path: str | os.PathLike) -> Iterator[Tensor]:
-    """The clip as float (T, H, W, 3) chunks in [0, 1], laid out as `as_planes` does."""
+def file_chunks(path: str | os.PathLike, stop: int | None = None) -> Iterator[Tensor]:
+    """The clip, or its first `stop` frames, as float (T, H, W, 3) chunks in [0, 1], laid out as `as_planes` does."""
     held: list[Tensor] = []
-    for frame in media.read_frames(path):
+    for frame in media.read_frames(path, 0, stop):
         held.append(frame)
         if len(held) == _chunk_frames(*frame.shape[:2]):
             yield _to_floats(held)

@@ -18,18 +18,23 @@ _SIDE = 32  # pixels along an object's longer side that it is judged on
 _REGIONS, _REGION = 6, 16  # regions along a frame's height, and pixels along the side of one
 
 
-def explained(seen: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
+def explained(seen: Tensor, wanted: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """How much of the values `wanted` the best affine map of the values `seen` explains.
 
-    seen (..., N, A), wanted (..., N, B): of the same N pixels. Least squares over M (A, B) and b (B,), with a small
-    ridge on M. Returns the residual |wanted - (seen M + b)|^2 / N and the variance |wanted - mean|^2 / N, each (...)
-    and float64; R^2 is 1 - residual / variance.
+    seen (..., N, A), wanted (..., N, B): of the same N pixels; weights (..., N, 1) of them in [0, 1], None is 1. Least
+    squares over M (A, B) and b (B,), with a small ridge on M. Returns the residual sum(w |wanted - (seen M + b)|^2) / N
+    and the variance sum(w |wanted - mean|^2) / N, each (...) and float64; R^2 is 1 - residual / variance.
     """
-    ours, theirs = (values.double() - values.double().mean(-2, keepdim=True) for values in (seen, wanted))
-    count, size = ours.shape[-2:]
+    weights = torch.ones_like(seen[..., :1]) if weights is None else weights
+    weights, size = weights.double(), seen.shape[-1]
+    count = weights.sum(-2, keepdim=True).clamp(min=1e-6)
+    ours, theirs = (
+        (values - (weights * values).sum(-2, keepdim=True) / count) * weights.sqrt()
+        for values in (seen.double(), wanted.double())
+    )
     gram = ours.mT @ ours + count * _RIDGE * torch.eye(size, dtype=torch.float64, device=ours.device)
     rest = theirs - ours @ torch.linalg.solve(gram, ours.mT @ theirs)
-    return tuple(values.square().sum((-2, -1)) / count for values in (rest, theirs))
+    return tuple(values.square().sum((-2, -1)) / seen.shape[-2] for values in (rest, theirs))
 
 
 def quadratic(colours: Tensor) -> Tensor:
@@ -130,7 +135,11 @@ class Unexplained:
 def _regions(frame: Tensor) -> Tensor:
     """The colours (R, N, 3) of overlapping square regions of a frame (H, W, 3)."""
     step = max(1, round(frame.shape[0] / (_REGIONS * _REGION)))
-    small = frame[::step, ::step].movedim(-1, 0)
-    side = min(_REGION, *small.shape[1:])
-    parts = small.unfold(1, side, max(1, side // 2)).unfold(2, side, max(1, side // 2))
+    return squares(frame[::step, ::step].movedim(-1, 0), _REGION)
+
+
+def squares(values: Tensor, side: int) -> Tensor:
+    """Squares of values (C, H, W) that overlap by half, as (R, N, C): R squares of N pixels."""
+    side = min(side, *values.shape[1:])
+    parts = values.unfold(1, side, max(1, side // 2)).unfold(2, side, max(1, side // 2))
     return parts.flatten(1, 2).flatten(2).movedim(0, -1)

@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from simulator_files import PALETTE_010, painted, video
@@ -57,11 +58,17 @@ def test_a_recording_s_own_videos_are_its_buffers_and_no_clips(tmp_path):
     video(folder / "seg.mp4", colours)
     (source,) = find_clips(tmp_path / "in")
     assert (source.id, source.buffers) == ("drive__rgb", folder)
-    imported = source_buffers(source, tmp_path / "out" / "drive")
+    out = tmp_path / "out"
+    imported = source_buffers(source, out)
+    assert imported.folder == out / "buffers" / "drive__rgb"
     assert imported.channels == ("semantic",) and torch.equal(imported.classes(), scene.classes)
-    before = (tmp_path / "out" / "drive" / "buffers.json").stat().st_mtime_ns
-    assert source_buffers(source, tmp_path / "out" / "drive").folder == imported.folder
-    assert (tmp_path / "out" / "drive" / "buffers.json").stat().st_mtime_ns == before
+    before = (imported.folder / "buffers.json").stat().st_ino
+    assert source_buffers(source, out).folder == imported.folder
+    assert (imported.folder / "buffers.json").stat().st_ino == before, "it is read once"
+    other = np.flip(scene.classes.numpy(), 2)
+    video(folder / "semantic_segmentation.mp4", painted(other, PALETTE_010), pix_fmt="yuv444p", qp="0")
+    assert np.array_equal(source_buffers(source, out).classes().numpy(), other), "and again when it has changed"
+    assert list((out / "leases").iterdir()) == []
 
 
 def test_buffers_that_lie_beside_a_clip_are_opened_as_they_are(tmp_path):
@@ -69,8 +76,8 @@ def test_buffers_that_lie_beside_a_clip_are_opened_as_they_are(tmp_path):
     media.write_clip(clip, scene.rgb, 10)
     write_buffers(buffers_beside(clip), clip, scene)
     (source,) = find_clips(tmp_path)
-    assert source_buffers(source, tmp_path / "unused").folder == buffers_beside(clip)
+    assert source_buffers(source, tmp_path).folder == buffers_beside(clip)
     shutil.rmtree(buffers_beside(clip) / "depth")
     (buffers_beside(clip) / "buffers.json").unlink()
     with pytest.raises(UserError, match="no buffers folder"):
-        source_buffers(source, tmp_path / "unused")
+        source_buffers(source, tmp_path)

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.gate_plants import FAILURES
+from benchmarks.gate_plants import FAILURES, INVENTED, inventable, without
 from pipeline_core.batch.checks import CHECKS
 from pipeline_core.batch.gate import best, figures, judge, rounds
 from pipeline_core.batch.recipe import Variant
@@ -60,6 +60,18 @@ def test_a_planted_failure_is_rejected_for_what_it_is(street, tmp_path, failure)
     assert not rejected.accepted and CAUSES[failure] & {check.name for check in rejected.failed}
     assert rejected.reason.endswith(".") and "\n" not in rejected.reason and rejected.reason[0].isupper()
     json.dumps(rejected.to_dict(2), allow_nan=False)
+
+
+@pytest.mark.parametrize("failure", INVENTED)
+def test_an_object_that_the_source_does_not_have_is_rejected(tmp_path, failure):
+    clips = render_styles(make_scene(800_017), 5, (96, 160), ("synthetic", "photoreal.day"))
+    source, twin = clips["synthetic"], clips["photoreal.day"].rgb
+    empty = without(source, inventable(source, INVENTED[failure])[0])
+    verdicts = []
+    for seen in (source, empty):
+        write_clip(tmp_path / "source.mp4", seen.rgb, 24)
+        verdicts.append(verdict((tmp_path / "source.mp4", seen, twin), twin, tmp_path))
+    assert verdicts[0].accepted and "invented_most" in {check.name for check in verdicts[1].failed}
 
 
 def test_without_buffers_the_gate_says_which_checks_it_could_not_make(street, tmp_path):
@@ -142,7 +154,8 @@ def test_a_stricter_limit_never_accepts_what_another_rejected(values, name, limi
     tight = limit + stricter if check.at_least else limit - stricter
     loose, strict = (judge(values, {**LIMITS, name: value}) for value in (limit, tight))
     assert loose.accepted or not strict.accepted
-    assert strict.margin <= loose.margin + 1e-9 or check.ideal == tight
+    short = tight < check.ideal if check.at_least else tight > check.ideal
+    assert strict.margin <= loose.margin + 1e-9 or not short
 
 
 def test_rounds_try_other_settings_with_noise_of_their_own():

@@ -8,12 +8,15 @@ from batch_folders import FPS, make_source
 
 from pipeline_core.batch.export import export
 from pipeline_core.batch.graph_batch import open_batch, pictures
+from pipeline_core.batch.judging import load_gate
 from pipeline_core.batch.leases import claim
 from pipeline_core.batch.page import write_page
 from pipeline_core.batch.results import read_results
+from pipeline_core.batch.rules import GateRules, parse_limits
 from pipeline_core.conditions.recordings import classes_of_frames, depth_of_frames, instances_of_frames
 from pipeline_core.errors import UserError
 from pipeline_core.video import media
+from pipeline_core.video.frames import resize
 
 GRAPH = {"1": {"class_type": "KSampler", "inputs": {"seed": 5, "steps": 20}}, "2": {"class_type": "X", "inputs": {}}}
 
@@ -88,6 +91,35 @@ def test_a_saved_row_is_shown_and_exported_like_any_other(sources, tmp_path):
     exported = export(out, tmp_path / "set", "cityscapes", "train=1")
     assert exported.rejected == 1 and exported.counts["train"]["frames"] == 5 and not exported.left_out
     assert "made with the model ComfyUI graph" in (tmp_path / "set" / "README.md").read_text().replace("\n", " ")
+
+
+def test_the_gate_rejects_what_the_command_would(sources, tmp_path):
+    """The photoreal twin is good, at another size and cut too; its negative is not; looks and own limits count."""
+    folder, renders = sources
+    limits = parse_limits("critic = off; object_least = 0; edge_f1 = 0.3 # small clips\nedge_f1_least = .2")
+    gate = load_gate(GateRules(limits))
+    batch = open_batch(folder, tmp_path / "out", "night", 0)
+    piece = batch.next_piece()
+    name = piece.task.source.clip.relative_to(folder).with_suffix("").as_posix()
+    twin = renders[name]["photoreal"].rgb
+    for frames in (twin, twin[:3], resize(twin, (96, 160))):
+        row = batch.save(piece.task, frames, GRAPH, {"mine": 1.0}, True, gate)
+        assert (row["status"], row["look"], row["reason"]) == ("done", "night", None), row["reason"]
+        assert row["figures"]["mine"] == 1.0 and row["figures"]["edge_f1"] > 0.3
+        checks = {check["name"]: check for check in row["verdict"]["checks"]}
+        assert checks["edge_f1"]["limit"] == 0.3 and "critic" not in checks
+        assert checks["lamp_least"]["passed"] is not False
+    row = batch.save(piece.task, 1 - twin, GRAPH, {}, True, gate)
+    assert row["status"] == "rejected" and "light" in row["reason"]
+    assert not row["verdict"]["accepted"] and row["verdict"]["checks"]
+    row = batch.save(piece.task, twin, GRAPH, {}, False, gate)
+    assert row["status"] == "rejected" and row["reason"] == "The graph did not accept it."
+    left = sorted(path.name for path in piece.task.output(batch.out).parent.iterdir())
+    assert left == ["night-0.json", "night-0.mp4"]
+    with pytest.raises(UserError, match="limits has 'beauty = 1'"):
+        parse_limits("beauty = 1")
+    with pytest.raises(UserError, match="edge_f1 in limits is 2"):
+        parse_limits("edge_f1 = 2")
 
 
 def test_buffers_come_as_a_graph_loads_pictures(sources, tmp_path):

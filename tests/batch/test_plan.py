@@ -5,12 +5,14 @@ import shlex
 
 import pytest
 
+from pipeline_core.batch import hashes
+from pipeline_core.batch.clips import Source, find_clips
 from pipeline_core.batch.engines.comfyui import graph_of
 from pipeline_core.batch.engines.slurm import array_shard
 from pipeline_core.batch.hashes import code_hash, model_hash
 from pipeline_core.batch.networks import NetworkChoice
 from pipeline_core.batch.plan import make_plan, write_manifest
-from pipeline_core.batch.quarantine import enhance_command
+from pipeline_core.batch.quarantine import command_for
 from pipeline_core.batch.recipe import Recipe, Variant, parse_recipe
 from pipeline_core.batch.rows import Task
 from pipeline_core.cli.commands import parse
@@ -53,7 +55,7 @@ def test_the_manifest_says_what_is_made_of_what(folder):
         "rain",
     }
     first, second = manifest["clips"][:2]
-    assert first == {
+    assert first.pop("stamp") != first["hash"] and first == {
         "id": "town__a",
         "clip": "town/a.mp4",
         "buffers": "town/a_buffers",
@@ -91,6 +93,41 @@ def test_a_hash_changes_with_what_it_is_of_and_with_nothing_else(folder, model_f
     assert model_hash(NetworkChoice(precision="bf16")) != model_hash(NetworkChoice(precision="fp32"))
     assert model_hash(NetworkChoice(device="cpu")) == model_hash(NetworkChoice())
     assert len(code_hash()) == 64
+
+
+def test_a_picture_of_the_same_size_with_other_content_is_another_input(folder):
+    write_manifest(plan_of(folder))
+    first = hashes_of(folder)
+    (folder / "town" / "a_buffers" / "depth" / "000000.png").write_bytes(b"4321")
+    second = hashes_of(folder)
+    changed = {name for name in first if first[name]["input"] != second[name]["input"]}
+    assert changed == {"town__a.default-0"}
+
+
+def test_files_that_stayed_as_they_are_are_not_read_again(folder, monkeypatch):
+    write_manifest(plan_of(folder))
+    first, read = hashes_of(folder), []
+    fingerprint = hashes.fingerprint
+    monkeypatch.setattr(hashes, "fingerprint", lambda path: read.append(path.name) or fingerprint(path))
+    assert hashes_of(folder) == first and read == []
+    (folder / "town" / "b.mp4").write_bytes(b"b" * 100)
+    assert hashes_of(folder) == first and read == ["b.mp4"], "another time, the same content"
+    (folder.parent / "out" / "manifest.json").write_text('{"version": 1, "clips": [3]}')
+    assert hashes_of(folder) == first and len(read) == 1 + 5
+
+
+def test_results_that_lie_in_a_recording_are_no_part_of_it(tmp_path):
+    """A recording's own folder is the folder of the clips, and the output lies in it."""
+    for name in ("rgb.mp4", "depth.mp4"):
+        (tmp_path / name).write_bytes(name.encode())
+    (source,) = find_clips(tmp_path, tmp_path / "out")
+    before = hashes.input_of(source, tmp_path / "out")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "row.json").write_text("{}")
+    assert source.buffers == tmp_path and hashes.input_of(source, tmp_path / "out") == before
+    assert hashes.input_of(source).hash != before.hash
+    (tmp_path / "depth.mp4").write_bytes(b"DEPTH.mp4")
+    assert hashes.input_of(source, tmp_path / "out").hash != before.hash
 
 
 def test_a_clip_that_cannot_be_read_is_a_task_all_the_same(folder):
@@ -143,11 +180,21 @@ ALL = {
 def test_the_command_of_a_failure_does_the_same_to_the_clip_alone(folder):
     source = plan_of(folder).sources[0][0]
     choice = NetworkChoice(model="/m o/d", device="cpu", precision="fp32")
-    command = enhance_command(Task(source, Variant("night-0", ALL, "night", 0, 2**62), {}), choice)
+    command = command_for(folder, Task(source, Variant("night-0", ALL, "night", 0, 2**62), {}), choice)
     options = parse(shlex.split(command)[3:])
     assert given_settings(options) == {**ALL, "seed": 2**62}
     assert (options.input, options.buffers) == (source.clip, source.buffers)
     assert (str(options.model), options.device, options.precision) == ("/m o/d", "cpu", "fp32")
+
+
+def test_the_command_of_a_recording_that_cannot_be_read_reads_it(tmp_path):
+    source = Source("town__rgb", tmp_path / "rgb.mp4", tmp_path, "front")
+    task, out = Task(source, Variant("day-0", {}, "day", 0, 1), {}), tmp_path / "out"
+    options = parse(shlex.split(command_for(out, task, NetworkChoice()))[3:])
+    assert (options.clip, options.recording, options.camera) == (source.clip, tmp_path, "front")
+    (out / "buffers" / "town__rgb").mkdir(parents=True)
+    options = parse(shlex.split(command_for(out, task, NetworkChoice()))[3:])
+    assert (options.input, options.buffers) == (source.clip, out / "buffers" / "town__rgb")
 
 
 def test_the_graph_for_a_server_holds_every_setting(folder):

@@ -52,8 +52,8 @@ def gate_of(figures, **rules):
     """A gate of one check that sees these figures, try after try."""
     rules, figures = GateRules({"edge_f1": 0.5}, **rules), list(figures)
 
-    def judged(clip, result, buffers, windows):
-        assert result.is_file() and windows == [[0, 5]]
+    def judged(clip, result, buffers, windows, look):
+        assert result.is_file() and windows == [[0, 5]] and look == VARIANT.look
         measured = {"edge_f1": figures.pop(0)}
         return measured, judge(measured, rules.thresholds)
 

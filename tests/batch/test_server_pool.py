@@ -34,10 +34,10 @@ REPORT = {
 
 class FakeComfyUI:
     """Copies the clip it gets. polls: questions until a prompt is done. forgets, breaks: ids of prompts, counted from
-    0, that a restart loses and that a node fails at."""
+    0, that a restart loses and that a node fails at. most: bytes of an upload."""
 
-    def __init__(self, polls=2, forgets=(), breaks={}, models=("embedded",)):
-        self.polls, self.forgets, self.breaks, self.models = polls, forgets, breaks, models
+    def __init__(self, polls=2, forgets=(), breaks={}, models=("embedded",), most=1 << 30):
+        self.polls, self.forgets, self.breaks, self.models, self.most = polls, forgets, breaks, models, most
         self.files, self.prompts, self.asked, self.at_once, self.cancelled = {}, [], {}, 0, []
         fake = self
 
@@ -101,6 +101,8 @@ class FakeComfyUI:
         return {"status": {"messages": [["execution_success", {}]]}, "outputs": outputs}
 
     def post(self, path, body, kind):
+        if path == "/upload/image" and len(body) > self.most:
+            return {}, 413
         if path == "/upload/image":
             boundary = kind.partition("boundary=")[2].encode()
             parts = [part.partition(b"\r\n\r\n") for part in body.split(b"--" + boundary)[1:-1]]
@@ -204,6 +206,13 @@ def test_what_a_node_says_of_its_input_is_the_reason_and_other_faults_are_tried_
     assert rows[0]["reason"] == "The clip is odd." and rows[0]["attempt"] == 1
     assert "CUDA error" in rows[1]["reason"] and rows[1]["attempt"] == 2
     assert len(list(lines(tmp_path / "out"))) == 2
+
+
+def test_a_clip_that_is_too_large_for_the_server_is_said_and_not_tried_again(folder, tmp_path):
+    with FakeComfyUI(most=1000) as fake:
+        rows = run(tasks_of(folder), tmp_path / "out", fake.address)
+    assert [(row["status"], row["attempt"]) for row in rows] == [("failed", 1)] * 4 and not fake.prompts
+    assert all("--max-upload-size" in row["reason"] for row in rows)
 
 
 def test_interrupted_the_prompt_is_taken_back(folder, tmp_path):

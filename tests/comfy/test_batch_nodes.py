@@ -27,7 +27,7 @@ def batch_folder(graph, output, **options):
     return graph.add("VideoRealismBatchFolder", folder="recordings_of_a_day", output=output, **values)
 
 
-def inverted(output, size=None, **options):
+def inverted(output, size=None, gate=False, **options):
     """(graph, Batch Folder, Save To Dataset) that saves the negative of each clip, cropped to `size`."""
     graph = Graph()
     piece = batch_folder(graph, output, **options)
@@ -35,7 +35,7 @@ def inverted(output, size=None, **options):
     if size:
         scale = {"upscale_method": "area", "crop": "center", "width": size[1], "height": size[0]}
         images = graph.add("ImageScale", image=images[0], **scale)
-    return graph, piece, graph.add("VideoRealismSaveToDataset", images=images[0], clip=piece[6])
+    return graph, piece, graph.add("VideoRealismSaveToDataset", images=images[0], clip=piece[6], gate=gate)
 
 
 def rows(out):
@@ -87,6 +87,27 @@ def test_a_graph_that_fails_puts_the_clip_away_and_the_next_run_takes_another(se
     assert sorted(row["status"] for row in rows(out).values()) == ["done", "done", "failed"]
 
 
+def test_the_gate_rejects_by_its_limits_and_an_older_graph_gets_it_too(server, clips):
+    graph, _, save = inverted("gated", gate=True)
+    text = server.run(graph)[save]["text"][0]
+    row = rows(server.base / "output" / "gated")["one"]
+    assert row["status"] == "rejected" and row["reason"] in text and row["figures"]["critic"] < 1
+    assert {check["name"] for check in row["verdict"]["checks"] if check["passed"] is False}
+    older = Graph()  # without the inputs that came later
+    piece = batch_folder(older, "older")
+    save = older.add("VideoRealismSaveToDataset", images=piece[0], clip=piece[6])
+    server.run(older)
+    source = rows(server.base / "output" / "older")["one"]
+    failed = {check["name"] for check in source["verdict"]["checks"] if check["passed"] is False}
+    assert source["status"] == "rejected" and failed == {"critic"}, "the source itself is a render and nothing else"
+    older[save]["inputs"]["limits"] = "critic = off"
+    server.run(older)
+    assert rows(server.base / "output" / "older")["sub__two"]["status"] == "done"
+    older[piece]["inputs"]["output"], older[save]["inputs"]["limits"] = "odd", "beauty = 1"
+    with pytest.raises(RunError, match="limits has 'beauty = 1'"):
+        server.run(older)
+
+
 def test_the_simulators_pictures_reach_the_maps_and_a_cancelled_clip_is_free_again(server, clips):
     graph = Graph()
     piece = batch_folder(graph, "days/cancelled")
@@ -98,7 +119,7 @@ def test_the_simulators_pictures_reach_the_maps_and_a_cancelled_clip_is_free_aga
     wires = {"frames": piece[0], "edge": maps[0], "depth": maps[1], "segmentation": maps[2], "description": piece[5]}
     dials = {"realism": 0.5, "faithfulness": 0.5, "prompt": "", "model": "embedded", "seed": 3, "steps": 300}
     enhanced = graph.add("VideoRealismEnhanceRealism", **wires, **dials)
-    save = graph.add("VideoRealismSaveToDataset", images=enhanced[0], clip=piece[6])
+    save = graph.add("VideoRealismSaveToDataset", images=enhanced[0], clip=piece[6], gate=False)
     out = server.base / "output" / "days" / "cancelled"
     prompt = server.queue(graph)
     deadline = time.monotonic() + 60

@@ -29,6 +29,9 @@ def test_explained_is_least_squares():
     assert float(variance) == pytest.approx(float(wanted.double().var(0, correction=0).sum()))
     many, _ = explained(torch.stack([seen, wanted[:, :1].expand(-1, 3)]), torch.stack([wanted, wanted]))
     assert float(many[0]) == pytest.approx(float(rest))
+    weights = torch.tensor([1.0] * 30 + [0.0] * 20)[:, None]
+    parts = zip(explained(seen, wanted, weights), explained(seen[:30], wanted[:30]))
+    assert all(float(part) == pytest.approx(float(alone) * 30 / 50) for part, alone in parts)
 
 
 def test_any_affine_change_of_colours_is_explained():

@@ -5,6 +5,7 @@ scripts/client is the runner's own, which needs Python alone, none of this packa
 
 from __future__ import annotations
 
+import http
 import json
 import shutil
 import urllib.error
@@ -22,7 +23,7 @@ class NoAnswer(Exception):
 
 
 class Refused(Exception):
-    """The server does not take a graph; the message is a sentence."""
+    """The server does not take a graph or a file; the message is a sentence."""
 
 
 class Server:
@@ -48,14 +49,21 @@ class Server:
         return json.loads(self._read(path, json.dumps(body).encode()) or b"null")
 
     def upload(self, file: Path, name: str, folder: str = "") -> None:
-        """Put a file into the server's input folder, over one of that name."""
+        """Put a file into the server's input folder, over one of that name; raises Refused where it is too large."""
         fields = {"subfolder": folder, "overwrite": "true", "type": "input"}
         boundary = uuid.uuid4().hex
         head = f"--{boundary}\r\nContent-Disposition: form-data; name="
         text = "".join(f'{head}"{key}"\r\n\r\n{value}\r\n' for key, value in fields.items())
         text += f'{head}"image"; filename="{name}"\r\n\r\n'
         body = text.encode() + file.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
-        self._read("/upload/image", body, f"multipart/form-data; boundary={boundary}", 600)
+        try:
+            self._read("/upload/image", body, f"multipart/form-data; boundary={boundary}", 600)
+        except urllib.error.HTTPError as error:
+            if error.code != http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                raise
+            raise Refused(
+                f"{file} has {len(body) >> 20} MB, more than {self.url} takes: start it with --max-upload-size (in MB)."
+            ) from None
 
     def download(self, item: dict, target: Path) -> None:
         """One output file, as the history names it; it gets its name when it is whole."""
