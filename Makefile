@@ -32,20 +32,23 @@ test-plain: setup
 	@echo "the core's tests on plain instructions and two threads:"
 	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE $(PYTEST) $(NUMBERS)
 
-# The doors under 2,000 damaged files, odd values and paths, other ones every time; and more kills and terms than in the suite.
+# The doors under 2,000 damaged files, odd values and paths, other ones every time unless SEED names them; 50 kills, and
+# 20 each of terms, interrupts and full disks. FUZZ_JSON names a file for the figures.
+SEED ?= $(shell date +%s)
 fuzz: setup
-	FUZZ=2000 FAULTS=50 OMP_NUM_THREADS=1 $(PYTEST) tests/doors
+	FUZZ=2000 FAULTS=50 OMP_NUM_THREADS=1 $(PYTEST) --hypothesis-seed=$(SEED) tests/doors
 
 # On the best device there is, in 8 minutes; DEVICE=pretend SMALL=--small is a rehearsal. docs/gpu.md says more.
 gpu-check: setup
 	$(PY) scripts/gpu_check.py $(if $(DEVICE),--device $(DEVICE)) $(SMALL)
 
-# COMFYUI names another ComfyUI. Ends after so many minutes or prompts, whichever comes first.
+# COMFYUI names another ComfyUI. Ends after so many minutes or prompts, whichever comes first. SOAK_JSON names a file for
+# the figures.
 MINUTES ?= 60
 PROMPTS ?= 500
 COMFYUI ?= ~/comfy/ComfyUI
 soak: setup
-	$(PY) scripts/soak.py --minutes $(MINUTES) --prompts $(PROMPTS) --comfyui $(COMFYUI)
+	$(PY) scripts/soak.py --minutes $(MINUTES) --prompts $(PROMPTS) --comfyui $(COMFYUI) $(if $(SOAK_JSON),--json $(SOAK_JSON))
 
 bench: setup
 	@mkdir -p benchmarks/out

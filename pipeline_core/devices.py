@@ -1,4 +1,4 @@
-"""Where networks run: the best device there is or the one that was named, and what it lacks."""
+"""Where networks run: the best device there is or the one that was named, what it lacks, and what it has free."""
 
 from __future__ import annotations
 
@@ -26,6 +26,15 @@ def chosen_device(device: str | torch.device | None = None) -> torch.device:
             f"The device {device} cannot be used here ({line}): give cpu, or leave it out for the best there is."
         ) from error
     return torch.device(device)
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that tensors can still take of a device's own memory: what its driver has free, and what torch holds of it
+    unused. None for devices that cannot say it, and for the CPU, whose memory is the machine's."""
+    backend = getattr(torch, device.type, None)
+    if not hasattr(backend, "mem_get_info"):
+        return None
+    return backend.mem_get_info(device)[0] + backend.memory_reserved(device) - backend.memory_allocated(device)
 
 
 def has_float64(device: torch.device) -> bool:

@@ -85,7 +85,7 @@ def measured(folder: Path, methods: Mapping[str, Sequence[str]], rest: list[str]
     parser = argparse.ArgumentParser(prog="options after --")
     metrics.add_arguments(parser)
     chosen = parser.parse_args([SOURCE, SOURCE, *rest])  # the clips are given one by one below
-    extras = metrics.told_extras(chosen, {})
+    extras = metrics.chosen_extras(chosen, {})
     figures: dict[str, dict] = {}
     for method, names in methods.items():
         figures[method] = {}
@@ -119,7 +119,7 @@ def table(compared: Mapping) -> str:
     head = ["method", "clips", *(heading for heading, _, _ in shown)]
     lines = [f"| {' | '.join(head)} |", "|" + " --- |" * len(head)]
     for method, clips in methods.items():
-        cells = [_cell([clip[section][name]["value"] for clip in clips.values()]) for _, section, name in shown]
+        cells = [_cell([_value(clip, section, name) for clip in clips.values()]) for _, section, name in shown]
         lines.append(f"| {' | '.join([method, str(len(clips)), *cells])} |")
     if absent:
         lines += ["", f"Not in the table: {'; '.join(absent)}."]
@@ -127,6 +127,11 @@ def table(compared: Mapping) -> str:
     if len(counts) > 1:
         lines += ["", "The methods were not run on the same clips: their rows cannot be compared."]
     return "\n".join(lines) + "\n"
+
+
+def _value(clip: Mapping, section: str, name: str) -> float | None:
+    """A figure of a clip; None where it was not measured, as those to a twin of a clip that has none."""
+    return clip.get(section, {}).get(name, {}).get("value")
 
 
 def _cell(values: Sequence[float | None]) -> str:

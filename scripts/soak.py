@@ -4,17 +4,16 @@
 
 Starts its own server of that ComfyUI on the CPU, in a folder of its own that it removes again, with this pack inside.
 With --control the prompts are of ComfyUI's own nodes, to tell its growth from the pack's.
-Exit codes: 0 sound, 1 the server died, a prompt got stuck, ended otherwise than it should, or memory grew by more than
---growth of what it was after the warm-up; 2 bad input.
+Exit codes: 0 sound, 1 the server died, a prompt got stuck, ended otherwise than it should (with an error that is no
+sentence of the pack's, say), or memory grew by more than --growth of what it was after the warm-up; 2 bad input.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
-import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,10 +23,15 @@ from pathlib import Path
 
 from client.comfy_client import Client
 from client.errors import ClientError
+from client.files import complete_file
+from client.own_server import OwnServer, python_of
 from client.runs import failure, queue
 from client.workflow_graph import read_graph
 
 ROOT = Path(__file__).resolve().parents[1]
+# The default cache of newer cores keeps the keys of all nodes that a cancelled prompt did not reach, half a MiB for a
+# prompt of ours, in which growth of the pack's own would drown.
+FLAGS = ("--cache-classic",)
 STUCK = 300  # seconds until a prompt counts as stuck
 WARM_UP = 0.2  # of the prompts: caches fill until then
 # Shipped graphs that begin with Demo Drive, and what else the one of one node is set to.
@@ -61,83 +65,71 @@ def main() -> int:
     parser.add_argument("--prompts", type=int, default=10**9, help="end after so many; default: when the time is over")
     parser.add_argument("--control", action="store_true", help="prompts of ComfyUI's own nodes only")
     parser.add_argument("--comfyui", type=Path, default=Path("~/comfy/ComfyUI"), help="default: %(default)s")
-    parser.add_argument("--python", help="ComfyUI's; default: of its own .venv, else the one of this script")
+    parser.add_argument("--python", help="ComfyUI's; default: of the venv in its folder, else the one of this script")
     parser.add_argument("--growth", type=float, default=0.02, help="of the memory, that is still sound")
     parser.add_argument("--seed", type=int, default=0, help="of the prompts")
+    parser.add_argument("--json", type=Path, help="write ends, memory, versions and machine as JSON")
     options = parser.parse_args()
     comfyui = options.comfyui.expanduser()
     if not (comfyui / "main.py").is_file():
         print(f"{comfyui} holds no main.py of ComfyUI; change --comfyui.", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="soak-") as base:
-        own = comfyui / ".venv" / "bin" / "python"
-        python = options.python or (str(own) if own.is_file() else sys.executable)
-        client, process = start(comfyui, python, Path(base))
+        python = options.python or python_of(comfyui)
+        server = OwnServer(comfyui, python, Path(base), {"ComfyUI-VideoRealism": ROOT}, *FLAGS)
         try:
-            return soak(client, process, options)
+            server.wait_until_up()
+            result = soak(server, options)
         except ClientError as problem:
             print(problem, file=sys.stderr)
             return 1
         finally:
-            process.terminate()
-            process.wait()
+            server.stop()
+    if options.json:
+        with complete_file(options.json) as path:
+            path.write_text(json.dumps(result, indent=1) + "\n")
+    return 1 if result["wrong"] else 0
 
 
-def start(comfyui: Path, python: str, base: Path) -> tuple[Client, subprocess.Popen]:
-    """A server with this pack in an empty base folder; ClientError where it does not come up."""
-    for name in ("user", "input", "output", "temp", "models", "custom_nodes"):
-        (base / name).mkdir()
-    (base / "custom_nodes" / "ComfyUI-VideoRealism").symlink_to(ROOT, target_is_directory=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    flags = ["--cpu", "--port", str(port), "--base-directory", str(base), "--disable-auto-launch"]
-    flags += ["--database-url", f"sqlite:///{base}/user/comfyui.db"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    with (base / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            [python, "main.py", *flags], cwd=comfyui, env=environment, stdout=log, stderr=subprocess.STDOUT
-        )
-    client = Client(f"127.0.0.1:{port}")
-    for _ in range(600):
-        if process.poll() is not None:
-            raise ClientError("ComfyUI ended while starting:\n" + (base / "server.log").read_text()[-2000:])
-        try:
-            client.get("/system_stats")
-            return client, process
-        except ClientError:
-            time.sleep(0.5)
-    process.terminate()
-    raise ClientError("ComfyUI did not answer within 300 s.")
-
-
-def soak(client: Client, process: subprocess.Popen, options: argparse.Namespace) -> int:
-    """Prompt after prompt until the time is over; prints the counts and the memory, returns the exit code."""
+def soak(server: OwnServer, options: argparse.Namespace) -> dict:
+    """Prompt after prompt until the time is over; prints and returns the counts, the memory and what was wrong."""
     pick, ends, wrong = random.Random(options.seed), Counter(), []
     end_of_time, memory = time.monotonic() + options.minutes * 60, []
+    about = {"control": options.control, "seed": options.seed, **machine(server.client)}
     while time.monotonic() < end_of_time and len(memory) < options.prompts:
         kind = "valid" if options.control else pick.choices(tuple(EXPECTED), (4, 1, 1, 2))[0]
-        end = run(client, own_prompt(pick) if options.control else prompt(pick, kind), kind, pick)
+        end = run(server.client, own_prompt(pick) if options.control else prompt(pick, kind), kind, pick)
         ends[f"{kind}: {end}"] += 1
         if end not in EXPECTED[kind]:
             wrong.append(f"{kind} prompt {sum(ends.values())} ended with {end}")
-        if process.poll() is not None:
+        if server.process.poll() is not None:
             wrong.append("the server died")
             break
-        memory.append(resident(process.pid))
+        memory.append(resident(server.process.pid) >> 20)
         if len(memory) % 25 == 0:
-            print(f"{len(memory):6d}  prompts, {memory[-1] / 2**20:.0f} MiB", flush=True)
+            print(f"{len(memory):6d}  prompts, {memory[-1]} MiB", flush=True)
     for what, count in sorted(ends.items()):
         print(f"{count:6d}  {what}")
-    warm = memory[int(WARM_UP * len(memory)) :] or [0]
-    third = max(1, len(warm) // 3)
-    before, after = max(warm[:third]), max(warm[-third:])
-    growth = after / before - 1 if before else 0.0
-    print(f"memory after the warm-up {before / 2**20:.0f} MiB, at the end {after / 2**20:.0f} MiB ({growth:+.1%})")
+    before, after, growth = growth_of(memory)
+    print(f"memory after the warm-up {before} MiB, at the end {after} MiB ({growth:+.1%})")
     if growth > options.growth:
         wrong.append(f"memory grew by {growth:.1%}, more than {options.growth:.1%}")
     print("\n".join(wrong) or "sound")
-    return 1 if wrong else 0
+    mib = {"after_warm_up": before, "at_the_end": after, "growth": round(growth, 4), "after_each_prompt": memory}
+    return {"about": about, "prompts": len(memory), "ends": dict(sorted(ends.items())), "mib": mib, "wrong": wrong}
+
+
+def machine(client: Client) -> dict:
+    system = client.get("/system_stats")["system"]
+    return {"comfyui": system["comfyui_version"], "torch": system["pytorch_version"], "cores": os.cpu_count()}
+
+
+def growth_of(memory: list[int]) -> tuple[int, int, float]:
+    """(most in the first third after the warm-up, most in the last third, growth from one to the other)."""
+    warm = memory[int(WARM_UP * len(memory)) :] or [0]
+    third = max(1, len(warm) // 3)
+    before, after = max(warm[:third]), max(warm[-third:])
+    return before, after, after / before - 1 if before else 0.0
 
 
 def prompt(pick: random.Random, kind: str) -> dict:
@@ -177,7 +169,8 @@ def own_prompt(pick: random.Random) -> dict:
 
 
 def run(client: Client, graph: dict, kind: str, pick: random.Random) -> str:
-    """How one prompt ended: success, error, interrupted, refused, removed (from the queue) or stuck."""
+    """How one prompt ended: success, error (a sentence of the pack's), crash (any other), interrupted, refused, removed
+    (from the queue) or stuck."""
     try:
         number = queue(client, graph, uuid.uuid4().hex)
     except ClientError as refused:
@@ -191,16 +184,24 @@ def run(client: Client, graph: dict, kind: str, pick: random.Random) -> str:
     while time.monotonic() < deadline:
         entry = client.get(f"/history/{number}").get(number)
         if entry:
-            told = dict(entry["status"]["messages"])
-            if kind in ("valid", "cancelled") and "execution_error" in told:
-                print(failure(graph, told["execution_error"]))
-            ends = {"execution_error": "error", "execution_interrupted": "interrupted", "execution_success": "success"}
-            return next((end for name, end in ends.items() if name in told), "unknown")
+            client.post("/history", {"delete": [number]})  # which ComfyUI keeps of ten thousand prompts
+            return end_of(graph, dict(entry["status"]["messages"]), kind)
         waiting = client.get("/queue")
         if not waiting["queue_running"] and not waiting["queue_pending"] and kind == "cancelled":
             return "interrupted" if client.get(f"/history/{number}") else "removed"
         time.sleep(0.05)
     return "stuck"
+
+
+def end_of(graph: dict, messages: dict, kind: str) -> str:
+    """The end that a prompt's messages, {name: content}, tell of; an error that should not be is printed."""
+    if error := messages.get("execution_error"):
+        end = "error" if error["exception_type"].endswith("UserError") else "crash"
+        if end not in EXPECTED[kind]:
+            print(failure(graph, error), flush=True)
+        return end
+    ends = {"execution_interrupted": "interrupted", "execution_success": "success"}
+    return next((end for name, end in ends.items() if name in messages), "unknown")
 
 
 def resident(pid: int) -> int:

@@ -10,6 +10,7 @@ import torch
 
 from pipeline_core.models.networks.grid import token_grid_weights
 from pipeline_core.models.networks.vae import encode_clips
+from pipeline_core.video.files import atomic_file
 
 from .pixel_weights import pixel_weights
 
@@ -49,9 +50,8 @@ def encode_scene(vae: torch.nn.Module, source: Path, target: Path) -> None:
         latents = encode_clips(vae, clips).half()
     tensors = {name: latents[i].contiguous() for i, name in enumerate(names)}
     tensors["importance"] = token_grid_weights(weights, latents.shape[2:], (1, 1, 1)).half()
-    part = target.with_suffix(".part")
-    save_file(tensors, str(part), metadata)
-    part.replace(target)
+    with atomic_file(target) as unfinished:
+        save_file(tensors, str(unfinished), metadata)
 
 
 def load_vae(folder: Path) -> torch.nn.Module:

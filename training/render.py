@@ -12,6 +12,7 @@ import torch
 from tqdm import tqdm
 
 from pipeline_core.conditions.conventions import EMBEDDED, map_convention
+from pipeline_core.video.files import atomic_file
 
 FRAMES, SIZE = 17, (96, 160)
 CAPTIONS_PER_STYLE = 8
@@ -47,9 +48,8 @@ def render_scene(seed: int, target: Path, world: int = 1, maps: str = EMBEDDED) 
         "segmentation": to_bytes(segmentation_map(source.classes)),
     }
     captions = {style: [caption(scene, style, rng) for _ in range(CAPTIONS_PER_STYLE)] for style in styles}
-    part = target.with_suffix(".part")
-    save_file(tensors, str(part), {"captions": json.dumps(captions), "world": str(world), "maps": maps})
-    part.replace(target)
+    with atomic_file(target) as unfinished:
+        save_file(tensors, str(unfinished), {"captions": json.dumps(captions), "world": str(world), "maps": maps})
 
 
 def to_bytes(values: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,7 @@ from ...pipeline_core.diffusion import CFG, ConflictDamping, Guidance, Rescale
 from ...pipeline_core.errors import UserError
 from ..host.guiders import BranchGuider, within
 from ..shared.schema import search_words
-from ..shared.widgets import END_PERCENT, START_PERCENT, cfg_input
+from ..shared.widgets import END_PERCENT, START_PERCENT, cache_input, cfg_input
 
 
 class DualPromptCFGGuider(io.ComfyNode):
@@ -49,6 +49,7 @@ class DualPromptCFGGuider(io.ComfyNode):
                 ),
                 START_PERCENT,
                 END_PERCENT,
+                cache_input(),
             ],
             outputs=[io.Guider.Output(display_name="guider", tooltip="For SamplerCustomAdvanced or Noise Calibrate.")],
             **search_words("cfg", "classifier-free guidance", "dual prompt", "guider"),
@@ -56,8 +57,9 @@ class DualPromptCFGGuider(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, model, positive, negative, cfg, conflict_damping, rescale, start_percent, end_percent, inversion=None
-    ) -> io.NodeOutput:
+        cls, model, positive, negative, cfg, conflict_damping, rescale, start_percent, end_percent, inversion=None,
+        cache=0.0,
+    ) -> io.NodeOutput:  # fmt: skip
         branches = {"positive": positive, "negative": negative}
         if inversion is not None:
             branches["inversion"] = inversion
@@ -71,4 +73,5 @@ class DualPromptCFGGuider(io.ComfyNode):
             guidance = ConflictDamping(guidance, conflict_damping)
         if rescale > 0:
             guidance = Rescale(guidance, rescale)
-        return io.NodeOutput(BranchGuider(model, branches, within(model, guidance, start_percent, end_percent), cfg))
+        guidance = within(model, guidance, start_percent, end_percent)
+        return io.NodeOutput(BranchGuider(model, branches, guidance, cfg, cache))

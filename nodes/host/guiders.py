@@ -14,10 +14,13 @@ from ...pipeline_core.diffusion import CFG, Interval, Only
 from ...pipeline_core.diffusion.guidance import Guidance, guided
 from ...pipeline_core.errors import UserError
 from .experts import ASK, own_experts, run_options
+from .first_blocks import FirstBlocks
+from .folder.model import VideoDiT
 from .run_cache import HANDLER, WINDOWS, run_cache
 from .schedules import percent_sigmas
 
 CFG_FUNCTION = "sampler_cfg_function"  # of model_options
+COMPILED = "torch_compile_kwargs"  # of model_options: that ComfyUI compiles the network
 NEGATIVES = ("negative", "uncond")  # branches that a model may encode as negative prompts
 
 
@@ -25,10 +28,23 @@ class BranchGuider(comfy.samplers.CFGGuider):
     """GUIDER over named branches and one of the core's guidance objects; all branches of a step in one batch.
 
     branches: name -> CONDITIONING. The batch stays one forward if the branches share their ControlNet objects.
+    cache: threshold of the first-block cache of every run, 0 is off; only models of Load Video Model have one. An
+    inversion has to be retraced, so calls for the branch "inversion" alone are never cached.
     """
 
-    def __init__(self, model, branches: Mapping[str, list], guidance: Guidance, cfg: float = 1.0):
+    def __init__(self, model, branches: Mapping[str, list], guidance: Guidance, cfg: float = 1.0, cache: float = 0.0):
+        if cache and not isinstance(model.model.diffusion_model, VideoDiT):
+            raise UserError(
+                f"cache is {cache:g}, but this model ({type(model.model).__name__}) is ComfyUI's own: set cache to 0 "
+                "and put EasyCache before this node, or take a model of Load Video Model."
+            )
+        if cache and COMPILED in model.model_options:
+            raise UserError(
+                f"cache is {cache:g}, but the model is compiled, and what is skipped is decided from step to step: set "
+                "cache to 0 or leave TorchCompileModel out."
+            )
         super().__init__(model)
+        self.cache, self.first_blocks = cache, None
         self.guidance = guidance
         self.set_cfg(cfg)  # ComfyUI logs it and hands it to patches
         for name, conditioning in branches.items():
@@ -43,8 +59,19 @@ class BranchGuider(comfy.samplers.CFGGuider):
             )
         self.inner_set_conds({name: _marked(conditioning, name) for name, conditioning in branches.items()})
 
+    def inner_sample(self, *args, **kwargs):
+        self.first_blocks = FirstBlocks(self.cache) if self.cache else None
+        try:
+            return super().inner_sample(*args, **kwargs)
+        finally:
+            if self.first_blocks is not None:
+                logging.getLogger(__name__).info(self.first_blocks.sentence())
+            self.first_blocks = None
+
     def predict(self, x: Tensor, timestep: Tensor, names: Sequence[str], model_options: dict) -> list[Tensor]:
         """Clean predictions [x0 per name] of the state x, by one calc_cond_batch."""
+        if self.first_blocks is not None and list(names) != ["inversion"]:
+            model_options = self.first_blocks.added(model_options)
         return _asked(self.inner_model, [self.conds[name] for name in names], x, timestep, model_options)
 
     def predict_noise(self, x, timestep, model_options={}, seed=None):  # noqa: B006 (ComfyUI's own signature)

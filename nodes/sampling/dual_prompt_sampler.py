@@ -18,7 +18,7 @@ from ..host.schedules import model_interpolant, sampling_grid
 from ..shared.latents import require_content
 from ..shared.reports import start_text
 from ..shared.schema import search_words
-from ..shared.widgets import cfg_input
+from ..shared.widgets import cache_input, cfg_input
 
 
 class DualPromptCFGSampler(io.ComfyNode):
@@ -77,6 +77,7 @@ class DualPromptCFGSampler(io.ComfyNode):
                     control_after_generate=True,
                     tooltip="Of the random noise; an inversion draws none.",
                 ),
+                cache_input(),
             ],
             outputs=[
                 io.Latent.Output(display_name="latent", tooltip="The enhanced clip, for VAE Decode."),
@@ -101,6 +102,7 @@ class DualPromptCFGSampler(io.ComfyNode):
         calibration_rounds,
         calibration_nu,
         seed,
+        cache=0.0,
     ) -> io.NodeOutput:
         if start != "noise":
             require_content(latent)
@@ -114,7 +116,7 @@ class DualPromptCFGSampler(io.ComfyNode):
         )
         grid = sampling_grid(sigmas, model_interpolant(model))
         branches = {"inversion": inversion, "positive": positive, "negative": negative}
-        guider = BranchGuider(model, branches, start_guidance(settings), cfg)
+        guider = BranchGuider(model, branches, start_guidance(settings), cfg, cache)
         passes = 2 if start == "inversion" else 1
         show = step_callback(model, passes * (len(grid) - 1))
         done = 0

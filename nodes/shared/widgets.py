@@ -148,6 +148,22 @@ def cfg_input(default: float = 1.0) -> io.Float.Input:
     )
 
 
+def cache_input() -> io.Float.Input:
+    """The first-block cache of what samples."""
+    return io.Float.Input(
+        "cache",
+        default=0.0,
+        min=0.0,
+        max=1.0,
+        step=0.01,
+        round=0.001,
+        optional=True,
+        tooltip="Saves time with a model of Load Video Model: where the first block changes by less than this share "
+        "from step to step, the others are not run. 0 is off, 0.1 saves some steps, 0.3 more, and costs detail.",
+        **advanced(io.Float.Input),
+    )
+
+
 def weights_input() -> io.Combo.Input:
     """The weights widget of the nodes that load from model folders."""
     return io.Combo.Input(

@@ -114,18 +114,27 @@ def run(options: argparse.Namespace) -> None:
         facts.refuse_damage(", or go on with what is there by --accept-damaged")
     remove_unfinished(options.output)
     ChunkFolder(windows_folder(options.output), {})  # before the work: is a folder of that name ours
+    keep = None if options.keep is None else read_keep_mask(options.keep, facts.size)
     buffers = find_buffers(options.input, options.buffers)
     estimators = load_estimators(options.depth_model, options.segmentation_model, options.device, options.flow_model)
     worded = worded_prompts(options, buffers)  # before the video model needs the memory
     tell = print if options.model is not None else None
     model = load_video_model(options.model, options.device, options.precision, options.weights, tell)
     settings = job_settings(model.preset, worded | given_settings(options), options.realism, options.faithfulness)
-    keep = None if options.keep is None else read_keep_mask(options.keep, facts.size)
-    windows, lenient = options.keep_windows, options.accept_damaged
     try:
         with progress_bar("enhance", "step") as progress:
             report = enhance_file(
-                facts, options.output, model, settings, buffers, estimators, windows, lenient, keep, print, progress
+                facts,
+                options.output,
+                model,
+                settings,
+                buffers,
+                estimators,
+                keep_windows=options.keep_windows,
+                accept_damaged=options.accept_damaged,
+                keep=keep,
+                say=print,
+                progress=progress,
             )
     except KeyboardInterrupt:
         if windows_folder(options.output).is_dir():
@@ -142,7 +151,7 @@ def run(options: argparse.Namespace) -> None:
         write_json(options.report, report)
 
 
-READ = ("buffers", "depth_model", "segmentation_model", "flow_model", "model", "caption_model")
+READ = ("buffers", "depth_model", "segmentation_model", "flow_model", "model", "caption_model", "keep")
 
 
 def check_outputs(options: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..batch.export import FORMATS, export
 from ..batch.export.selection import DEFAULT_SPLITS
+from .bars import progress_bar
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,14 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from tqdm import tqdm
-
-    with tqdm(desc=f"export {options.format}", unit="clip", dynamic_ncols=True) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with progress_bar(f"export {options.format}", "clip") as progress:
         exported = export(
             options.out, options.target, options.format, options.splits, options.include_rejected, options.every,
             progress,

@@ -77,7 +77,7 @@ def run(options: argparse.Namespace) -> None:
     if options.real and not (options.vision_model or options.video_model):
         raise UserError("Real frames came without a feature network: add --vision-model or --video-model.")
     made_by = read_made_by(options.made_by) if options.made_by else {}
-    extras = told_extras(options, made_by)
+    extras = chosen_extras(options, made_by)
     models = file_hashes({name: getattr(options, name) for name in MODELS})
     about = {**({"models": models} if models else {}), **({"made_by": made_by} if made_by else {})}
     report = measure(
@@ -119,7 +119,7 @@ def json_files(path: Path) -> tuple[Path, Path, Path]:
     return path, path.with_suffix(".csv"), path.with_name(f"{path.stem}_frames.csv")
 
 
-def told_extras(options: argparse.Namespace, made_by: dict) -> Extras:
+def chosen_extras(options: argparse.Namespace, made_by: dict) -> Extras:
     """What the options say, with every model loaded."""
     device = options.device
     estimators = load_estimators(options.depth_model, options.segmentation_model, device, options.flow_model)

@@ -5,9 +5,9 @@ import json
 import sys
 from dataclasses import asdict
 
-from ..errors import UserError
 from ..job.full_size.report import Planned, lines, plan
 from ..models.plan.releases import RELEASES, find_release
+from .files import parse_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,20 +30,12 @@ def run(options: argparse.Namespace) -> None:
         traced.append(part)
         print(f"  {part}", file=sys.stderr, flush=True)
 
-    size = read_size(options.size) if options.size else None
+    size = parse_size(options.size) if options.size else None
     answer = plan(
         find_release(options.model), options.gpu, size, options.frames, options.controls, options.cfg, options.steps,
         tell,
     )  # fmt: skip
     print(json.dumps(as_json(answer), indent=2) if options.json else "\n".join(lines(answer)))
-
-
-def read_size(text: str) -> tuple[int, int]:
-    """(height, width) of "704x1280". UserError for another form."""
-    sides = text.lower().split("x")
-    if len(sides) != 2 or not all(side.isascii() and side.isdigit() and len(side) < 6 for side in sides):
-        raise UserError(f"--size is {text!r}; give height x width in pixels, such as 704x1280.")
-    return int(sides[0]), int(sides[1])
 
 
 def as_json(answer: Planned) -> dict:

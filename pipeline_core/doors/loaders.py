@@ -1,4 +1,4 @@
-"""What libraries' own loaders raise for a damaged model folder is anything at all: the one broad except of the core."""
+"""What libraries' own loaders raise for a damaged model folder is anything at all: one broad except for all of them."""
 
 from __future__ import annotations
 

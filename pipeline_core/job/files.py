@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,7 @@ def enhance_file(
     window_kept: called whenever a window was computed and kept; what it raises ends the job between two windows.
     """
     info, source = facts.info, facts.path
-    read = lambda: frames_of(facts, accept_damaged)  # noqa: E731
+    read = partial(frames_of, facts, accept_damaged)
     job = prepare(info.frames, facts.size, model, settings, buffers, estimators, read, keep=keep)
     job.report.notes.extend(facts.said())
     said = _say_notes(job.report.notes, say)
@@ -60,8 +61,7 @@ def enhance_file(
         f"{info.frames} frames of {info.width}x{info.height} in {len(plan['windows'])} windows of "
         f"{plan['window']} frames, {plan['compute_factor']:.2f} x the frames computed"
     )
-    chunks = _Watched(windows_folder(target), {"input": str(source), **job.report.to_dict()})
-    chunks.kept_one = window_kept
+    chunks = _Watched(windows_folder(target), {"input": str(source), **job.report.to_dict()}, window_kept)
     if chunks.count:
         say(f"{chunks.count} windows of an earlier run are there; those of the same source and settings are kept")
     with media.VideoWriter(target, info.fps, facts.size, like=facts, lenient=accept_damaged) as out:
@@ -87,11 +87,13 @@ def enhance_file(
 class _Watched(ChunkFolder):
     """Finished windows, somebody being called after each."""
 
-    kept_one: Callable[[], None]
+    def __init__(self, folder: Path, about: dict, window_kept: Callable[[], None]):
+        super().__init__(folder, about)
+        self._window_kept = window_kept
 
     def save(self, index: int, finished: Finished) -> None:
         super().save(index, finished)
-        self.kept_one()
+        self._window_kept()
 
 
 def _say_notes(notes: list[str], say: Callable[[str], None]) -> int:

@@ -19,8 +19,9 @@ from torch import Tensor
 from ..errors import UserError
 from ..longvideo import blend_windows
 from ..longvideo.stitch import window_clips
-from ..longvideo.tiles import TOKEN, plan_tiles, tiled_predict
+from ..longvideo.tiles import TOKEN, tiled_predict
 from ..video.frames import as_floats
+from ..video.tiles import plan_tiles
 from .inputs import window_inputs, window_predictor
 from .latent import enhance_latent, job_sigmas
 from .plan import Job
@@ -81,11 +82,11 @@ def _refined_window(job: Job, index: int, source: Tensor, delivered: Tensor, ste
     predicts = [
         window_predictor(whole, {name: _frames(parts[i]) for name, parts in maps.items()}) for i in range(len(cells))
     ]
-    x0 = latents.join([job.model.encode(_frames(part)) for part in pixels.cut(_planes(delivered))])
+    x0 = latents.join(job.model.encode(_frames(part)) for part in pixels.cut(_planes(delivered)))
     seed = job.settings.seed + index
     args = refine_sigmas(job).to(x0.device), whole.settings, job.interpolant, seed, lambda *_: step_done()
     latent, _ = enhance_latent(tiled_predict(predicts, latents), x0, *args)
-    refined_frames = pixels.join([_planes(job.model.decode(part.contiguous())) for part in latents.cut(latent)])
+    refined_frames = pixels.join(_planes(job.model.decode(part.contiguous()).cpu()) for part in latents.cut(latent))
     return _frames(refined_frames)[:, :height, :width].clamp(0, 1).cpu()
 
 

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from ..longvideo import ChunkFolder, Finished, blend_windows, enhance_stream, fused_predict
 from ..longvideo.colours import anchored_colours, colour_offset
-from ..longvideo.fused import check_fused, join_latents, window_weights
+from ..longvideo.fused import check_fused, join_latents
 from ..longvideo.handover import HandOver, hand_over
 from ..longvideo.motion import latent_flow
 from ..longvideo.plan import latent_frames
 from ..longvideo.stitch import Mix, crossfade, flow_aligned, window_clips
+from ..video.overlaps import window_weights
 from .delivery import Delivery, with_kept
 from .inputs import window_inputs, window_predictor
 from .latent import enhance_handed

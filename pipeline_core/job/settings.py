@@ -45,7 +45,7 @@ class EnhanceSettings:
     refine_start: its noise, "calibration" or "inversion" as for start, of the delivered frames.
     cfg_range: (lowest, highest) sigma, VE units, between which guidance acts; None is everywhere. inversion_steps: of
     the inversion alone, some of the levels of the other pass; None is all of them, and the exact way back. cache:
-    threshold of the first-block cache of the sampling pass (see models/step_cache.py), 0 is off.
+    threshold of the first-block cache of the sampling pass (see models/networks/step_cache.py), 0 is off.
     """
 
     prompt: str | None = None

@@ -15,4 +15,4 @@ def colour_offset(frames: Tensor, source: Tensor) -> Tensor:
 
 def anchored_colours(frames: Tensor, source: Tensor, offset: Tensor) -> Tensor:
     """frames (T, H, W, 3) in [0, 1], shifted per channel so that their `colour_offset` from source becomes offset."""
-    return (frames + (offset - colour_offset(frames, source))).clamp(0, 1)
+    return (frames + (offset.to(frames) - colour_offset(frames, source))).clamp(0, 1)

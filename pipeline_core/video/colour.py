@@ -11,9 +11,12 @@ from torch import Tensor
 from ..errors import UserError
 
 # Codes of ITU-T H.273 as FFmpeg numbers them.
-BT709, UNSPECIFIED, BT601 = 1, 2, 5
+BT709, UNSPECIFIED, BT601, BT2020 = 1, 2, 5, 9
 LIMITED, FULL = 1, 2
 _MATRICES = {1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 9: "BT.2020"}
+# libswscale's numbers for bicubic, exact rounding, full chroma resolution in and out: without them a flat colour is off
+# by up to 3/255. PyAV takes them by number in every version, and has names for them only in later ones.
+EXACT = 0x4 | 0x40000 | 0x2000 | 0x4000
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,6 @@ class Colour:
         """Write the tags into an encoder's context."""
         context.colorspace, context.color_primaries, context.color_trc = self.matrix, self.primaries, self.transfer
         context.color_range = FULL if self.full else LIMITED
-
-
-def interpolation() -> int:
-    """Exact rounding and full chroma resolution while converting: without them a flat colour is off by up
-    to 3/255."""
-    from av.video.reformatter import Interpolation
-
-    return int(
-        Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
-    )
 
 
 def depth_of(frame) -> int:
@@ -87,17 +80,28 @@ def to_rgb(frame, path: str | os.PathLike, deep: bool = False) -> Tensor:
                 f"{path} stores its colours by matrix {matrix} of ITU-T H.273, which is not read here: save it again "
                 "in BT.709."
             )
+        if matrix == BT2020 and _old_pyav():
+            raise UserError(
+                f"{path} stores its colours by BT.2020's matrix, which this PyAV takes for BT.601's: install av "
+                "18 or newer, which needs Python 3.11, or save the clip again in BT.709."
+            )
         converted = frame.reformat(
             format=target,
             src_colorspace=matrix,
             src_color_range=FULL if _is_full(frame) else LIMITED,
             dst_color_range=FULL,
-            interpolation=interpolation(),
+            interpolation=EXACT,
         )
     array = converted.to_ndarray()
     if deep:
         return torch.from_numpy((array.astype("float32") / 65535).astype("float16"))
     return torch.from_numpy(array.copy())
+
+
+def _old_pyav() -> bool:
+    import av
+
+    return int(av.__version__.split(".")[0]) < 18
 
 
 def from_rgb(array, layout: str, colour: Colour):
@@ -110,5 +114,5 @@ def from_rgb(array, layout: str, colour: Colour):
         dst_colorspace=colour.matrix,
         src_color_range=FULL,
         dst_color_range=FULL if colour.full else LIMITED,
-        interpolation=interpolation(),
+        interpolation=EXACT,
     )

@@ -14,7 +14,6 @@ import torch
 
 from card.parts import Clock, Row, timed
 from card.places import Place
-from card.planned import planned_step
 from pipeline_core.diffusion import CFG, FLOW, VE, Only, guided, invert, karras_sigmas, sample
 
 CONTROLS = ("edge", "depth", "segmentation")
@@ -194,6 +193,15 @@ def memory(place: Place, name: str, small: bool, before: int | None) -> Iterator
     yield Row(what, (peak - before) / 2**30, "GiB")
     if not small:
         yield Row(f"{what}, over the plan", (peak - before) / planned_step(name) - 1, "share")
+
+
+def planned_step(name: str) -> int:
+    """Bytes that a step with two conditions of this release needs at once by the pack's plan, at its own size, window
+    and controls, beside the weights and what it reads."""
+    from pipeline_core.models.plan.counts import defaults
+    from pipeline_core.models.plan.releases import find_release
+
+    return defaults(find_release(name)).two.peak
 
 
 def arguments(name: str) -> dict:

@@ -30,7 +30,7 @@ PICTURES = {
     "VideoRealismEnhanceVideoFile": 260,
     "VideoRealismLongVideoSampler": 260,
     "VideoRealismNoiseCalibrate": 260,
-    "VideoRealismVideoMetrics": 250,
+    "VideoRealismVideoMetrics": 265,
 }
 # Those whose pictures are latents: a subgraph shows them too while it runs.
 LATENTS = {

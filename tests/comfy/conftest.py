@@ -4,7 +4,9 @@ import json
 import subprocess
 
 import pytest
-from comfy_server import ROOT, NoComfyUI, Server, environment, find_comfyui
+from comfy_server import ROOT, NoComfyUI, Server, find_comfyui
+
+from client.own_server import environment
 
 START = """
 import importlib.util, json, sys

@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from comfy_server import ROOT, Graph, RunError, environment
+from comfy_server import ROOT, Graph, RunError
 from rounding import share_of_others
 
+from client.own_server import environment
 from pipeline_core.conditions.edges import edge_map
 from pipeline_core.conditions.estimated import Estimators
 from pipeline_core.conditions.maps import clip_disparity_limits, window_maps

@@ -12,10 +12,11 @@ import time
 import numpy as np
 import pytest
 import torch
-from comfy_server import ROOT, Graph, RunError, Server, environment
+from comfy_server import ROOT, Graph, RunError, Server
 from made_clips import make_clip, pictures
 from shipped_graphs import write_clip
 
+from client.own_server import environment
 from pipeline_core.cli.render import render_file
 from pipeline_core.video import media
 

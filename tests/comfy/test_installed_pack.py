@@ -4,7 +4,9 @@ import json
 import subprocess
 
 import pytest
-from comfy_server import PACK_NAME, ROOT, environment
+from comfy_server import PACK_NAME, ROOT
+
+from client.own_server import environment
 
 # Loads the pack the way ComfyUI does, with the optional packages missing, and notes what the pack's files import.
 LOAD = """

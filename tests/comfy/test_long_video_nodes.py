@@ -32,11 +32,12 @@ from tiny_graphs import start as tiny
 from pipeline_core.diffusion import VE
 from pipeline_core.enhance import EnhanceSettings
 from pipeline_core.job.latent import enhance_handed
-from pipeline_core.longvideo.fused import fused_predict, join_latents, window_weights
+from pipeline_core.longvideo.fused import fused_predict, join_latents
 from pipeline_core.longvideo.handover import HandOver
 from pipeline_core.longvideo.motion import latent_flow
 from pipeline_core.models import load_video_model
 from pipeline_core.perception.flow import estimated_flow
+from pipeline_core.video.overlaps import window_weights
 
 
 @pytest.mark.parametrize("handover", ["none", "fused"])

@@ -26,9 +26,11 @@ from tiny_graphs import start as tiny
 from pipeline_core.diffusion import VE
 from pipeline_core.enhance import EnhanceSettings
 from pipeline_core.job.latent import enhance_handed
-from pipeline_core.longvideo.fused import fused_predict, join_latents, window_weights
-from pipeline_core.longvideo.tiles import plan_tiles, tiled_predict
+from pipeline_core.longvideo.fused import fused_predict, join_latents
+from pipeline_core.longvideo.tiles import tiled_predict
 from pipeline_core.models import load_video_model
+from pipeline_core.video.overlaps import window_weights
+from pipeline_core.video.tiles import plan_tiles
 
 HALVES = {"tile_width": 32, "tile_height": 64, "tile_overlap": 0}  # of frames of 64x64
 

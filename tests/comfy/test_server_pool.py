@@ -5,11 +5,11 @@ import subprocess
 import sys
 import time
 
-import comfy_server
 import pytest
-from comfy_server import ROOT, Server, environment
+from comfy_server import ROOT, Server
 
 from benchmarks import poison
+from client import own_server
 from pipeline_core.video import media
 
 CLIPS, STEPS = 6, 24
@@ -50,13 +50,13 @@ def test_a_server_that_is_killed_loses_its_clip_to_the_other_and_takes_part_agai
         "--prompt",
         "a street at night",
     ]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=ROOT, env=own_server.environment(), stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 1200
     while not any(two.get("/history").values()) and time.monotonic() < deadline:
         time.sleep(0.05)
     two.process.kill()
     two.process.wait()
-    monkeypatch.setattr(comfy_server, "free_port", lambda: two.port)
+    monkeypatch.setattr(own_server, "free_port", lambda: two.port)
     again = servers("two")
     left = CLIPS - len(rows_of(out))
     _, said = process.communicate(timeout=1800)

@@ -10,8 +10,8 @@ import pytest
 import torch
 from embedded_scene import SIGMAS, draw, values
 from shipped_graphs import api_graph, missing_models, node_of, put_input_files
+from stand_ins import tiny_transfer1
 from transfer1_plain import (
-    TEXT,
     base_weights,
     branch_hints,
     control_weights,
@@ -197,26 +197,7 @@ def on_tiny_files(server, graph, frames):
     """Small files under the names in a shipped graph, and its first frames, small; the wires stay."""
     put_input_files(server, graph)
     assert len(missing_models(server, graph)) == 6
-    text = {"dim": TEXT, "tokens": 8, "text": True}
-    source = node_of(graph, "VideoRealismStructureMaps")
-    for node_id, node in list(graph.items()):
-        kind, inputs = node["class_type"], node["inputs"]
-        if kind == "UNETLoader":
-            node.update(class_type="VRTestTinyTransfer1Base", inputs={"name": "tiny_base.safetensors", "dtype": "fp32"})
-        elif kind == "VAELoader":
-            node.update(class_type="VRTestTinyCosmosVAE", inputs={"seed": 3})
-        elif kind == "CLIPTextEncode":
-            node.update(class_type="VRTestRandomConditioning", inputs={**text, "seed": int(node_id)})
-        elif kind == "CLIPLoader":
-            del graph[node_id]
-        elif kind == "VideoRealismLoadTransfer1Control":
-            inputs["control_file"] = inputs["control_file"].removeprefix("cosmos_transfer1_")
-        elif kind == "VideoRealismControlNetStack":
-            inputs["map"] = [source, 0]  # there is no depth or segmentation model here
-        elif kind == "ImageScale":
-            inputs.update(width=96, height=64)
-        elif kind == "ImageFromBatch":
-            inputs["length"] = frames
+    tiny_transfer1(graph, frames)
     graph["result"] = {"class_type": "VRTestStatistics", "inputs": {"value": [node_of(graph, "VAEDecode"), 0]}}
     outputs = server.run(graph, timeout=300)
     result = json.loads(outputs["result"]["text"][0])

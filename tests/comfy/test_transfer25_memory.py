@@ -5,7 +5,9 @@ import subprocess
 
 import pytest
 import tiny_transfer25
-from comfy_server import ROOT, environment
+from comfy_server import ROOT
+
+from client.own_server import environment
 
 SCRIPT = """
 import importlib.util, json, sys

@@ -3,7 +3,9 @@
 import json
 import subprocess
 
-from comfy_server import ROOT, environment
+from comfy_server import ROOT
+
+from client.own_server import environment
 
 PACK = """
 import importlib.util, json, sys

@@ -274,6 +274,23 @@ def test_arguments_of_render(place, data):
     return keeps_the_promise(folder, "render", *arguments, "-o", folder / "o.mp4", outputs=("o.mp4",)) == 0
 
 
+# No size and no count of controls that could be: it would be traced, which takes a minute.
+ODD_CARDS = {
+    "--gpu": st.one_of(NUMBERS, st.sampled_from([*ODD_TEXTS, "0GB", "1e3GB", "16GB", "RTX", "RTX 4090"])),
+    "--cfg": NUMBERS, "--steps": NUMBERS, "--model": st.sampled_from(ODD_TEXTS),
+    "--controls": NUMBERS.filter(lambda text: text not in ("0", "1")),
+    "--size": st.sampled_from(["0x0", "-8x8", "17000x17000", "8", "8x8x8", "x", "nanx8", "1e3x8"]),
+}  # fmt: skip
+
+
+@cases(0.04)
+@given(st.data())
+def test_arguments_of_plan(place, data):
+    name = data.draw(st.sampled_from(sorted(ODD_CARDS)))
+    arguments = {"--model": "cosmos_transfer25", "--gpu": "24GB", name: data.draw(ODD_CARDS[name])}
+    return keeps_the_promise(place(), "plan", *[f"{option}={value}" for option, value in arguments.items()]) == 0
+
+
 SETTING = ("--seed", "--steps", "--strength", "--cfg", "--cache", "--realism", "--faithfulness", "--detail",
            "--noise-blend", "--prompt", "--negative", "--controls", "--device", "--handover-share")  # fmt: skip
 
@@ -296,7 +313,8 @@ PLACES = ("c.mp4", "./c.mp4", "link.mp4", "hard.mp4", "folder", "folder/../c.mp4
 
 @cases(0.12)
 @given(st.sampled_from(["enhance -o", "enhance --report", "metrics --json", "metrics --report", "render -o",
-                        "render --buffers", "runs --csv", "runs --plots", "convert -o", "buffers -o"]),
+                        "render --buffers", "runs --csv", "runs --plots", "convert -o", "buffers -o",
+                        "enhance-folder", "export", "page"]),
        st.sampled_from(PLACES))  # fmt: skip
 def test_outputs_anywhere(place, clip, what, output):
     folder = place()
@@ -312,21 +330,24 @@ def test_outputs_anywhere(place, clip, what, output):
     (folder / "guarded.json").write_text("{}")
     (folder / "guarded.json").chmod(0o444)
     os.mkfifo(folder / "pipe.json")
-    command, option = what.split()
+    command, *option = what.split()
     arguments = {
         # A device that is not there ends what gets so far before it takes long.
-        "enhance": [folder / "c.mp4", *(["-o", folder / "o.mp4"] if option != "-o" else []), "--device", "none"],
+        "enhance": [folder / "c.mp4", *(["-o", folder / "o.mp4"] if option != ["-o"] else []), "--device", "none"],
         "metrics": [folder / "c.mp4", folder / "k.mp4", "--device", "none"],
-        "render": ["--seed=1", "--frames=1", "--size=16x16", *(["-o", folder / "o.mp4"] if option != "-o" else [])],
+        "render": ["--seed=1", "--frames=1", "--size=16x16", *(["-o", folder / "o.mp4"] if option != ["-o"] else [])],
         "runs": [folder / "r.json"],
         "convert": [folder / "w.pt"],
         "buffers": [folder / "c.mp4", "--depth", folder / "c_buffers" / "depth"],
+        "enhance-folder": ["--device", "none", folder / "folder"],
+        "export": ["--format", "cityscapes", folder / "folder"],
+        "page": [],
     }[command]
     replaced = {"o.mp4", "o.json", "o.csv", "o.png"}
     if command == "render":  # it reads nothing, and replaces an older clip of that name
         replaced |= {"c.mp4", "k.mp4", "link.mp4", "hard.mp4"}
-    ends = [command, *arguments, option, f"{folder}/{output}"]
-    return keeps_the_promise(folder, *ends, outputs=replaced, new=(output,)) == 0
+    line = [command, *arguments, *option, f"{folder}/{output}"]
+    return keeps_the_promise(folder, *line, outputs=replaced, new=(output,)) == 0
 
 
 @cases(0.05)

@@ -1,9 +1,12 @@
 """Outputs that would destroy something are refused; what can be written is what really can."""
 
+import argparse
 import os
+from pathlib import Path
 
 import pytest
 
+from pipeline_core.cli import enhance, metrics
 from pipeline_core.doors import check_paths, writable
 from pipeline_core.errors import UserError
 
@@ -39,6 +42,25 @@ def test_a_file_in_a_folder_that_is_read_is_kept_and_a_new_one_beside_it_allowed
     (tmp_path / "buffers.json").write_text("{}")
     assert refused({"--buffers": tmp_path}, {"--json": tmp_path / "buffers.json"})
     assert not refused({"--buffers": tmp_path}, {"--json": tmp_path / "new.json"})
+
+
+@pytest.mark.parametrize(
+    "command, line, outputs",
+    [(enhance, ["c.mp4", "-o", "o.mp4"], {"output", "report"}), (metrics, ["c.mp4", "d.mp4"], {"json", "report"})],
+)
+def test_whatever_path_a_command_reads_is_none_of_its_outputs(tmp_path, command, line, outputs):
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    (tmp_path / "x").write_text("mine")
+    inputs = {action.dest for action in parser._actions if action.type is Path} - outputs
+    assert "c.mp4" in {str(getattr(parser.parse_args(line), name)) for name in inputs}
+    for name in inputs:
+        for output in outputs:
+            options = parser.parse_args(line)
+            setattr(options, name, tmp_path / "x")
+            setattr(options, output, tmp_path / "x")
+            with pytest.raises(UserError, match="itself and would be written over|would be replaced"):
+                command.check_outputs(options)
 
 
 def test_names_that_differ_in_case_are_one_where_the_disk_says_so(tmp_path, monkeypatch):

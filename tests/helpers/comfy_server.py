@@ -2,15 +2,12 @@
 
 import json
 import os
-import socket
 import subprocess
-import sys
 import time
 import urllib.error
 from pathlib import Path
 
-from client.comfy_client import Client
-from client.errors import ClientError
+from client.own_server import OwnServer, python_of
 
 ROOT = Path(__file__).resolve().parents[2]
 TEST_PACK = ROOT / "tests" / "comfy" / "test_pack"
@@ -67,7 +64,7 @@ def find_comfyui():
     folder = next((path.resolve() for path in candidates if (path / "main.py").is_file()), None)
     if folder is None:
         raise NoComfyUI(f"COMFYUI_PATH={named} holds no main.py of ComfyUI" if named else NOT_FOUND)
-    python = _python_of(folder)
+    python = os.environ.get("COMFYUI_PYTHON") or python_of(folder)
     script = "import importlib.util as u, sys; print(*[n for n in sys.argv[1:] if u.find_spec(n) is None])"
     found = subprocess.run([python, "-c", script, *NEEDED], capture_output=True, text=True)
     if found.returncode or found.stdout.strip():
@@ -76,71 +73,11 @@ def find_comfyui():
     return folder, python
 
 
-def _python_of(folder):
-    named = os.environ.get("COMFYUI_PYTHON")
-    inside = [folder / venv / place for venv in ("venv", ".venv") for place in ("bin/python", "Scripts/python.exe")]
-    return named or next((str(path) for path in inside if path.is_file()), sys.executable)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def environment():
-    """One thread: on small tensors more threads are slower by a factor of 10 to 100. No network at run time."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-
-
-class Server:
+class Server(OwnServer):
     """One ComfyUI process on the CPU with this pack, the test pack and an own base folder, empty unless it was used."""
 
     def __init__(self, folder, python, base, *flags):
-        self.base, self.port = Path(base), free_port()
-        self.address = f"127.0.0.1:{self.port}"
-        self.client = Client(self.address)
-        self._log_path = self.base / "server.log"
-        for name in ("user", "input", "output", "temp", "models", "custom_nodes"):
-            (self.base / name).mkdir(parents=True, exist_ok=True)
-        for name, target in ((PACK_NAME, ROOT), ("video_realism_test_pack", TEST_PACK)):
-            link = self.base / "custom_nodes" / name
-            if not link.is_symlink():
-                link.symlink_to(target, target_is_directory=True)
-        flags = [*flags, "--cpu", "--listen", "127.0.0.1", "--port", str(self.port), "--base-directory", str(self.base)]
-        flags += ["--database-url", f"sqlite:///{self.base}/user/comfyui.db", "--disable-auto-launch"]
-        with self._log_path.open("wb") as log:
-            self.process = subprocess.Popen(
-                [python, "main.py", *flags], cwd=folder, env=environment(), stdout=log, stderr=subprocess.STDOUT
-            )
-
-    def wait_until_up(self, seconds=300):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise AssertionError(f"ComfyUI ended while starting:\n{self.log(4000)}")
-            try:
-                self.get("/system_stats")
-                break
-            except ClientError:
-                time.sleep(0.2)
-        else:
-            raise AssertionError(f"ComfyUI did not answer within {seconds} s:\n{self.log(4000)}")
-        if "(IMPORT FAILED)" in self.log():
-            raise AssertionError(f"a pack failed to import:\n{self.log(6000)}")
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-        try:
-            self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def log(self, last=None):
-        text = self._log_path.read_text(errors="replace")
-        return text if last is None else text[-last:]
+        super().__init__(folder, python, base, {PACK_NAME: ROOT, "video_realism_test_pack": TEST_PACK}, *flags)
 
     def get(self, path):
         return self.client.get(path)

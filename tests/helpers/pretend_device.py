@@ -15,8 +15,9 @@ What it promises, of code that runs inside the block:
   whose answer's size the host has to know (nonzero, a mask as index, unique, bincount); `device.uploads` are tensors
   that come from the host, which make CUDA wait too (torch.tensor(..., device=...), .to(device)).
 - float64=False is a device without double precision, as Apple's MPS: whatever makes such a tensor raises TypeError.
+- free=BYTES is what the device's driver says it has free, always; without it the device says nothing of its memory.
 
-What it does not have: kernels of its own, streams and graphs, memory figures, autocast, gradients; `torch.cuda.*` is
+What it does not have: kernels of its own, streams and graphs, memory of its own, autocast, gradients; `torch.cuda.*` is
 not caught. A tensor of the device is of no use outside the block. The hook into torch that gives the device its name is
 marked experimental by torch; tried with 2.13.
 """
@@ -33,6 +34,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from waits import MASKS_AS_INDICES, TRANSFERS, Wait, Waits, place
 
 NAME = "pretend"
+
 
 class MixedDevices(RuntimeError):
     """Tensors of both devices in one operation."""
@@ -68,16 +70,16 @@ class PretendTensor(torch.Tensor):
 
 
 class PretendDevice(Waits, TorchDispatchMode):
-    """The device, while its block runs. float64: whether it has double precision.
+    """The device, while its block runs. float64: whether it has double precision. free: bytes, None is unknown.
 
-    reads, uploads: lists of `Wait`; clear() empties both. While the block runs, modules are moved by swapping their
-    parameters; Tensor.tolist and Tensor.numpy, which ask no mode, are wrapped; and inference_mode is no_grad, because
-    tensors like these cannot do without a version counter.
+    reads, uploads: lists of `Wait`; clear() empties both. asked: how often its memory was asked for. While the block
+    runs, modules are moved by swapping their parameters; Tensor.tolist and Tensor.numpy, which ask no mode, are
+    wrapped; and inference_mode is no_grad, because tensors like these cannot do without a version counter.
     """
 
-    def __init__(self, float64: bool = True) -> None:
+    def __init__(self, float64: bool = True, free: int | None = None) -> None:
         super().__init__()
-        self.float64 = float64
+        self.float64, self.free, self.asked = float64, free, 0
 
     def __enter__(self) -> PretendDevice:
         _register()
@@ -89,6 +91,9 @@ class PretendDevice(Waits, TorchDispatchMode):
         self._patches = ExitStack()
         for name, wrapped in (("tolist", self._tolist), ("numpy", self._numpy)):
             self._patches.enter_context(patch.object(torch.Tensor, name, wrapped(getattr(torch.Tensor, name))))
+        if self.free is not None:
+            figures = {"mem_get_info": self._says_free, "memory_reserved": _nothing, "memory_allocated": _nothing}
+            self._patches.enter_context(patch.multiple(getattr(torch, NAME), create=True, **figures))
         for name in ("__enter__", "__exit__", "clone"):
             self._patches.enter_context(patch.object(torch.inference_mode, name, getattr(torch.no_grad, name)))
         return super().__enter__()
@@ -126,6 +131,10 @@ class PretendDevice(Waits, TorchDispatchMode):
         # An operation in place gives back the tensor it was given.
         known = {id(value.inner): value for value in here}
         return _each(lambda value: self._wrapped(value, known), result)
+
+    def _says_free(self, _device) -> tuple[int, int]:
+        self.asked += 1
+        return self.free, self.free
 
     def _wrapped(self, value, known: dict[int, PretendTensor]):
         if not isinstance(value, torch.Tensor):
@@ -185,6 +194,10 @@ def assert_alike(got, wanted, rtol: float) -> None:
 
 
 _active: list[PretendDevice] = []
+
+
+def _nothing(_device) -> int:
+    return 0
 
 
 def _flat(values) -> Iterator:

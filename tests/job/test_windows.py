@@ -1,5 +1,7 @@
 """What each window of a job is given, with frame numbers as pictures; and files of every length through a stand-in."""
 
+import gc
+import weakref
 from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ from pipeline_core.job.files import enhance_file
 from pipeline_core.job.inputs import window_inputs
 from pipeline_core.job.latent import enhance_handed
 from pipeline_core.job.plan import prepare
+from pipeline_core.job.run import run
 from pipeline_core.job.settings import EnhanceSettings, resolve
 from pipeline_core.longvideo import plan_windows
 from pipeline_core.longvideo.plan import latent_frames, shared_latent_frames
@@ -146,3 +149,23 @@ def test_a_plan_that_cannot_be_is_refused_with_a_reason():
     wide = SimpleNamespace(preset=replace(PRESET, overlap=17), encode_text=None, notes=())
     with pytest.raises(UserError, match="overlap is 17 but must be from 0 to 13"):
         prepare(41, SIZE, wide, EnhanceSettings())
+
+
+def test_the_hints_of_a_window_are_let_go_with_it():
+    """Where windows follow each other: before one's maps are encoded, those of the window before are gone."""
+    encoded, alive = [], []
+
+    class Watched(StandIn):
+        def encode_hint(self, frames):
+            gc.collect()
+            alive.append(sum(hint() is not None for hint in encoded))
+            hint = self.encode(frames)
+            encoded.append(weakref.ref(hint))
+            return hint
+
+        def predictor(self, texts, hints, *bound):
+            return lambda x, sigma, branches: [torch.full_like(x, 0.5 * bool(hints)) for _ in branches]
+
+    job = prepare(FRAMES, SIZE, Watched(), EnhanceSettings(handover="mean"), Numbered())
+    list(run(job, torch.rand(FRAMES, *SIZE, 3, generator=torch.Generator().manual_seed(0))))
+    assert len(job.windows) > 2 and alive == [*range(len(job.weights))] * len(job.windows)

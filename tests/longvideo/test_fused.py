@@ -6,8 +6,9 @@ import torch
 from pipeline_core.diffusion import CFG, guided, karras_sigmas, sample
 from pipeline_core.errors import UserError
 from pipeline_core.longvideo import fused as fused_module
-from pipeline_core.longvideo.fused import fused_predict, window_weights
+from pipeline_core.longvideo.fused import fused_predict
 from pipeline_core.longvideo.plan import latent_frames, plan_windows
+from pipeline_core.video.overlaps import window_weights
 
 SPANS = [range(0, 5), range(3, 8), range(6, 11)]
 

@@ -5,7 +5,8 @@ import torch
 
 from pipeline_core.errors import UserError
 from pipeline_core.longvideo.fused import fused_predict
-from pipeline_core.longvideo.tiles import Tiles, plan_tiles, tiled_predict
+from pipeline_core.longvideo.tiles import tiled_predict
+from pipeline_core.video.tiles import Tiles, plan_tiles
 
 TILE = (6, 10)
 SIZES = [((68, 120), 2), ((12, 20), 1), ((7, 11), 0), ((6, 10), 2), ((3, 30), 4)]

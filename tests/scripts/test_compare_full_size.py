@@ -63,10 +63,11 @@ def test_methods_on_other_clips_are_said_to_be(clips, tmp_path):
         "methods": {
             "one": {"a.mp4": {"to the source": {"edge_f1": {"value": 0.5, "better": "higher", "note": ""}}}},
             "two": {"b.mp4": {"to the source": {"edge_f1": {"value": None, "better": "higher", "note": "none"}}}},
+            "three": {"c.mp4": {}},  # a clip whose report has no such section
         }
     }
     text = compare_full_size.table(compared)
-    assert "| one | 1 | 0.500 |" in text and "| two | 1 |  |" in text
+    assert "| one | 1 | 0.500 |" in text and "| two | 1 |  |" in text and "| three | 1 |  |" in text
     assert "The methods were not run on the same clips" in text
 
 

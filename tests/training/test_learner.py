@@ -51,7 +51,7 @@ def test_only_scenes_that_can_be_drawn_stay_on_disk(cache, monkeypatch):
     for seed in (3, 4, 5, 6, 7, 800_001):
         write_frames(cache.folder / "frames", seed)
         cache.latents(seed)
-    (cache.folder / "frames" / "scene_000004.part").touch()  # left by a kill
+    (cache.folder / "frames" / ".scene_000004.safetensors.0badcafe.part").touch()  # left by a kill
     cache.trim(range(4, 7))
     assert files(cache, "frames") == [5, 6, 800_001]
     assert files(cache, "latents") == [4, 5, 6, 800_001]

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline_core.errors import UserError
-from training.run.checkpoint import NAME, read_state
+from training.run.checkpoint import NAME, read_state, save_checkpoint
 from training.run.log import RunLog
 from training.run.loop import Habits, train
 from training.run.opening import open_run
@@ -92,13 +92,15 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path, given):
 def test_a_file_cut_short_by_the_kill_is_not_used(tmp_path, given):
     folder = prepare(tmp_path)
     go(folder, given, 3)
-    (folder / (NAME + ".part")).write_bytes(b"cut")
+    (folder / f".{NAME}.0badcafe.part").write_bytes(b"cut")
     with (folder / "log.jsonl").open("a") as log:
         log.write('{"kind": "loss", "step": 2, "loss": 1}\n{"kind": "loss", "step": 9, "lo')
     assert open_run(folder, {}).state["step"] == 3
     assert [entry["step"] for entry in RunLog(folder, 3).entries("loss")] == [2]
     RunLog(folder).write("loss", 4, {"loss": 0.5})
     assert [entry["step"] for entry in RunLog(folder).entries("loss")] == [2, 4]
+    save_checkpoint(folder, {}, {})
+    assert not list(folder.glob(".*.part"))
 
 
 def test_another_setting_is_refused_and_a_new_run_from_it_takes_it(tmp_path, given):

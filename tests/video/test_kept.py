@@ -11,6 +11,7 @@ import pytest
 import torch
 from made_clips import make_clip, packets, pictures, times, turned
 
+from pipeline_core.errors import UserError
 from pipeline_core.video.facts import examine, frames_of
 from pipeline_core.video.media import VideoWriter, probe, read_frames
 
@@ -121,7 +122,10 @@ def test_a_slant_is_told_and_left(tmp_path):
     assert facts.size == (32, 48) and sum("no quarter turn" in note for note in said) == 1
 
 
-@pytest.mark.parametrize("matrix, full", [(1, False), (1, True), (5, False), (5, True), (9, False), (7, False)])
+NEWER = pytest.param(9, False, marks=pytest.mark.skipif(av.__version__ < "18", reason="refused, see below"))
+
+
+@pytest.mark.parametrize("matrix, full", [(1, False), (1, True), (5, False), (5, True), NEWER, (7, False)])
 def test_matrix_and_range_are_read_by_the_tags_and_written_again(tmp_path, matrix, full):
     source, target = tmp_path / "a.mp4", tmp_path / "b.mp4"
     frames, codes = pictures(3, 32, 48).astype(np.uint8), (matrix, 1, 1, 2 if full else 1)
@@ -131,6 +135,14 @@ def test_matrix_and_range_are_read_by_the_tags_and_written_again(tmp_path, matri
     for path, limit in ((source, 2), (target, 4)):
         found = torch.stack(list(read_frames(path))).numpy().astype(int)
         assert np.abs(found - frames).mean() < limit
+
+
+def test_an_old_pyav_refuses_what_it_would_read_wrongly(tmp_path, monkeypatch):
+    frames = pictures(3, 32, 48).astype(np.uint8)
+    make_clip(tmp_path / "a.mp4", frames, layout="yuv444p", tags=(9, 1, 1, 1), matrix=9, full=False)
+    monkeypatch.setattr(av, "__version__", "17.1.0")
+    with pytest.raises(UserError, match="BT.2020's matrix.*install av 18 or newer"):
+        list(read_frames(tmp_path / "a.mp4"))
 
 
 def test_ten_bits_stay_ten_bits(tmp_path):

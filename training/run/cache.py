@@ -58,8 +58,10 @@ class SceneCache:
         for name, first in (("latents", pool.start), ("frames", frames_pool(pool).start)):
             for path in (self.folder / name).glob("scene_*"):
                 seed = int(path.stem.split("_")[1])
-                if seed < first or (pool.stop <= seed < CRITIC_SEEDS) or path.suffix == ".part":
+                if seed < first or (pool.stop <= seed < CRITIC_SEEDS):
                     path.unlink()
+            for path in (self.folder / name).glob(".scene_*.part"):  # left by a kill
+                path.unlink()
 
     def _path(self, name: str, seed: int) -> Path:
         return self.folder / name / f"scene_{seed:06d}.safetensors"

@@ -13,6 +13,7 @@ from pathlib import Path
 from torch import Tensor
 
 from pipeline_core.errors import UserError
+from pipeline_core.video.files import atomic_file, remove_unfinished
 
 NAME = "checkpoint.safetensors"
 
@@ -21,12 +22,12 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], state: Mapping[
     """Write the file whole or not at all: a kill at any moment leaves the one before."""
     from safetensors.torch import save_file
 
-    part = folder / (NAME + ".part")
+    remove_unfinished(folder / NAME)
     separate = {name: tensor.detach().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(separate, str(part), {"state": json.dumps(state)})
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(part, folder / NAME)
+    with atomic_file(folder / NAME) as unfinished:
+        save_file(separate, str(unfinished), {"state": json.dumps(state)})
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def read_state(folder: Path) -> dict | None:

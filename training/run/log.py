@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
+
+from pipeline_core.video.files import remove_unfinished, write_text
 
 NAME = "log.jsonl"
 
@@ -17,9 +18,8 @@ class RunLog:
         self._entries = _read(self.path)
         if step is not None and self.path.exists():
             self._entries = [entry for entry in self._entries if entry["step"] <= step]
-            part = folder / (NAME + ".part")
-            part.write_text("".join(json.dumps(entry) + "\n" for entry in self._entries), encoding="utf-8")
-            os.replace(part, self.path)
+            remove_unfinished(self.path)
+            write_text(self.path, "".join(json.dumps(entry) + "\n" for entry in self._entries))
 
     def write(self, kind: str, step: int, values: dict) -> None:
         """Append an entry; floats keep five digits."""

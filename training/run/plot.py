@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+
+from pipeline_core.video.files import atomic_file, remove_unfinished
 
 from .log import RunLog
 
@@ -43,7 +44,7 @@ def plot_run(log: RunLog, path: Path) -> None:
         axis.grid(alpha=0.3)
         if axis.has_data():
             axis.legend(fontsize=8)
-    part = path.with_suffix(".part.png")
-    figure.savefig(part, dpi=110)
+    remove_unfinished(path)
+    with atomic_file(path) as unfinished:
+        figure.savefig(unfinished, dpi=110, format="png")
     pyplot.close(figure)
-    os.replace(part, path)

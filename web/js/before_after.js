@@ -55,11 +55,13 @@ function playerOf(node) {
   before.addEventListener("timeupdate", () => {
     if (Math.abs(after.currentTime - before.currentTime) > 0.05) after.currentTime = before.currentTime;
   });
+  // The classic canvas draws a widget with a margin that it takes off the height given here.
+  const room = () => (box.ratio ? heightOf(box, node.size[0]) + 2 * (box.margin ?? 10) : 0);
   const box = node.addDOMWidget(BOX, "before_after", element, {
     serialize: false,
     hideOnZoom: false,
-    getMinHeight: () => heightOf(box, node.size[0]),
-    getMaxHeight: () => heightOf(box, node.size[0]),
+    getMinHeight: () => room(),
+    getMaxHeight: () => room(),
   });
   Object.assign(box, { serialize: false, label: "", videos: [before, after], ratio: 0 });
   const resize = () => {

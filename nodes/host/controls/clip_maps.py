@@ -7,7 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from ....pipeline_core.errors import UserError
-from ....pipeline_core.longvideo.tiles import Tile
+from ....pipeline_core.video.tiles import Tile
 
 TIME = 2  # the dimension of a video latent that context windows cut
 

@@ -21,6 +21,7 @@ from ....pipeline_core.models.folders.preset_file import read_latent_rgb, read_p
 from ....pipeline_core.models.networks.cosmos import cosmos_forward
 from ....pipeline_core.models.networks.prediction import clean_prediction, flow_state, network_input
 from ..controls.terms import MISFIT, terms_of
+from ..first_blocks import first_block_cache
 from .casts import load_castable
 from .parts import Part
 
@@ -100,7 +101,8 @@ class VideoDiT(torch.nn.Module):
             # The network reads which frames are given, and another time for them.
             times = torch.where(condition_mask[:, :, :, :1, :1] > 0, self.given_time, times.view(-1, 1, 1, 1, 1))
         with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
-            return cosmos_forward(self.transformer, controls, x, times, context, condition_mask)
+            cache = first_block_cache(transformer_options)
+            return cosmos_forward(self.transformer, controls, x, times, context, condition_mask, cache=cache)
 
 
 class VideoModelBase(comfy.model_base.BaseModel):

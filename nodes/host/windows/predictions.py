@@ -27,7 +27,8 @@ from ....pipeline_core.longvideo.fused import fused_predict
 from ....pipeline_core.longvideo.handover import handed_predict
 from ....pipeline_core.longvideo.motion import latent_flow
 from ....pipeline_core.longvideo.plan import Window, latent_frames, legal_length, plan_windows, shared_latent_frames
-from ....pipeline_core.longvideo.tiles import Tile, Tiles, tiled_predict
+from ....pipeline_core.longvideo.tiles import tiled_predict
+from ....pipeline_core.video.tiles import Tile, Tiles
 from ..controls.clip_maps import tile_of
 from ..run_cache import HANDLER, WINDOWS, run_cache
 from .tiles import cond_in_tile, map_of_frames, refuse_areas, refuse_cutters, tensor_in_tile

@@ -17,8 +17,9 @@ from torch import Tensor
 from ....pipeline_core.diffusion import Inversion, Only, invert
 from ....pipeline_core.diffusion.inversion.report import InversionReport
 from ....pipeline_core.job.settings import EnhanceSettings
-from ....pipeline_core.longvideo.fused import join_latents, window_weights
+from ....pipeline_core.longvideo.fused import join_latents
 from ....pipeline_core.longvideo.handover import HandOver, hand_over, handed_start, last_corrected, with_handover
+from ....pipeline_core.video.overlaps import window_weights
 from ..guiders import BranchGuider
 from ..noise import RetraceSampler, StructuredNoise, native_weight
 from ..running import Session, fitting_samples, run_in_guider

@@ -12,7 +12,8 @@ from comfy.utils import common_upscale
 from torch import Tensor
 
 from ....pipeline_core.errors import UserError
-from ....pipeline_core.longvideo.tiles import TOKEN, Tile, Tiles, plan_tiles
+from ....pipeline_core.longvideo.tiles import TOKEN
+from ....pipeline_core.video.tiles import Tile, Tiles, plan_tiles
 
 
 def pixels_a_cell(model) -> int:

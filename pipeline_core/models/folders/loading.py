@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ...devices import chosen_device
+from ...devices import chosen_device, free_memory
 from ...doors import loading
 from ...doors.tensors import Stored
 from ...errors import UserError
@@ -94,11 +94,6 @@ def _placed(network: torch.nn.Module, plan: Plan, device: torch.device) -> torch
     if plan.placement == "stream":
         return streamed(network, device)
     return network.to(device) if plan.placement == "whole" else network
-
-
-def free_memory(device: torch.device) -> int | None:
-    """Bytes a GPU has free; None for main memory."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
 
 
 def branch_names(folder: str | Path) -> list[str]:

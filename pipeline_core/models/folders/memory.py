@@ -1,12 +1,13 @@
 """What a model folder will need, told before it is loaded: bytes of every part, and where each can stay.
 
-Weights are counted from the headers of their files. What a step needs beside them is an estimate: the tensors a block
-of the transformer holds at once, for every token; it has not been measured on a GPU.
+Weights are counted from the headers of their files. What a step and the VAE need beside them is by the token and by the
+latent cell what was traced of the released networks at full size (models/plan); it has not been measured on a GPU.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +24,12 @@ GIB = 2**30
 UNUSED = ("visual.", "model.visual.", "lm_head.")
 # fp8 holds the matrices of these; norms, embeddings and the network's doors keep two bytes.
 MATRICES = ("transformer_blocks.", "control_blocks.", "crossattn_proj.", "layers.")
-# Tensors of a token's width that a block holds at once, in two bytes each: the stream, its norm, q, k, v and their
-# rotated copies in four bytes, the attention's answer, and an MLP of four widths with its activation.
-BLOCK_TENSORS = 18
-BRANCH_TENSORS = 3  # what a running control branch keeps between its blocks
-VAE_BYTES_PER_CELL = 9200 * 64  # of a Wan VAE of full width, per latent cell and byte: traced for 93 frames, see plan/
+# Tensors of a token's width that a step holds at once: the stream, its norm, q, k, v and their rotated copies in four
+# bytes, the attention's answer, an MLP of four widths; and what every running control branch keeps between its blocks.
+BLOCK_TENSORS, BRANCH_TENSORS = 15, 3.6
+VAE_BYTES_PER_CELL = 9200 * 64  # of a Wan VAE of full width, per latent cell and byte, for 93 frames
 FULL_VAE_WIDTH = 96
+ROOM = 0.9  # of what is free: kernels take some for themselves, and there are gaps between tensors
 
 
 @dataclass(frozen=True)
@@ -135,16 +136,29 @@ def chosen_weights(weights: str, transformer: Mapping[str, Stored]) -> str:
 
 
 def step_bytes(folder: Path, cells: tuple[int, int, int], controls: int) -> int:
-    """Estimated bytes of one condition's forward beside the weights, for a latent of (t, h, w) cells."""
+    """`forward_bytes` of a folder's transformer in two bytes. UserError where it states no sizes."""
     path = Path(folder) / "transformer" / "config.json"
     config = read_json(path, RESTORE)
     patch, sizes = config.get("patch_size"), [config.get("num_attention_heads"), config.get("attention_head_dim")]
     if not (isinstance(patch, list) and len(patch) == 3 and all(type(n) is int and n > 0 for n in [*patch, *sizes])):
         raise UserError(f"{path} states no sizes of a transformer: {RESTORE}.")
-    p_t, p_h, p_w = patch
-    tokens = (cells[0] // p_t) * (cells[1] // p_h) * (cells[2] // p_w)
-    width = sizes[0] * sizes[1]
-    return tokens * width * 2 * (BLOCK_TENSORS + BRANCH_TENSORS * controls)
+    return forward_bytes(config, cells, controls)
+
+
+def forward_bytes(config: Mapping, cells: Sequence[int], controls: int, each: int = 2) -> int:
+    """Bytes of one condition's step beside the weights, for a latent of (t, h, w) cells.
+
+    config: of a CosmosTransformer3DModel. each: bytes of a value.
+    """
+    tokens = math.prod(side // patch for side, patch in zip(cells, config["patch_size"], strict=True))
+    width = config["num_attention_heads"] * config["attention_head_dim"]
+    return int(tokens * width * each * (BLOCK_TENSORS + BRANCH_TENSORS * controls))
+
+
+def wan_coding_bytes(width: int, size: Sequence[int], each: int = 2) -> int:
+    """Bytes a Wan VAE of this width needs beside its weights for frames of (h, w) latent cells: it codes one after the
+    other. each: bytes of a value."""
+    return math.prod(size) * VAE_BYTES_PER_CELL * each * width // FULL_VAE_WIDTH
 
 
 def is_matrix(name: str, stored: Stored) -> bool:
@@ -171,11 +185,11 @@ def _cells(preset: Preset) -> tuple[int, int, int]:
 
 
 def _coding_bytes(folder: Path, cells: tuple[int, int, int]) -> int:
-    """Estimated bytes a Wan VAE needs beside its weights: it codes frames one after the other."""
+    """`wan_coding_bytes` of a folder's VAE, whatever its kind."""
     width = read_json(folder / "vae" / "config.json", RESTORE).get("base_dim", FULL_VAE_WIDTH)
     if type(width) is not int or width < 1:
         raise UserError(f"{folder / 'vae' / 'config.json'} states no width of a VAE: {RESTORE}.")
-    return cells[1] * cells[2] * VAE_BYTES_PER_CELL * 2 * width // FULL_VAE_WIDTH
+    return wan_coding_bytes(width, cells[1:])
 
 
 def _size(count: int) -> str:

@@ -67,7 +67,7 @@ def cosmos_forward(
     rotary = transformer.rope(tokens, fps=fps)
     position = transformer.learnable_pos_embed(tokens) if transformer.learnable_pos_embed is not None else None
     h = patchify(transformer.patch_embed, tokens)
-    temb, embedded = embed_time(transformer.time_embed, timestep, h, x.shape, transformer.config.patch_size)
+    temb, embedded = _embed_time(transformer.time_embed, timestep, h, x.shape, transformer.config.patch_size)
     context = _context(transformer, text)
     for index, block in enumerate(transformer.transformer_blocks):
         before, residual = h, next(residuals, None) if index in targets else None
@@ -152,7 +152,7 @@ def _branch_hints(
     position = branch.learnable_pos_embed(hint) if branch.learnable_pos_embed is not None else None
     h = patchify(branch.patch_embed, hint)
     base = patchify(branch.patch_embed_base, add_masks(x, branch.config.latent_channels, condition_mask))
-    temb, embedded = embed_time(branch.time_embed, timestep, base, x.shape, branch.config.patch_size)
+    temb, embedded = _embed_time(branch.time_embed, timestep, base, x.shape, branch.config.patch_size)
     context = _context(branch, text)
     for index, block in enumerate(branch.control_blocks):
         h, emitted = block(h, context, embedded, temb, rotary, position, None, None, base, index)
@@ -180,7 +180,7 @@ def patchify(embed: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
     return embed(x).flatten(1, 3).to(embed.proj.weight.dtype)
 
 
-def embed_time(
+def _embed_time(
     embed: torch.nn.Module, timestep: torch.Tensor, h: torch.Tensor, shape: torch.Size, patch: Sequence[int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """temb (.., 3D) and normalised sinusoid (.., D), per sample for (B,), per token for (B, 1, T, 1, 1)."""

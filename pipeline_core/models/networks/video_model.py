@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import functools
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ...devices import free_memory
 from ...diffusion import FLOW, VE, Interpolant
 from ...errors import UserError
+from ..folders.memory import ROOM, forward_bytes
 from ..folders.placement import Turns
 from ..folders.preset import Preset
+from .coder import Coder
 from .cosmos import cosmos_forward
 from .grid import check_frames, token_grid_weights
 from .prediction import clean_prediction, flow_state, network_input
 from .step_cache import FirstBlockCache
 from .text import embed_tokens, is_chat, tokenise
-from .vae import decode_latents, encode_clips
 
 Predict = Callable[[Tensor, float, Sequence[str]], list[Tensor]]
 
@@ -31,10 +33,10 @@ class VideoModel:
     branches: modality -> CosmosControlNetModel. device: where the networks are and latents come out.
     bf16: whether networks with weights of 32 bits run under bfloat16 autocast; results differ slightly from float32,
     so two runs are comparable only with the same value. preset: the model's own defaults. together: the most conditions
-    that go through the network in one batch, 0 is all; fewer need less memory and the same work, and where a batch does
-    not fit they go one by one from then on. turns: moves the networks to the device where they do not fit there
-    together; None leaves them where they are. notes: what is otherwise than it was asked for, a sentence each, for the
-    report.
+    that go through the network in one batch, 0 is all; fewer need less memory and the same work, and each pass takes no
+    more than the device has memory free for (see `predictor`). turns: moves the networks to the device where they do
+    not fit there together; None leaves them where they are. notes: what is otherwise than it was asked for, a sentence
+    each, for the report.
     """
 
     transformer: torch.nn.Module
@@ -55,13 +57,18 @@ class VideoModel:
         UserError when T, H or W do not fit the model's latent grid or the frames are not RGB.
         """
         self._check_frames(frames, "frames")
-        return self._coded(lambda: encode_clips(self.vae, frames[None]).float())
+        with self._coding() as coder:
+            return coder.encode(frames[None]).float()
 
     def decode(self, latent: Tensor) -> Tensor:
-        """Frames (T, H, W, 3) in [0, 1], float32, of a normalised latent (1, C, t, h, w)."""
+        """Frames (T, H, W, 3) in [0, 1], float32, of a normalised latent (1, C, t, h, w).
+
+        On the model's device, or in main memory where they are too large to be decoded whole (see coder.py).
+        """
         if latent.ndim != 5 or latent.shape[0] != 1:
             raise UserError(f"A latent of shape {tuple(latent.shape)} came; decode one (1, C, t, h, w) at a time.")
-        return self._coded(lambda: decode_latents(self.vae, latent)[0].float())
+        with self._coding() as coder:
+            return coder.decode(latent)[0].float()
 
     @torch.no_grad()
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
@@ -96,6 +103,8 @@ class VideoModel:
         x: (B, C, t, h, w), any float dtype; x0 comes back in it. UserError for an unknown modality or branch.
         cache: threshold of the first-block cache (see step_cache.py), 0 is off. An inversion has to be retraced, so
         calls for the branch "inversion" alone are never cached.
+        How many conditions go through the network in one batch is decided at the first call for several: all, or as
+        many as there is memory free for on the device then; one by one from where a batch did not fit after all.
         """
         if interpolant not in (VE, FLOW):
             raise UserError(f"The interpolant is {interpolant!r}; give VE or FLOW.")
@@ -111,7 +120,7 @@ class VideoModel:
         texts = {name: text.to(self.device, dtype) for name, text in conditions.items()}
         shown_hints = {m: hints[m].to(self.device, dtype) for m in used}
         token_weights = functools.cache(lambda shape: {m: self._token_weights(w, shape) for m, w in used.items()})
-        size = self.together
+        together: int | None = None
         caches: dict[tuple[str, ...], FirstBlockCache] = {}
 
         def cache_of(branches: tuple[str, ...]) -> FirstBlockCache | None:
@@ -121,7 +130,7 @@ class VideoModel:
 
         @torch.no_grad()
         def predict(x: Tensor, sigma: float, branches: Sequence[str]) -> list[Tensor]:
-            nonlocal size
+            nonlocal together
             missing = [name for name in branches if name not in conditions]
             if missing:
                 raise UserError(f"No prompt was given for the branch {missing[0]!r}; add it to the conditions.")
@@ -129,16 +138,18 @@ class VideoModel:
             level = torch.full((1,), sigma, dtype=torch.float32, device=x.device)
             flow, t = flow_state(x, level, interpolant == VE)
             shown = network_input(flow, t, self.preset.prediction).to(self.device, torch.float32)
+            if together is None and len(branches) > 1:
+                together = self._fitting(shown, dtype, len(used))
             answers: list[Tensor] = []
             while len(answers) < len(branches):
-                names = tuple(branches[len(answers) :][: size or None])
+                names = tuple(branches[len(answers) :][: together or None])
                 text = torch.cat([texts[name].expand(x.shape[0], -1, -1) for name in names])
                 try:
                     answer = self._answer(shown, t, text, shown_hints, token_weights(shown.shape[2:]), cache_of(names))
                 except torch.OutOfMemoryError:
                     if len(names) == 1:
                         raise
-                    size = 1  # the same work in less memory, from here to the end of the pass
+                    together = 1  # the same work in less memory, from here to the end of the pass
                     continue
                 answers += answer.to(flow).chunk(len(names))
             return [clean_prediction(flow, answer, t, self.preset.prediction) for answer in answers]
@@ -172,21 +183,26 @@ class VideoModel:
         patch = self.transformer.config.patch_size
         return token_grid_weights(weight.to(self.device), shape, patch).flatten()[None, :, None]
 
-    def _coded(self, code: Callable[[], Tensor]) -> Tensor:
-        """What the VAE makes of a clip; by tiles, from here on, where the device cannot hold it whole."""
+    def _fitting(self, shown: Tensor, dtype: torch.dtype, controls: int) -> int:
+        """The most conditions of one batch, 0 is all: as planned, and as the device has room for now."""
+        self._enter("steps")
+        free = free_memory(self.device)
+        if free is None:
+            return self.together
+        each = len(shown) * forward_bytes(self.transformer.config, shown.shape[2:], controls, dtype.itemsize)
+        fitting = max(1, int(ROOM * free) // each)
+        return min(fitting, self.together or fitting)
+
+    @functools.cached_property
+    def _coder(self) -> Coder:
+        return Coder(self.vae, self.preset.spatial_ratio, self.device)
+
+    @contextmanager
+    def _coding(self) -> Iterator[Coder]:
+        """The VAE at work: on the device, in the type it computes in."""
         self._enter("frames")
-        while True:
-            try:
-                with self._autocast():
-                    return code()
-            except torch.OutOfMemoryError:
-                if getattr(self.vae, "use_tiling", True):
-                    raise
-            self.vae.enable_tiling()
-            warnings.warn(
-                f"The clip is too large for the VAE on {self.device}: it is coded by tiles, whose seams are blended.",
-                stacklevel=3,
-            )
+        with self._autocast():
+            yield self._coder
 
     def _check_frames(self, frames: Tensor, what: str) -> None:
         check_frames(frames, what, self.preset, self.transformer.config.patch_size)

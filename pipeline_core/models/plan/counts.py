@@ -65,11 +65,10 @@ def release_of(family: str, weights: int) -> Release | None:
     """The release of a family whose network has about so many weights; None for one of another size."""
     for release in RELEASES.values():
         known = defaults(release)
-        if (
-            known is not None
-            and release.family.name == family
-            and abs(2 * weights - known.held["bf16"].network) < (SAME * known.held["bf16"].network)
-        ):
+        if known is None or release.family.name != family:
+            continue
+        network = known.held["bf16"].network
+        if abs(2 * weights - network) < SAME * network:
             return release
     return None
 

@@ -24,10 +24,12 @@ CONFIGS = Path(__file__).with_name("configs")
 class Studio:
     """Where networks are built and run without data; what one studio builds runs in no other.
 
+    device: where its tensors say they lie, and whose memory is counted.
     costs: what was traced in it, by whatever tells one call from another.
     """
 
-    def __init__(self):
+    def __init__(self, device: str = "cpu"):
+        self.device = torch.device(device)
         # Numbers that a library keeps as real tensors (positions, frequencies) may stand beside fake ones.
         self.mode = FakeTensorMode(allow_non_fake_inputs=True)
         self.costs: dict[tuple, Cost] = {}
@@ -41,23 +43,24 @@ class Studio:
 
     def emptied(self, network: Module, dtype: torch.dtype) -> Module:
         """A network with every weight exchanged for a fake one of `dtype` and its shape; buffers keep their type."""
+        kind = {"dtype": dtype, "device": self.device}
         fakes: dict[int, Parameter] = {}  # by the weight they stand for: two names may share one
         with self.mode:
             for module in network.modules():
                 for name, weight in module._parameters.items():
                     if weight is not None:
                         if id(weight) not in fakes:
-                            fakes[id(weight)] = Parameter(torch.empty(weight.shape, dtype=dtype), False)
+                            fakes[id(weight)] = Parameter(torch.empty(weight.shape, **kind), False)
                         module._parameters[name] = fakes[id(weight)]
                 for name, buffer in module._buffers.items():
                     if buffer is not None:
-                        module._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype)
+                        module._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype, device=self.device)
         return network.eval()
 
     def empty(self, *shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         """A tensor that was there before what is traced."""
         with self.mode:
-            return torch.empty(shape, dtype=dtype)
+            return torch.empty(shape, dtype=dtype, device=self.device)
 
     @contextmanager
     def traced(self) -> Iterator[Tracker]:
@@ -65,7 +68,7 @@ class Studio:
 
         Python's collector rests meanwhile: what it would find, and when, must not decide over a peak.
         """
-        tracker, collecting = Tracker(), gc.isenabled()
+        tracker, collecting = Tracker(self.device), gc.isenabled()
         with ExitStack() as stack:
             gc.disable()
             stack.callback(gc.enable if collecting else gc.disable)

@@ -26,11 +26,12 @@ _WITHOUT_WORK = frozenset(("aten::empty", "aten::empty_strided", "aten::new_empt
 class Tracker(TorchDispatchMode):
     """Counts what runs inside it; `cost` is the sum so far, `live` the bytes alive now that were made inside.
 
-    In place of a value that the host asks a fake tensor for stands 1.
+    device: whose memory is followed. In place of a value that the host asks a fake tensor for stands 1.
     """
 
-    def __init__(self):
+    def __init__(self, device: torch.device | str = "cpu"):
         super().__init__()
+        self.device = torch.device(device)
         self.live = self.peak = self.flops = self.between = self.moved = self.swept = self.operations = self.reads = 0
         self._alive: dict[int, weakref.ref] = {}
 
@@ -75,6 +76,8 @@ class Tracker(TorchDispatchMode):
         before = {tensor.untyped_storage()._cdata for tensor in inputs}
         new = False
         for tensor in outputs:
+            if tensor.device != self.device:
+                continue
             storage = tensor.untyped_storage()
             key = storage._cdata
             if key in before or key in self._alive:

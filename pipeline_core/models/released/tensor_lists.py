@@ -8,7 +8,6 @@ to here.
 
 from __future__ import annotations
 
-import fnmatch
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,13 +32,7 @@ class Release:
     network: str
     prefix: str
     shapes: Mapping[str, tuple[int, ...]]
-    beside: Sequence[str]
     layouts: Mapping[str, Sequence[Sequence[str]]]
-
-    @property
-    def weights(self) -> int:
-        """Single values in all tensors."""
-        return sum(_product(shape) for shape in self.shapes.values())
 
     def names_of(self, layout: str, names: Iterable[str]) -> dict[str, str]:
         """{name as here: name as in another layout} for those of `names` that this release has under another name."""
@@ -71,7 +64,6 @@ def read_release(name: str) -> Release:
         values.get("network", ""),
         values["prefix"],
         shapes,
-        values["beside"],
         values["layouts"],
     )
 
@@ -81,24 +73,6 @@ def expanded(pattern: str) -> list[str]:
     parts = _CHOICE.split(pattern)
     choices = [_choices(part) if place % 2 else [part] for place, part in enumerate(parts)]
     return ["".join(words) for words in itertools.product(*choices)]
-
-
-def difference(release: Release, names: Mapping[str, Sequence[int]]) -> str:
-    """What is wrong with a file's tensors {name: shape}, in words that name the first one; "" where nothing is.
-
-    A tensor that is there under the name of another layout is said to be: the file is that one then.
-    """
-    ours = {name.removeprefix(release.prefix): name for name in names}
-    missing = sorted(set(release.shapes) - set(ours))
-    unknown = sorted(name for name in set(ours) - set(release.shapes) if not _unread(release, name))
-    if missing:
-        return f"lacks the tensor {missing[0]}{_called(release, missing[0], unknown)}"
-    if unknown:
-        return f"has the unknown tensor {ours[unknown[0]]}"
-    for name, shape in release.shapes.items():
-        if tuple(names[ours[name]]) != shape:
-            return f"has {name} of the shape {tuple(names[ours[name]])} where {shape} is needed"
-    return ""
 
 
 def renamed_tensor(network: str, missing: str, names: Iterable[str]) -> str:
@@ -116,19 +90,8 @@ def _called(release: Release, missing: str, names: Iterable[str]) -> str:
     return ""
 
 
-def _unread(release: Release, name: str) -> bool:
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in release.beside)
-
-
 def _choices(text: str) -> list[str]:
     if ".." in text:
         first, last = map(int, text.split(".."))
         return [str(number) for number in range(first, last + 1)]
     return text.split(",")
-
-
-def _product(shape: Sequence[int]) -> int:
-    count = 1
-    for length in shape:
-        count *= length
-    return count

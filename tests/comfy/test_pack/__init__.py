@@ -6,6 +6,7 @@ async def comfy_entrypoint():
 
     class TestPack(ComfyExtension):
         async def get_node_list(self):
+            from .compiled import COMPILED
             from .controls import CONTROLS
             from .families import FAMILIES
             from .files import FILES
@@ -15,6 +16,6 @@ async def comfy_entrypoint():
             from .transfer1 import TRANSFER1
             from .vision import VISION
 
-            return MODELS + FAMILIES + CONTROLS + PROBES + FILES + TENSORS + TRANSFER1 + VISION
+            return MODELS + FAMILIES + COMPILED + CONTROLS + PROBES + FILES + TENSORS + TRANSFER1 + VISION
 
     return TestPack()

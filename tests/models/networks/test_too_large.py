@@ -53,27 +53,6 @@ def test_one_condition_that_does_not_fit_is_the_devices_own_error(model, inputs,
         model.predictor(inputs[1], {}, {}, VE)(inputs[0], 2.0, NAMES)
 
 
-@pytest.mark.parametrize("way", ["encode", "decode"])
-def test_a_clip_that_does_not_fit_is_coded_by_tiles_and_said_so(model_folder, monkeypatch, way):
-    model = load_video_model(model_folder, precision="fp32")
-    if not hasattr(model.vae, "enable_tiling"):
-        pytest.skip("this VAE has no tiles")
-    generator = torch.Generator().manual_seed(1)
-    frames = torch.rand(5, 32, 48, 3, generator=generator)
-    clip = frames if way == "encode" else model.encode(frames)
-    expected, code = getattr(model, way)(clip), getattr(model.vae, way)
-
-    def small_device(*args, **kwargs):
-        if not model.vae.use_tiling:
-            raise torch.OutOfMemoryError("out of memory")
-        return code(*args, **kwargs)
-
-    monkeypatch.setattr(model.vae, way, small_device)
-    with pytest.warns(UserWarning, match="by tiles"):
-        found = getattr(model, way)(clip)
-    assert torch.equal(found, expected)  # a clip no larger than a tile
-
-
 class Conversions(TorchDispatchMode):
     """Counts copies of tensors of a shape into another type."""
 
