@@ -31,8 +31,8 @@ def node_of(graph: dict, kind: str) -> str:
 
 
 def add(graph: dict, kind: str, title: str, **inputs) -> str:
-    """A node more; returns its id."""
-    node_id = str(max(map(int, graph)) + 1)
+    """A node more, outside of every subgraph (whose ids are "outer:inner"); returns its id."""
+    node_id = str(max(int(part) for name in graph for part in name.split(":")) + 1)
     graph[node_id] = {"class_type": kind, "inputs": inputs, "_meta": {"title": title}}
     return node_id
 
