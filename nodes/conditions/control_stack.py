@@ -13,6 +13,8 @@ from ..shared.schema import search_words
 
 
 class ControlNetStack(io.ComfyNode):
+    MAY_BE_NOTHING = ("map",)  # inputs: an empty map adds no control
+
     @classmethod
     def define_schema(cls):
         weight_help = "How much this control counts, 0 (off) to 10. Where the weights of the stack sum to more than 1, "

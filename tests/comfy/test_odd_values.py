@@ -32,7 +32,8 @@ for name in sorted(set(nodes.NODE_CLASS_MAPPINGS) - before):
     for entry in node.GET_SCHEMA().inputs:
         kind = entry.get_io_type()
         if kind not in ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"):
-            for value in (7, 0.5, True, "x", {}, [7], {"samples": 7}) + (() if entry.optional else (None,)):
+            nothing = entry.optional or entry.id in getattr(node, "MAY_BE_NOTHING", ())
+            for value in (7, 0.5, True, "x", {}, [7], {"samples": 7}) + (() if nothing else (None,)):
                 call(name, node, entry, value)
         if kind in ("INT", "FLOAT"):
             assert entry.min is not None and entry.max is not None, (name, entry.id)

@@ -53,7 +53,7 @@ print(json.dumps({"own": own_frames, "shown": shown, "kinds": kinds, "frames": f
 TILES = """
 import pack.nodes.host.windows.tiles as tiles
 from pack.nodes.host.windows.predictions import cut_controls, frame_window
-from pack.pipeline_core.longvideo.tiles import plan_tiles
+from pack.pipeline_core.video.tiles import plan_tiles
 
 resized, upscale = [], tiles.common_upscale
 tiles.common_upscale = lambda frames, *size: resized.append(len(frames)) or upscale(frames, *size)

@@ -34,7 +34,7 @@ def tiny(graph, family):
         elif kind == "ControlNetLoader":
             node.update(class_type="VRTestTinyControlNet", inputs=made)
         elif kind == "CLIPTextEncode":
-            text = {"dim": 32, "tokens": 8, "text": True, "seed": int(node_id)}
+            text = {"dim": 32, "tokens": 8, "text": True, "seed": int(node_id.split(":")[-1])}
             node.update(class_type="VRTestRandomConditioning", inputs=text)
             if family["model"] == "VRTestTinyLTXV":
                 padded = {
@@ -85,7 +85,7 @@ def tiny_transfer1(graph, frames, size=(96, 64)):
         elif kind == "VAELoader":
             node.update(class_type="VRTestTinyCosmosVAE", inputs={"seed": 3})
         elif kind == "CLIPTextEncode":
-            node.update(class_type="VRTestRandomConditioning", inputs={**text, "seed": int(node_id)})
+            node.update(class_type="VRTestRandomConditioning", inputs={**text, "seed": int(node_id.split(":")[-1])})
         elif kind == "CLIPLoader":
             del graph[node_id]
         elif kind == "VideoRealismLoadTransfer1Control":
