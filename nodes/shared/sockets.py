@@ -1,4 +1,4 @@
-"""What must come by a wire from another node, held to its kind: an API graph may have any JSON in its place."""
+"""Inputs held to their kind, those of wires and those of widgets: an API graph may have any JSON in their place."""
 
 from collections.abc import Mapping
 
@@ -6,13 +6,23 @@ import torch
 
 from ...pipeline_core.errors import UserError
 
-WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+WIDGETS = {
+    "INT": ((int, float), "a number"),
+    "FLOAT": ((int, float), "a number"),
+    "BOOLEAN": ((bool, int), "true or false"),
+    "STRING": (str, "a text"),
+    "COMBO": (str, "one of its options"),
+}
 JSON = (bool, int, float, str, list, tuple, Mapping, type(None))
 
 
 def check_socket(name: str, kind: str, value) -> None:
-    """UserError unless `value` is what nodes give for this io type (IMAGE, LATENT, MODEL, ...). name: the input."""
-    if kind not in WIDGETS and not _HOLDS.get(kind, _is_object)(value):
+    """UserError unless `value` is what widgets or nodes give for this io type (INT, IMAGE, ...). name: the input."""
+    if kind in WIDGETS:
+        types, words = WIDGETS[kind]
+        if not isinstance(value, types):
+            raise UserError(f"{name} is {_words(value)} but must be {words}: change {name}.")
+    elif not _HOLDS.get(kind, _is_object)(value):
         raise UserError(f"{name} is {_words(value)} but must be {kind} from another node: connect one to {name}.")
 
 

@@ -39,6 +39,10 @@ for name in sorted(set(nodes.NODE_CLASS_MAPPINGS) - before):
             assert entry.min is not None and entry.max is not None, (name, entry.id)
             for value in (math.nan, math.inf, -math.inf, entry.min - 1, entry.max + 1):
                 call(name, node, entry, value)
+        if kind not in ("STRING", "COMBO"):
+            continue
+        for value in ({}, [7], 7):
+            call(name, node, entry, value)
         if kind == "STRING":
             for value in ("a" * 300 + chr(0), chr(0xD800)):
                 call(name, node, entry, value)
