@@ -189,8 +189,15 @@ def promises(rows: list[dict], options) -> list[common.Promise]:
     return found
 
 
-def earlier_rows(path: Path | None) -> list[dict]:
-    return json.loads(path.read_text())["rows"] if path is not None and path.is_file() else []
+def earlier_rows(path: Path | None, about: dict) -> list[dict]:
+    """Rows that the file has already; SystemExit where they were made with other settings."""
+    if path is None or not path.is_file():
+        return []
+    earlier = json.loads(path.read_text())
+    others = [name for name, value in about.items() if earlier["about"].get(name, value) != value]
+    if others:
+        raise SystemExit(f"{path} holds parts with another {others[0]}; give another --json, or the same settings.")
+    return earlier["rows"]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -206,8 +213,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--model", help="default: the embedded model")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     options = parser.parse_args(arguments)
-    rows = [row for row in earlier_rows(options.json) if row["part"] not in options.parts]
     about = {name: getattr(options, name) for name in ("clips", "kills", "between", "workers", "seed", "model")}
+    rows = [row for row in earlier_rows(options.json, about) if row["part"] not in options.parts]
     about |= {"settings": COUNTED, "pace_settings": PACED, "pace_size": [PACED_FRAMES, *PACED_SIZE]}
     for part in options.parts:
         with tempfile.TemporaryDirectory() as name:

@@ -21,7 +21,7 @@ INK, PAPER = (235, 235, 235), (24, 24, 24)
 
 def results(frame: int) -> dict[tuple[float, float] | None, Image.Image]:
     """{(realism, faithfulness): picture} of the example's frame, and the source under None."""
-    from pipeline_core.conditions.buffers import open_buffers
+    from pipeline_core.conditions.buffers import find_buffers
     from pipeline_core.enhance import enhance
     from pipeline_core.job.dials import dials
     from pipeline_core.models.folders.loading import load_video_model
@@ -29,7 +29,7 @@ def results(frame: int) -> dict[tuple[float, float] | None, Image.Image]:
 
     source = ROOT / "example_clips" / "drive.mp4"
     clip, model = media.read_clip(source), load_video_model()
-    buffers = open_buffers(source.with_name("drive_buffers"), source)
+    buffers = find_buffers(source)
     pictures = {None: picture(clip[frame])}
     for faithfulness in STEPS:
         for realism in STEPS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 
 from ...pipeline_core.models.networks.step_cache import FirstBlockCache
@@ -10,11 +11,14 @@ KEY = "video_realism_first_blocks"  # in transformer_options
 
 
 class FirstBlocks:
-    """The caches of one run, see models/networks/step_cache.py. threshold: from 0, off, to 1."""
+    """The caches of one run, see models/networks/step_cache.py. threshold: from 0, off, to 1.
+
+    Two tensors as large as the network's tokens stay on its device for each of them until the run ends.
+    """
 
     def __init__(self, threshold: float):
         self.threshold = threshold
-        self._caches: dict[tuple, FirstBlockCache] = {}
+        self._caches = defaultdict(lambda: FirstBlockCache(threshold))
 
     def added(self, model_options: Mapping) -> dict:
         """Model options that bring these caches to the network."""
@@ -27,7 +31,7 @@ class FirstBlocks:
 
     def cache_at(self, place: tuple) -> FirstBlockCache:
         """The cache of these conditions in this window and tile."""
-        return self._caches.setdefault(place, FirstBlockCache(self.threshold))
+        return self._caches[place]
 
 
 def first_block_cache(transformer_options: Mapping) -> FirstBlockCache | None:

@@ -68,6 +68,11 @@ def example_clips() -> dict[str, Path]:
     return {path.stem: path for path in sorted(EXAMPLES.glob("*.mp4"))}
 
 
+def example_clip(name: str) -> Path | None:
+    """The path behind an example's name in `input_clips`; None for any other name."""
+    return example_clips().get(name.removeprefix(EXAMPLE)) if name.startswith(EXAMPLE) else None
+
+
 def input_clips() -> list[str]:
     """Names of the clips in ComfyUI's input folder, then of the pack's examples; a graph can name nothing else."""
     folder = folder_paths.get_input_directory()
@@ -80,8 +85,7 @@ def input_clip(name: str, input_name: str) -> Path:
     """The path behind a name of `input_clips`; UserError naming the input for any other."""
     if name not in input_clips():
         raise UserError(f"The clip {name} is not in ComfyUI's input folder: choose another one in {input_name}.")
-    example = example_clips().get(name.removeprefix(EXAMPLE)) if name.startswith(EXAMPLE) else None
-    return example or Path(folder_paths.get_input_directory()) / name
+    return example_clip(name) or Path(folder_paths.get_input_directory()) / name
 
 
 def clip_folders() -> dict[str, Path]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from .paths import EXAMPLE, example_clips
+from .paths import example_clip
 
 PACK = Path(__file__).parents[2].name  # as the server names it: the folder in custom_nodes, not what it may link to
 FIRST = ("enhance_one_node", "realism_demo")  # the other templates follow by name
@@ -26,9 +26,8 @@ def serve_examples() -> None:
 
 @web.middleware
 async def examples_first(request: web.Request, handler) -> web.StreamResponse:
-    name = request.query.get("filename", "")
-    if request.path in ("/view", "/api/view") and request.query.get("type") == "input" and name.startswith(EXAMPLE):
-        clip = example_clips().get(name.removeprefix(EXAMPLE))
+    if request.path in ("/view", "/api/view") and request.query.get("type") == "input":
+        clip = example_clip(request.query.get("filename", ""))
         if clip is not None:
             return web.FileResponse(clip)
     return await handler(request)

@@ -1,5 +1,7 @@
 """Inputs that several nodes ask for alike."""
 
+from collections.abc import Iterable
+
 from comfy_api.latest import io
 from torch import Tensor
 
@@ -12,30 +14,24 @@ from ...pipeline_core.models.folders.preset import Preset
 from ..host.folder.folders import EMBEDDED_NAME, model_folders
 from .schema import advanced, no_new_seed
 
+SHARE = {"min": 0.0, "max": 1.0, "step": 0.01, "round": 0.001}  # of a number that is a share
 START_PERCENT = io.Float.Input(
     "start_percent",
     default=0.0,
-    min=0.0,
-    max=1.0,
-    step=0.01,
-    round=0.001,
+    **SHARE,
     tooltip="Guidance begins at this share of the sampling, 0 is the start.",
 )
 END_PERCENT = io.Float.Input(
     "end_percent",
     default=1.0,
-    min=0.0,
-    max=1.0,
-    step=0.01,
-    round=0.001,
+    **SHARE,
     tooltip="Guidance ends at this share of the sampling, 1 is the end; outside only the positive prompt acts.",
 )
 
 
 def dial_inputs() -> list:
     """realism, faithfulness, prompt and model: what people change first."""
-    dial = {"default": 0.5, "min": 0.0, "max": 1.0, "step": 0.01, "round": 0.001}
-    dial |= {"display_mode": io.NumberDisplay.slider}
+    dial = {"default": 0.5, **SHARE, "display_mode": io.NumberDisplay.slider}
     return [
         io.Float.Input(
             "realism",
@@ -64,15 +60,15 @@ def dial_inputs() -> list:
 
 def settings_input() -> io.String.Input:
     """Every setting of the job by name, for what has no widget of its own."""
-    return io.String.Input(
-        "settings",
-        default="",
-        multiline=True,
-        optional=True,
-        tooltip="Any setting of the job, one a line, such as method = heun. They go before the dials and the other "
-        "inputs. Known: " + ", ".join(SETTINGS) + ".",
-        **advanced(io.String.Input),
-    )
+    text = "Any setting of the job, one a line, such as method = heun. They go before the dials and the other inputs."
+    return lines_input("settings", text, SETTINGS)
+
+
+def lines_input(name: str, text: str, known: Iterable[str]) -> io.String.Input:
+    """An optional input of lines "name = value"; its tooltip is the text and the known names."""
+    tooltip = f"{text} Known: {', '.join(known)}."
+    options = {"default": "", "multiline": True, "optional": True, **advanced(io.String.Input)}
+    return io.String.Input(name, tooltip=tooltip, **options)
 
 
 def detail_input(optional: bool = False) -> io.Float.Input:
@@ -153,10 +149,7 @@ def cache_input() -> io.Float.Input:
     return io.Float.Input(
         "cache",
         default=0.0,
-        min=0.0,
-        max=1.0,
-        step=0.01,
-        round=0.001,
+        **SHARE,
         optional=True,
         tooltip="Saves time with a model of Load Video Model: where the first block changes by less than this share "
         "from step to step, the others are not run. 0 is off, 0.1 saves some steps, 0.3 more, and costs detail.",

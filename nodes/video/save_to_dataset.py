@@ -11,11 +11,12 @@ from ...pipeline_core.batch.page import write_page
 from ...pipeline_core.batch.rules import GateRules, parse_limits
 from ...pipeline_core.doors import parse_json
 from ...pipeline_core.metrics.report import check_report
+from ..host.jobs import compute_device
 from ..shared.clips import clip_input
 from ..shared.packages import require_packages
 from ..shared.schema import search_words
 from ..shared.tickets import read_ticket
-from ..shared.widgets import advanced
+from ..shared.widgets import lines_input
 
 
 class SaveToDataset(io.ComfyNode):
@@ -51,14 +52,11 @@ class SaveToDataset(io.ComfyNode):
                     "lamp of another colour, a lost car, flicker, ...), as the command enhance-folder does. The row "
                     "says why.",
                 ),
-                io.String.Input(
+                lines_input(
                     "limits",
-                    default="",
-                    multiline=True,
-                    optional=True,
-                    tooltip="Limits of the gate that are not the usual ones, one a line, such as edge_f1 = 0.5 or "
-                    "critic = off. Known: " + ", ".join(CHECKS) + ".",
-                    **advanced(io.String.Input),
+                    "Limits of the gate that are not the usual ones, one a line, such as edge_f1 = 0.5 or "
+                    "critic = off.",
+                    CHECKS,
                 ),
             ],
             outputs=[io.String.Output(display_name="row", tooltip="What was written about the result, as JSON.")],
@@ -75,7 +73,7 @@ class SaveToDataset(io.ComfyNode):
         batch, source = read_ticket(clip)
         numbers = {} if figures is None else _figures(figures)
         graph = {name: {key: node[key] for key in ("class_type", "inputs")} for name, node in cls.hidden.prompt.items()}
-        judge = load_gate(rules if gate else None)
+        judge = load_gate(rules if gate else None, device=str(compute_device()))
         row = batch.save(batch.task(source), frames.cpu(), graph, numbers, bool(accept), judge)
         page = write_page(batch.out)
         said = row["status"] if row["reason"] is None else f"{row['status']}: {row['reason']}"

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,11 +105,11 @@ def source_buffers(source: Source, out: Path) -> Buffers | None:
     if not is_recording(source):
         return open_buffers(source.buffers, source.clip)
     imported = imported_buffers(source, out)
-    # Of all who want them one makes them; an hour, for on this machine a lease whose owner is gone is free at once.
-    with waited_for(out / "leases", f"{source.id}.buffers", 3600.0):
+    # Of all who want them one makes them.
+    with waited_for(out / "leases", f"{source.id}.buffers") as lease:
         stamp, known = stamp_of(source, out), imported / _STAMP
         if not known.is_file() or known.read_text(encoding="utf-8") != stamp:
-            _import(source, imported)
+            _import(source, imported, lease.touch)
             known.write_text(stamp, encoding="utf-8")
     return open_buffers(imported, source.clip)
 
@@ -125,12 +125,13 @@ def imported_buffers(source: Source, out: Path) -> Path:
     return out / "buffers" / source.id
 
 
-def _import(source: Source, target: Path) -> None:
+def _import(source: Source, target: Path, touch: Callable[[], None]) -> None:
     known = find_recording(source.buffers, source.camera)
     target.parent.mkdir(parents=True, exist_ok=True)
     import_recording(
         target, source.clip, known.depth, known.semantic, known.instance, known.depth_format, known.semantic_format,
         depth_scale=1.0 if known.depth_scale is None else known.depth_scale, instance_format=known.instance_format,
+        progress=lambda *_: touch(),
     )  # fmt: skip
 
 

@@ -74,12 +74,12 @@ def claim(folder: Path, name: str, seconds: float = SECONDS) -> Lease | None:
 
 
 @contextmanager
-def waited_for(folder: Path, name: str, seconds: float = SECONDS) -> Iterator[None]:
-    """With the lease of `name`, once others have released it; it is not touched meanwhile."""
+def waited_for(folder: Path, name: str, seconds: float = SECONDS) -> Iterator[Lease]:
+    """The lease of `name`, once others have released it; whoever holds it touches it."""
     while (lease := claim(folder, name, seconds)) is None:
         time.sleep(_WAIT)
     try:
-        yield
+        yield lease
     finally:
         lease.release()
 

@@ -16,7 +16,7 @@ from ..errors import UserError, shown
 from ..job.table import SETTINGS, Setting
 from ..perception.captions import LOOKS, PROMPT_SETS, compose
 from .checks import CHECKS
-from .rules import GateRules
+from .rules import GateRules, legal_limit
 
 EMBEDDED, DEFAULT = "embedded", "default"  # the variant of a recipe without looks and prompts: the model's own
 MOST_DRAWS, MOST_NAMES, MOST_RETRIES = 1000, 1000, 10
@@ -225,9 +225,8 @@ def _gate(values) -> GateRules | None:
     keys = _known({} if values is True or values is None else values, GateRules.__dataclass_fields__, "gate")
     limits: dict[str, float | None] = {}
     for name, limit in _known(_or_empty(keys.get("thresholds")), CHECKS, "gate.thresholds").items():
-        check = CHECKS[name]
         if limit is not None:
-            limit = float(_value(f"gate.thresholds.{name}", Setting("", high=check.high), limit))
+            limit = float(_value(f"gate.thresholds.{name}", legal_limit(name), limit))
         limits[name] = limit
     retries = _or_empty(keys.get("retry"), [])
     if not isinstance(retries, (list, tuple)) or len(retries) > MOST_RETRIES:

@@ -34,6 +34,11 @@ def parse_limits(text: str) -> dict[str, float | None]:
     """
     limits = {}
     for name, value in named_values(text, "limits", CHECKS).items():
-        legal = Setting("", high=CHECKS[name].high)
-        limits[name] = None if value.strip().lower() == "off" else legal.parse(f"{name} in limits", value)
+        off = value.strip().lower() == "off"
+        limits[name] = None if off else legal_limit(name).parse(f"{name} in limits", value)
     return limits
+
+
+def legal_limit(name: str) -> Setting:
+    """What a limit of this check may be."""
+    return Setting("", high=CHECKS[name].high)

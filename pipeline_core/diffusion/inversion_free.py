@@ -14,7 +14,7 @@ zeta (z - X): X + pull sigma_flow (z - X), with pull = zeta N on its N even step
 
 from torch import Tensor
 
-from .interpolants import VE, Interpolant
+from .interpolants import FLOW, VE, Interpolant
 from .run import Denoise
 
 
@@ -40,8 +40,7 @@ def edited(
         edit = z + denoise(x, sigma) - source
         if pull == 0:
             return edit
-        # sigma_flow = sigma_ve / (1 + sigma_ve): FLOW's own sigma, also at its 1.
-        share = sigma if interpolant.linear_signal else sigma / (1 + sigma)
+        share = sigma if interpolant.linear_signal else FLOW.from_ve_sigma(sigma)
         return edit + pull * share * (z - edit)
 
     return towards_edit

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .base import Figure, check_masks, check_pair
-from .shown import explained, squares
+from .shown import explained, squares, worst_region
 
 _ROWS = 48  # of the frames that are looked at: texture is finer, an object of a hundredth of the frame is not
 _SIDE = 12  # pixels along the side of a region of these
@@ -41,16 +41,12 @@ class Invented:
         self._frames += len(output)
 
     def compute(self) -> dict[str, Figure]:
-        if self._rest is None:
-            return {"invented_most": Figure(None, "", "lower", "no frames")}
-        most = float((self._rest / self._frames / 3).max().sqrt())
-        return {"invented_most": Figure(most, "", "lower", f"{len(self._rest)} regions")}
+        return {"invented_most": worst_region(self._rest, self._frames)}
 
 
 def _regions(ours: Tensor, theirs: Tensor, codes: Tensor, tags: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
     """By regions (R, N, ...): what may explain a frame `ours` (H, W, 3), its colours, and the weights of its pixels."""
-    names = codes.unique()
-    layers = F.one_hot(torch.searchsorted(names, codes), len(names)).float()
+    layers = (codes[..., None] == codes.unique()).float()
     objects = torch.isin(codes, torch.tensor(tags, dtype=torch.long))[..., None].float()
     height, width = codes.shape
     rows = max(1, min(_ROWS, height // 2))  # a codec halves the colours of small frames, and errs by the pixel

@@ -126,10 +126,15 @@ class Unexplained:
         self._frames += len(output)
 
     def compute(self) -> dict[str, Figure]:
-        if self._rest is None:
-            return {"unexplained_most": Figure(None, "", "lower", "no frames")}
-        most = float((self._rest / self._frames / 3).max().sqrt())
-        return {"unexplained_most": Figure(most, "", "lower", f"{len(self._rest)} regions")}
+        return {"unexplained_most": worst_region(self._rest, self._frames)}
+
+
+def worst_region(rest: Tensor | None, frames: int) -> Figure:
+    """The root mean square residual of the region that has most. rest (regions,): of `explained`, summed over frames
+    and colours; None before the first frame."""
+    if rest is None:
+        return Figure(None, "", "lower", "no frames")
+    return Figure(float((rest / frames / 3).max().sqrt()), "", "lower", f"{len(rest)} regions")
 
 
 def _regions(frame: Tensor) -> Tensor:

@@ -70,7 +70,8 @@ def test_the_sampler_with_a_cache_is_the_core_with_it(server, threshold):
 
 
 def test_every_window_has_a_cache_of_its_own(server):
-    """Two windows that are one after the other at every step: as many calls, and less than twice as few computed."""
+    """Two windows one after the other at every step: as many calls each, and each saves some. In a cache that they
+    shared a call would be compared with the other window's."""
     counts = []
     for windows in (False, True):
         scene = Scene(server)

@@ -20,6 +20,7 @@ import comfy_api.latest
 before = set(nodes.NODE_CLASS_MAPPINGS)
 asyncio.run(nodes.load_custom_node(sys.stdin.readline().strip()))
 found = []
+WRONG = {"INT": "x", "FLOAT": "x", "BOOLEAN": "x", "STRING": 7, "COMBO": 7}
 def call(name, node, entry, value):
     try:
         node.EXECUTE_NORMALIZED(**{entry.id: [value] if node.SCHEMA.is_input_list else value})
@@ -31,7 +32,7 @@ for name in sorted(set(nodes.NODE_CLASS_MAPPINGS) - before):
     node = nodes.NODE_CLASS_MAPPINGS[name]
     for entry in node.GET_SCHEMA().inputs:
         kind = entry.get_io_type()
-        if kind not in ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"):
+        if kind not in WRONG:
             nothing = entry.optional or entry.id in getattr(node, "MAY_BE_NOTHING", ())
             for value in (7, 0.5, True, "x", {}, [7], {"samples": 7}) + (() if nothing else (None,)):
                 call(name, node, entry, value)
@@ -39,9 +40,7 @@ for name in sorted(set(nodes.NODE_CLASS_MAPPINGS) - before):
             assert entry.min is not None and entry.max is not None, (name, entry.id)
             for value in (math.nan, math.inf, -math.inf, entry.min - 1, entry.max + 1):
                 call(name, node, entry, value)
-        if kind not in ("STRING", "COMBO"):
-            continue
-        for value in ({}, [7], 7):
+        for value in ({}, [7], WRONG[kind]) if kind in WRONG else ():
             call(name, node, entry, value)
         if kind == "STRING":
             for value in ("a" * 300 + chr(0), chr(0xD800)):
