@@ -27,7 +27,8 @@ test: lint
 	OMP_NUM_THREADS=1 $(PYTEST)
 
 # Other instructions and threads take sums in another order: the core's tests whose numbers could tell.
-NUMBERS = $(addprefix tests/,conditions diffusion job/test_enhance.py longvideo metrics models perception video world)
+NUMBERS = $(addprefix tests/,conditions diffusion job/test_enhance.py longvideo metrics models/folders models/networks \
+	perception video world)
 
 test-plain: setup
 	@echo "the core's tests on plain instructions and two threads:"
