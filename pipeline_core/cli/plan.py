@@ -57,7 +57,7 @@ def as_json(answer: Planned) -> dict:
             "weights": way.weights,
             "placement": way.placement,
             "streamed_bytes": way.streamed,
-            "conditions_in_a_batch": way.together,
+            "conditions_in_a_batch": 1 if answer.release.reads else way.together,
             "window": way.costs.frames,
             "windows": way.windows,
             "tiled_vae": way.tiled,

@@ -86,6 +86,7 @@ _WAN = dict(
 _WAN_5B = {**_WAN, "window": 121, "size": (704, 1280), "fps": 24.0, "spatial_ratio": 16, "channels": 48}
 _COSMOS = {**_WAN, "overlap": 9, "size": (704, 1280), "cfg_offset": 1.0, "steps": 35}
 _EVEN = {"edge": 0.5, "depth": 0.5, "segmentation": 0.5}
+_WHOLE = {"edge": 1.0, "depth": 1.0, "segmentation": 1.0}
 _ONE = {"edge": 1.0}  # one control video, or one LoRA, at a time
 
 FAMILIES = {
@@ -102,6 +103,11 @@ FAMILIES = {
             # NVIDIA's recipe for driving scenes.
             control_weights={"edge": 0.1, "depth": 0.4, "segmentation": 0.5, "vis": 0.1}, maps="cosmos_transfer25",
             **{**_COSMOS, "window": 93, "shift": 5.0, "published_cfg": 3.0},
+        ),
+        Family(
+            "cosmos3", "Cosmos 3 Nano", control="tokens", control_weights={**_WHOLE, "vis": 0.0},
+            maps="cosmos_transfer25",
+            **{**_WAN_5B, "overlap": 9, "size": (704, 1280), "shift": 10.0, "published_cfg": 3.0, "steps": 35},
         ),
         Family("wan", "Wan", **_WAN),
         Family("wan_5b", "Wan 2.2 5B", **_WAN_5B),

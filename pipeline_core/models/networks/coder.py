@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ...devices import free_memory
 from ...video.tiles import Tiles, plan_tiles
-from ..folders.memory import FULL_VAE_WIDTH, ROOM, wan_coding_bytes
-from .vae import decode_latents, encode_clips
+from ..folders.memory import ROOM, vae_width, wan_coding_bytes
+from .vae import decode_latents, encode_clips, is_wan
 
 SIDES = (512, 256)  # pixels of a tile's side, the larger first; 512 with this overlap is ComfyUI's own
 OVERLAP = 64  # pixels that neighbours share and that are blended
@@ -65,11 +65,11 @@ class Coder:
     def _fits(self, size: tuple[int, int]) -> bool:
         """Whether frames may be coded whole; for devices and VAEs of which too little is known the try will tell."""
         free = free_memory(self.device)
-        if free is None or type(self.vae).__name__ != "AutoencoderKLWan":
+        if free is None or not is_wan(self.vae):
             return True
         narrow = torch.is_autocast_enabled(self.device.type)
         each = 2 if narrow else next(self.vae.parameters()).element_size()
-        return wan_coding_bytes(self.vae.config.get("base_dim", FULL_VAE_WIDTH), size, each) <= ROOM * free
+        return wan_coding_bytes(vae_width(self.vae.config), size, each) <= ROOM * free
 
     def _next(self) -> None:
         """From here on by tiles, or by smaller ones."""

@@ -40,11 +40,13 @@ def trace(
         "tile": (("decode", *vae, tile), lambda: decoding(studio, release, tile, frames)),
         "text": ((release.text,), lambda: reading(studio, release)),
     }
+    if release.reads:
+        del parts["text"]
     if not controls:
         del parts["fewer"]
     if tile == tuple(size):
         del parts["tile"]
-    traced = dict.fromkeys(("fewer", "tile"), Cost())
+    traced = dict.fromkeys(("fewer", "tile", "text"), Cost())
     for name, (key, run) in parts.items():
         if key not in studio.costs:
             tell(name)
@@ -60,7 +62,7 @@ def _held(studio: Studio, release: Release, weights: str) -> Held:
         held_bytes(branch_network(studio, release), weights, release.folder) if release.branch else (0, 0)
     )
     vae = held_bytes(studio.network(release.vae, COMPUTE), release.vae_type, release.folder)[0]
-    text = held_bytes(studio.network(release.text, COMPUTE), weights, release.folder)[0]
+    text = 0 if release.reads else held_bytes(studio.network(release.text, COMPUTE), weights, release.folder)[0]
     return Held(network, branch, vae, text, max(block, branch_block))
 
 
