@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> None:
 
     def tell(part: str) -> None:
         if not traced:
-            print("Nothing was traced for this size before: about a minute.", file=sys.stderr)
+            print("Not all of this was traced before: up to a minute, longer on a busy machine.", file=sys.stderr)
         traced.append(part)
         print(f"  {part}", file=sys.stderr, flush=True)
 

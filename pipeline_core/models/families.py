@@ -86,7 +86,6 @@ _WAN = dict(
 _WAN_5B = {**_WAN, "window": 121, "size": (704, 1280), "fps": 24.0, "spatial_ratio": 16, "channels": 48}
 _COSMOS = {**_WAN, "overlap": 9, "size": (704, 1280), "cfg_offset": 1.0, "steps": 35}
 _EVEN = {"edge": 0.5, "depth": 0.5, "segmentation": 0.5}
-_WHOLE = {"edge": 1.0, "depth": 1.0, "segmentation": 1.0}
 _ONE = {"edge": 1.0}  # one control video, or one LoRA, at a time
 
 FAMILIES = {
@@ -105,8 +104,9 @@ FAMILIES = {
             **{**_COSMOS, "window": 93, "shift": 5.0, "published_cfg": 3.0},
         ),
         Family(
-            "cosmos3", "Cosmos 3 Nano", control="tokens", control_weights={**_WHOLE, "vis": 0.0},
-            maps="cosmos_transfer25",
+            # NVIDIA's recipe is for one map, and each one more is as many tokens as the video.
+            "cosmos3", "Cosmos 3 Nano", control="tokens", maps="cosmos_transfer25",
+            control_weights={**_ONE, "depth": 0.0, "segmentation": 0.0, "vis": 0.0},
             **{**_WAN_5B, "overlap": 9, "size": (704, 1280), "shift": 10.0, "published_cfg": 3.0, "steps": 35},
         ),
         Family("wan", "Wan", **_WAN),

@@ -22,6 +22,8 @@ CLASSES = {
     "text_encoder": ("T5EncoderModel", "Qwen2_5_VLForConditionalGeneration"),
     "vae": None,
 }
+# Heads of Cosmos 3 for words, sound and actions: nothing here reads them, and files may be with or without them.
+UNREAD = ("lm_head.", "audio_", "action_")
 # How the released branches call what is called otherwise here.
 RELEASED_NAMES = {"seg": "segmentation", "blur": "vis"}
 RESTORE = "restore the model folder"

@@ -13,13 +13,14 @@ from ...devices import chosen_device, free_memory
 from ...doors import loading
 from ...doors.tensors import Stored
 from ...errors import UserError
-from ..networks.cosmos3 import ORDER, Cosmos3Model
-from ..networks.text import language_part, tokenise, without_vocabulary
+from ..networks.cosmos3 import ORDER, Cosmos3Model, without_heads
+from ..networks.text import language_part, tokenise
 from ..networks.vae import check_statistics
 from ..networks.video_model import VideoModel
 from ..released.tensor_lists import renamed_tensor
 from .layout import (
     CLASSES,
+    UNREAD,
     branch_parts,
     check_kind,
     check_layers,
@@ -152,7 +153,7 @@ def load_part(folder: str | Path, name: str, dtype: torch.dtype = torch.float32)
         part, info = getattr(module, class_name).from_pretrained(
             str(path), local_files_only=True, use_safetensors=True, output_loading_info=True, **options
         )
-    part = language_part(part) if name == "text_encoder" else without_vocabulary(part)
+    part = language_part(part) if name == "text_encoder" else without_heads(part)
     _check_weights(path, part, info, class_name, stored)
     return part.eval().requires_grad_(False)
 
@@ -180,8 +181,9 @@ def _check_weights(
         ("lacks", info.get("missing_keys")),
         ("has the unknown", info.get("unexpected_keys")),
     ):
+        tensors = sorted(tensor for tensor in tensors or () if not tensor.startswith(UNREAD))
         if tensors:
-            first = sorted(tensors)[0]
+            first = tensors[0]
             words = renamed_tensor(class_name, first, stored)
             raise UserError(f"{path} {problem} tensor {first}{words}; restore the weights that belong to it.")
     for name, tensor in part.state_dict().items():

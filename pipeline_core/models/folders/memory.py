@@ -14,14 +14,14 @@ from pathlib import Path
 from ...doors import read_json
 from ...doors.tensors import Stored
 from ...errors import UserError
-from .layout import RESTORE, branch_parts, is_omni_folder, network_parts, part_folder, read_headers
+from .layout import RESTORE, UNREAD, branch_parts, is_omni_folder, network_parts, part_folder, read_headers
 from .preset import Preset
 
 WEIGHTS = ("auto", "fp32", "bf16", "fp8")
 SMALL = 250_000_000  # weights of a transformer that stay 32 bits by themselves
 GIB = 2**30
-# Left in their files: eyes, and the head that would write words.
-UNUSED = ("visual.", "model.visual.", "lm_head.")
+# Left in their files: eyes, and heads that nothing reads.
+UNUSED = ("visual.", "model.visual.", *UNREAD)
 # fp8 holds the matrices of these; norms, embeddings and the network's doors keep two bytes.
 MATRICES = ("transformer_blocks.", "control_blocks.", "crossattn_proj.", "layers.")
 WIDE = "time_embedder."  # of Cosmos 3: 32 bits whatever the rest has, says its class
@@ -30,7 +30,9 @@ WIDE = "time_embedder."  # of Cosmos 3: 32 bits whatever the rest has, says its 
 BLOCK_TENSORS, BRANCH_TENSORS = 15, 3.6
 VAE_BYTES_PER_CELL = 9200 * 64  # of a Wan VAE of full width, per latent cell and byte, for 93 frames
 FULL_VAE_WIDTH = 96
-OMNI_TENSORS = 10.0  # what BLOCK_TENSORS is, of Cosmos 3, whose maps are tokens beside the video's
+RESIDUAL = 1.61  # as much as that takes a Wan 2.2 VAE of the same width
+# What BLOCK_TENSORS is, of Cosmos 3, whose maps are tokens beside the video's; and what the video has to itself.
+OMNI_TENSORS, OMNI_OWN = 16.1, 1.5
 ROOM = 0.9  # of what is free: kernels take some for themselves, and there are gaps between tensors
 
 
@@ -159,21 +161,20 @@ def forward_bytes(config: Mapping, cells: Sequence[int], controls: int, each: in
     """
     if "latent_patch_size" in config:
         tokens = cells[0] * math.prod(math.ceil(side / config["latent_patch_size"]) for side in cells[1:])
-        return int(tokens * (1 + controls) * config["hidden_size"] * each * OMNI_TENSORS)
+        return int(tokens * config["hidden_size"] * each * (OMNI_TENSORS * (1 + controls) + OMNI_OWN))
     tokens = math.prod(side // patch for side, patch in zip(cells, config["patch_size"], strict=True))
     width = config["num_attention_heads"] * config["attention_head_dim"]
     return int(tokens * width * each * (BLOCK_TENSORS + BRANCH_TENSORS * controls))
 
 
-def wan_coding_bytes(width: int, size: Sequence[int], each: int = 2) -> int:
-    """Bytes a Wan VAE of this width needs beside its weights for frames of (h, w) latent cells: it codes one after the
-    other. each: bytes of a value."""
-    return math.prod(size) * VAE_BYTES_PER_CELL * each * width // FULL_VAE_WIDTH
+def wan_coding_bytes(config: Mapping, size: Sequence[int], each: int = 2) -> int:
+    """Bytes a Wan VAE needs beside its weights for frames of (h, w) latent cells: it codes one after the other.
 
-
-def vae_width(config: Mapping) -> int:
-    """Channels of a Wan VAE's decoder at full size, which decide what coding takes."""
-    return config.get("decoder_base_dim") or config.get("base_dim", FULL_VAE_WIDTH)
+    config: of the VAE. each: bytes of a value.
+    """
+    width = config.get("decoder_base_dim") or config.get("base_dim", FULL_VAE_WIDTH)
+    share = width / FULL_VAE_WIDTH * (RESIDUAL if config.get("is_residual") else 1)
+    return int(math.prod(size) * VAE_BYTES_PER_CELL * each * share)
 
 
 def is_matrix(name: str, stored: Stored) -> bool:
@@ -201,10 +202,11 @@ def _cells(preset: Preset) -> tuple[int, int, int]:
 
 def _coding_bytes(folder: Path, cells: tuple[int, int, int]) -> int:
     """`wan_coding_bytes` of a folder's VAE, whatever its kind."""
-    width = vae_width(read_json(folder / "vae" / "config.json", RESTORE))
-    if type(width) is not int or width < 1:
+    config = read_json(folder / "vae" / "config.json", RESTORE)
+    widths = [config.get("base_dim", FULL_VAE_WIDTH), config.get("decoder_base_dim") or FULL_VAE_WIDTH]
+    if any(type(width) is not int or width < 1 for width in widths):
         raise UserError(f"{folder / 'vae' / 'config.json'} states no width of a VAE: {RESTORE}.")
-    return wan_coding_bytes(width, cells[1:])
+    return wan_coding_bytes(config, cells[1:])
 
 
 def _size(count: int) -> str:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ...diffusion import Interpolant
 from ...errors import UserError
+from ..folders.layout import UNREAD
 from .step_cache import FirstBlockCache
 from .text import cosmos3_tokens
 from .video_model import Predict, VideoModel
@@ -56,6 +57,14 @@ def cosmos3_forward(
         return_dict=False,
     )
     return answers[0][-1]
+
+
+def without_heads(network: torch.nn.Module) -> torch.nn.Module:
+    """A Cosmos 3 without its heads for words (0.6 billion weights), sound and actions; other networks as they are."""
+    for name in [*network._modules, *network._parameters]:
+        if f"{name}.".startswith(UNREAD):
+            setattr(network, name, None)
+    return network
 
 
 def _positions(config: Mapping, text: int, grid: Sequence[int], items: int, device: torch.device) -> Tensor:

@@ -39,13 +39,6 @@ def language_part(text_encoder: torch.nn.Module) -> torch.nn.Module:
     return getattr(model, "language_model", text_encoder)
 
 
-def without_vocabulary(network: torch.nn.Module) -> torch.nn.Module:
-    """A network without the head that would write words (Cosmos 3's: 0.6 billion weights); others as they are."""
-    if hasattr(network, "lm_head"):
-        network.lm_head = None
-    return network
-
-
 def text_width(text_encoder: torch.nn.Module) -> int:
     """Channels of an embedding."""
     config = text_encoder.config

@@ -15,7 +15,7 @@ from torch.nn import Module, Parameter
 
 from ...doors.tensors import Stored
 from ..folders.memory import is_matrix
-from ..networks.text import without_vocabulary
+from ..networks.cosmos3 import without_heads
 from .cost import Cost
 from .tracker import FusedAttention, Tracker
 
@@ -37,9 +37,9 @@ class Studio:
         self._built: dict[tuple[str, torch.dtype], Module] = {}
 
     def network(self, name: str, dtype: torch.dtype) -> Module:
-        """The network of configs/NAME.json with weights of `dtype`, for inference, without what writes words; built once."""
+        """The network of configs/NAME.json with weights of `dtype`, for inference, without heads that nothing reads; built once."""
         if (name, dtype) not in self._built:
-            self._built[name, dtype] = self.emptied(without_vocabulary(build(read_config(name))), dtype)
+            self._built[name, dtype] = self.emptied(without_heads(build(read_config(name))), dtype)
         return self._built[name, dtype]
 
     def emptied(self, network: Module, dtype: torch.dtype) -> Module:

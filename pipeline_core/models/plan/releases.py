@@ -62,7 +62,8 @@ RELEASES = {
         ),
         Release(
             "cosmos3_nano", "Cosmos 3 Nano transfer", FAMILIES["cosmos3"], forwards.cosmos3, "cosmos3_nano",
-            "wan22_vae", "", 512, 0, hint=48, vae_type="fp32", most_controls=4, folder=True,
+            "wan22_vae", "", 512, 0, hint=48, vae_type="fp32", controls=1, most_controls=4,
+            folder=True,
         ),
         Release(
             "wan_vace_1.3b", "Wan 2.1 VACE 1.3B", FAMILIES["wan_vace"], forwards.wan_vace, "wan_vace_1.3b",

@@ -9,6 +9,7 @@ import pytest
 import tiny_cosmos3
 import torch
 from diffusers import UniPCMultistepScheduler
+from safetensors.torch import load_file, save_file
 from tiny_cosmos3 import CHANNELS, FRAMES, RATIO, SIZE
 
 from pipeline_core.__main__ import main
@@ -20,6 +21,7 @@ from pipeline_core.job.settings import EnhanceSettings, resolve
 from pipeline_core.models import load_video_model, read_preset
 from pipeline_core.models.folders.layout import is_model_folder
 from pipeline_core.models.folders.loading import branch_names
+from pipeline_core.models.folders.memory import plan_memory
 from pipeline_core.models.folders.preset_file import write_preset
 from pipeline_core.models.networks.cosmos3 import cosmos3_forward
 from pipeline_core.video.media import VideoWriter
@@ -204,6 +206,30 @@ def test_what_it_cannot_do_is_said(folder, model, tmp_path):
         load_video_model(copy)
 
 
+@pytest.mark.parametrize("stated", [True, False])
+def test_files_may_be_without_the_heads_that_nothing_reads_or_with_more(tiny, folder, model, tmp_path, stated):
+    """Sound and actions stated and not there, or there and not stated: both are read about Nano."""
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    config, weights = copy / "transformer" / "config.json", next((copy / "transformer").glob("*.safetensors"))
+    if stated:
+        more = {"sound_gen": True, "sound_dim": 4, "action_gen": True, "action_dim": 3}
+        config.write_text(json.dumps({**json.loads(config.read_text()), **more}))
+    else:
+        save_file({**load_file(weights), "audio_proj_in.weight": torch.ones(32, 4)}, weights)
+    loaded = load_video_model(copy, precision="fp32")
+    assert loaded.transformer.state_dict().keys() == model.transformer.state_dict().keys()
+    assert "lm_head.weight" not in loaded.transformer.state_dict()
+
+
+@pytest.mark.parametrize("weights", ["fp32", "bf16"])
+def test_the_memory_plan_counts_what_is_loaded(folder, weights):
+    plan = plan_memory(folder, read_preset(folder), weights)
+    loaded = load_video_model(folder, precision="fp32", weights=weights)
+    for part, network in zip(plan.parts, (loaded.transformer, loaded.vae), strict=True):
+        assert part.in_memory == sum(p.numel() * p.element_size() for p in network.parameters()), part.name
+    assert plan.together == 1
+
+
 def test_a_weight_of_a_video_autoencoder_is_refused_by_name(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "copy")
     weights = next((copy / "vae").glob("*.safetensors"))
@@ -259,7 +285,7 @@ def test_the_command_line_takes_the_folder(folder, tmp_path, capsys):
         for frame in draw(3, 13, *SIZE, 3).sigmoid():
             out.write(frame)
     options = ["--model", copy, "--weights", "fp32", "--precision", "fp32", "--controls", "edge=1", "--report", report]
-    assert main([str(word) for word in ("enhance", clip, "-o", tmp_path / "out.mp4", *options, "--steps", "4")]) == 0
+    assert main([str(word) for word in ("enhance", clip, "-o", tmp_path / "out.mp4", *options, "--steps", "16")]) == 0
     assert "transformer" in capsys.readouterr().out.splitlines()[1]
     told = json.loads(report.read_text())
     assert told["plan"]["windows"] == [[0, 9], [4, 13]] and told["settings"]["start"] == "inversion"
