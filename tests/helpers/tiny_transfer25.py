@@ -94,8 +94,8 @@ def tiny_parts(branches=("edge", "depth", "seg"), seed=0):
 
 
 def chat_tokenizer(more=()):
-    """A byte-level tokenizer with Qwen's special tokens, `more` beside them, and in its words Qwen2.5-VL's chat template.
-    """
+    """A byte-level tokenizer with Qwen's special tokens, `more` beside them, and in its words Qwen2.5-VL's chat
+    template."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 

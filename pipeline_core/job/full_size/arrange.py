@@ -100,7 +100,9 @@ def arrangements(release: Release, costs: Costs, room: int, job: Job) -> Iterato
             stages["text"] = min(stages["text"], room)
             if stages["frames"] > room:
                 continue
-            calls = count * job.steps * (_calls(release, costs, 1, 1) + _calls(release, costs, job.conditions, together))
+            calls = (
+                count * job.steps * (_calls(release, costs, 1, 1) + _calls(release, costs, job.conditions, together))
+            )
             a_pass = costs.one + (step if together == job.conditions else costs.one.times(2))
             hints = coding[0].times(costs.controls) if release.hint != 3 else Cost()
             window = a_pass.times(job.steps) + hints + coding[0] + coding[1]

@@ -1,4 +1,4 @@
-"""Load a Cosmos-Transfer or Cosmos 3 folder in diffusers' layout: the embedded one, or a full-size one, the same way."""
+"""Load a Cosmos-Transfer or Cosmos 3 folder in diffusers' layout: embedded or of full size, the same way."""
 
 from __future__ import annotations
 

@@ -187,7 +187,13 @@ def _part(name: str, tensors: Mapping[str, Stored], weights: str) -> PartBytes:
     for key, stored in tensors.items():
         if key.startswith(UNUSED):
             continue
-        each = 4 if weights == "fp32" or name == "vae" or key.startswith(WIDE) else 1 if weights == "fp8" and is_matrix(key, stored) else 2
+        each = (
+            4
+            if weights == "fp32" or name == "vae" or key.startswith(WIDE)
+            else 1
+            if weights == "fp8" and is_matrix(key, stored)
+            else 2
+        )
         in_memory += stored.count * each
         block = ".".join(key.split(".")[:2]) if "blocks." in key else ".".join(key.split(".")[:4])
         blocks[block] = blocks.get(block, 0) + stored.count * each

@@ -16,7 +16,7 @@ class Preset:
     units (a flow sampler gets the same levels as sigma / (1 + sigma)).
     control_weights: modality -> weight before the w / max(1, sum w) rule.
     maps: how its control maps were made in training, a row of conditions.conventions.CONVENTIONS.
-    control_guidance: what the sum of the control weights is multiplied by where the network takes maps whole (Cosmos 3).
+    control_guidance: what the sum of the control weights is multiplied by where a network takes maps whole (Cosmos 3).
     given_time: flow time at which the network is shown frames that are given, None: it takes none.
     """
 

@@ -1,8 +1,8 @@
 """Cosmos 3 transfer: text, control maps and video as one sequence through one network (NVIDIA 2026, Cosmos 3).
 
-The order is [text, map 1, ..., map N, video]. Maps are clean latents at noise level 0 in the video's own places; text is
-read by weights of its own and sees itself alone; the network answers for the video. diffusers' class runs it, and leaves
-to its pipeline's steps what is here: how the sequence is packed, and the two axes of guidance.
+The order is [text, map 1, ..., map N, video]. Maps are clean latents at noise level 0 in the video's own places; text
+is read by weights of its own and sees itself alone; the network answers for the video. diffusers' class runs it, and
+leaves to its pipeline's steps what is here: how the sequence is packed, and the two axes of guidance.
 """
 
 from __future__ import annotations
@@ -84,11 +84,11 @@ class Cosmos3Model(VideoModel):
     """The parts of a Cosmos 3 folder, ready to run; made by `load_video_model`. It has no branches and no text encoder.
 
     What is otherwise than in a VideoModel: `encode_text` gives token ids, (B, longest) int64 with -1 after a prompt's
-    end, because the transformer reads them itself. The network computes in the type of its weights, never under autocast.
-    Conditions go through it one by one, since prompts differ in length. A map is there whole or not at all; the weights'
-    sum counts: D = D_nc + c (D_f - D_nc) with f under prompt and maps, nc under the prompt alone and c = the preset's
-    control_guidance times that sum. It holds for every branch but the negative one, which is D_f of its own prompt, so
-    that CFG around it is the release's D_u + g (D - D_u).
+    end, because the transformer reads them itself. It computes in the type of its weights, never under autocast.
+    Conditions go through it one by one, since prompts differ in length. A map is there whole or not at all; the sum of
+    the weights counts: D = D_nc + c (D_f - D_nc) with f under prompt and maps, nc under the prompt alone and c = the
+    preset's control_guidance times that sum. It holds for every branch but the negative one, which is D_f of its own
+    prompt, so that CFG around it is the release's D_u + g (D - D_u).
     """
 
     @property
@@ -105,7 +105,7 @@ class Cosmos3Model(VideoModel):
         return 1, side, side
 
     def encode_text(self, prompts: Sequence[str]) -> Tensor:
-        """Token ids (B, longest) of prompts, on the model's device. UserError for one longer than the preset's limit."""
+        """Token ids (B, longest) of prompts, on the model's device. UserError for one beyond the preset's limit."""
         tokens = cosmos3_tokens(self.tokenizer, prompts, self.preset.max_text_tokens)
         rows = torch.full((len(tokens), max(map(len, tokens))), -1)
         for row, ids in zip(rows, tokens):

@@ -30,13 +30,13 @@ Predict = Callable[[Tensor, float, Sequence[str]], list[Tensor]]
 class VideoModel:
     """The parts of a diffusers Cosmos-Transfer folder, ready to run. Made by `load_video_model`.
 
-    branches: modality -> CosmosControlNetModel. text_encoder: None where the transformer reads text itself. device: where the networks are and latents come out.
-    bf16: whether networks with weights of 32 bits run under bfloat16 autocast; results differ slightly from float32,
-    so two runs are comparable only with the same value. preset: the model's own defaults. together: the most conditions
-    that go through the network in one batch, 0 is all; fewer need less memory and the same work, and each pass takes no
-    more than the device has memory free for (see `predictor`). turns: moves the networks to the device where they do
-    not fit there together; None leaves them where they are. notes: what is otherwise than it was asked for, a sentence
-    each, for the report.
+    branches: modality -> CosmosControlNetModel. text_encoder: None where the transformer reads text itself. device:
+    where the networks are and latents come out. bf16: whether networks with weights of 32 bits run under bfloat16
+    autocast; results differ slightly from float32, so two runs are comparable only with the same value. preset: the
+    model's own defaults. together: the most conditions that go through the network in one batch, 0 is all; fewer need
+    less memory and the same work, and each pass takes no more than the device has memory free for (see `predictor`).
+    turns: moves the networks to the device where they do not fit there together; None leaves them where they are.
+    notes: what is otherwise than it was asked for, a sentence each, for the report.
     """
 
     transformer: torch.nn.Module

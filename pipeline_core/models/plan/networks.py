@@ -37,7 +37,10 @@ class Studio:
         self._built: dict[tuple[str, torch.dtype], Module] = {}
 
     def network(self, name: str, dtype: torch.dtype) -> Module:
-        """The network of configs/NAME.json with weights of `dtype`, for inference, without heads that nothing reads; built once."""
+        """The network of configs/NAME.json with weights of `dtype`, for inference; heads that nothing reads left out.
+
+        Built once.
+        """
         if (name, dtype) not in self._built:
             self._built[name, dtype] = self.emptied(without_heads(build(read_config(name))), dtype)
         return self._built[name, dtype]

@@ -66,7 +66,7 @@ class Step:
         return self.studio.empty(1, self.release.hint, t, h * pixels, w * pixels)
 
     def _text(self, conditions: int, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Embeddings, or the token ids of a network that reads them itself: real ones, which are looked at once a pass."""
+        """Embeddings, or token ids for a network that reads itself: real ones, which are looked at once a pass."""
         if self.release.reads:
             return torch.zeros(conditions, self.release.tokens, dtype=torch.int64)
         return self.studio.empty(conditions, self.release.tokens, self.release.width, dtype=dtype)

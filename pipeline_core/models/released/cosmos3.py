@@ -12,9 +12,9 @@ from ..folders.preset import Preset
 def released_preset(folder: Path) -> Preset | None:
     """The preset of a Cosmos 3 folder, None for any other.
 
-    Window, steps, guidance and its control axis are NVIDIA's recipe for edges, blur and depth. The levels are Transfer2.5's:
-    the release's own end at a flow sigma of .23 with one step to 0, which no inversion can begin with. The state is a VE
-    one, see transfer25.py.
+    Window, steps, guidance and its control axis are NVIDIA's recipe for edges, blur and depth. The levels are
+    Transfer2.5's: the release's own end at a flow sigma of .23 with one step to 0, which no inversion can begin with.
+    The state is a VE one, see transfer25.py.
     """
     if not is_omni_folder(folder):
         return None

@@ -65,7 +65,9 @@ def test_frames_no_larger_than_a_tile_are_one_tile():
     assert torch.equal(tiled.encode(frames), Coder(Cells(), RATIO, CPU).encode(frames))
 
 
-@pytest.mark.parametrize("size, tries", [((400, 320), [400, 256]), ((512, 96), [512, 256]), ((520, 96), [520, 512, 256])])
+@pytest.mark.parametrize(
+    "size, tries", [((400, 320), [400, 256]), ((512, 96), [512, 256]), ((520, 96), [520, 512, 256])]
+)
 def test_a_tile_that_would_not_cut_a_clip_is_not_tried(size, tries):
     tiled, frames = Coder(Cells(256), RATIO, CPU), clip(*size)
     with pytest.warns(UserWarning, match="coded by tiles of") as said:

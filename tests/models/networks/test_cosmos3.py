@@ -20,8 +20,9 @@ from pipeline_core.job.latent import job_sigmas
 from pipeline_core.job.settings import EnhanceSettings, resolve
 from pipeline_core.models import load_video_model, read_preset
 from pipeline_core.models.folders.layout import is_model_folder
-from pipeline_core.models.folders.loading import branch_names
+from pipeline_core.models.folders.loading import branch_names, load_part
 from pipeline_core.models.folders.memory import plan_memory
+from pipeline_core.models.folders.placement import streamed
 from pipeline_core.models.folders.preset_file import write_preset
 from pipeline_core.models.networks.cosmos3 import cosmos3_forward
 from pipeline_core.video.media import VideoWriter
@@ -139,7 +140,7 @@ def test_either_axis_alone_equals_the_pipelines(tiny, model, guidance, control):
 
 
 def test_each_axis_counts(model):
-    """That the comparisons above can fail: every map, its weight, the prompt and the order of places move the answer."""
+    """That the comparisons above can fail: every map, the weights' sum and the prompt move the answer."""
     frames = maps("edge", "depth")
     texts = dict(zip(("positive", "negative"), model.encode_text(PROMPTS).split(1)))
     hints = {name: model.encode_hint(values) for name, values in frames.items()}
@@ -219,6 +220,15 @@ def test_files_may_be_without_the_heads_that_nothing_reads_or_with_more(tiny, fo
     loaded = load_video_model(copy, precision="fp32")
     assert loaded.transformer.state_dict().keys() == model.transformer.state_dict().keys()
     assert "lm_head.weight" not in loaded.transformer.state_dict()
+
+
+def test_a_streamed_network_answers_the_same(folder, model):
+    ids = model.encode_text(PROMPTS[:1])[0]
+    hint, x = draw(2, 1, CHANNELS, 3, 4, 6), draw(1, 1, CHANNELS, 3, 4, 6)
+    networks = model.transformer, streamed(load_part(folder, "transformer"), torch.device("cpu"))
+    with torch.no_grad():
+        wanted, found = (cosmos3_forward(each, [hint], x, torch.tensor([0.4]), ids) for each in networks)
+    assert torch.equal(found, wanted)
 
 
 @pytest.mark.parametrize("weights", ["fp32", "bf16"])
