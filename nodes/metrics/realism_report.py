@@ -27,6 +27,8 @@ from ..host.jobs import compute_device, progress_bar
 from ..host.paths import DEPTH, METRICS, NONE, SEGMENTATION, new_output_folder, transformers_folders, weight_files
 from ..shared.clips import clip_input
 from ..shared.figures import object_text
+from ..shared.object_detectors import KINDS as DETECTORS
+from ..shared.object_detectors import chosen_detector, detector_inputs
 from ..shared.object_masks import GROUPS, mask_buffers, mask_inputs
 from ..shared.packages import require_packages
 from ..shared.schema import advanced, search_words
@@ -124,6 +126,7 @@ class RealismReport(io.ComfyNode):
                     tooltip="What the output should show, for PickScore.",
                     **advanced(io.String.Input),
                 ),
+                *detector_inputs(),
             ],
             outputs=[
                 io.Image.Output(display_name="plots", tooltip="One picture: a plot over the frames for every figure."),
@@ -145,10 +148,13 @@ class RealismReport(io.ComfyNode):
     @classmethod
     def execute(
         cls, source, output, name, filename_prefix, seams, critic, estimate_flow, lpips, prompt, reference=None,
-        real_frames=None, clip_vision=None, made_with=None, earlier_runs=None, **more,
+        real_frames=None, clip_vision=None, made_with=None, earlier_runs=None, detection_model=NONE,
+        tracking_model=NONE, **more,
     ) -> io.NodeOutput:  # fmt: skip
         chosen = {key: transformers_folders(kind).get(more[key]) for key, (kind, _) in FOLDERS.items()}
-        require_packages("kornia", *(["transformers"] if any(chosen.values()) else []))
+        detectors = {"detection_model": detection_model, "tracking_model": tracking_model}
+        detected = set(detectors.values()) != {NONE}
+        require_packages("kornia", *(["transformers"] if detected or any(chosen.values()) else []))
         earlier = read_runs(earlier_runs)
         folder, subfolder = new_output_folder(filename_prefix)
         writable(folder, "filename_prefix", folder=True)
@@ -161,6 +167,8 @@ class RealismReport(io.ComfyNode):
             extras["encoder"] = vision_encoder(clip_vision)
         if real_frames is not None:
             extras["real"] = clip_input(real_frames, "real_frames")
+        extras["detect"] = chosen_detector(detection_model, tracking_model, str(compute_device()))
+        chosen |= {key: transformers_folders(DETECTORS[key][0]).get(choice) for key, choice in detectors.items()}
         models = {**chosen, "lpips": weight_files(METRICS).get(lpips), "critic": EMBEDDED_CRITIC if critic else None}
         about = {"models": file_hashes(models), **({"made_with": as_data(made_with)} if made_with else {})}
         report = compare_frames(

@@ -21,6 +21,7 @@ from ..metrics.windows import load_video_encoder
 from ..perception.encoders import load_encoder
 from ..perception.estimators import load_estimators
 from ..perception.flow import estimated_flow
+from ..perception.objects import load_object_detector
 from ..perception.text_image import load_text_image
 from ..video import media
 from ..video.files import write_json
@@ -30,7 +31,7 @@ from .files import add_device
 # Options that name a model's file or folder: their hashes go into the report.
 MODELS = (
     "lpips", "depth_model", "segmentation_model", "flow_model", "vision_model", "video_model", "clip_model",
-    "pickscore", "judge",
+    "pickscore", "judge", "detection_model", "tracking_model",
 )  # fmt: skip
 
 
@@ -50,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--segmentation-model", type=Path, help="transformers folder; compares masks and detected objects of both clips"
     )
+    parser.add_argument(
+        "--detection-model", type=Path,
+        help="RT-DETR, DETR or Grounding DINO folder; finds objects of both clips in the segmentation model's place",
+    )  # fmt: skip
+    parser.add_argument("--tracking-model", type=Path, help="SAM 2 folder: masks of what --detection-model finds")
     parser.add_argument("--flow-model", type=Path, help="RAFT's weights, for motion where the buffers have none")
     parser.add_argument(
         "--estimate-flow", action="store_true", help="the same by TV-L1 (scikit-image), seconds per frame at 1080p"
@@ -128,6 +134,10 @@ def chosen_extras(options: argparse.Namespace, made_by: dict) -> Extras:
             raise UserError("--estimate-flow needs scikit-image: run pip install scikit-image, or leave it out.")
         estimators = replace(estimators, flow=estimated_flow)
     seams = parse_seams(options.seams) or plan_seams(made_by.get("plan", {}).get("windows", []))
+    if options.tracking_model and not options.detection_model:
+        raise UserError("--tracking-model came without boxes to draw masks in: add --detection-model.")
+    detector = options.detection_model
+    detect = load_object_detector(detector, options.tracking_model, device) if detector else None
     pick = load_text_image(options.pickscore, device) if options.pickscore else None
     prompt = options.prompt or made_by.get("settings", {}).get("prompt") or ""
     if pick and not prompt:
@@ -141,6 +151,7 @@ def chosen_extras(options: argparse.Namespace, made_by: dict) -> Extras:
         real=options.real,
         output_buffers=open_buffers(options.output_buffers, options.output) if options.output_buffers else None,
         seams=seams,
+        detect=detect,
         video_encoder=load_video_encoder(options.video_model, device) if options.video_model else None,
         text_image=load_text_image(options.clip_model, device) if options.clip_model else None,
         pick=pick,

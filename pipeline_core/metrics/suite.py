@@ -15,11 +15,12 @@ from ..conditions.buffers import Buffers
 from ..conditions.estimated import Estimators
 from ..conditions.segmentation import CARLA_TAGS, TAG, VEHICLE_TAGS
 from ..errors import UserError
+from ..perception.objects import Detect
 from ..perception.text_image import TextImage
 from .agreement import DepthRMSE, MaskIoU
 from .base import Figure
 from .blur import BlurSSIM
-from .detected import Detect, DetectedObjects, objects_of
+from .detected import DetectedObjects, objects_of
 from .distribution import RealDistance, real_clips, real_frames
 from .features import Encode, FrameConsistency, ObjectAlignment
 from .fidelity import PSNR, SSIM, LowFrequencyError

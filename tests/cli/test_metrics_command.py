@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from tiny_perception import save_rt_detr
 
 from pipeline_core.__main__ import main
 from pipeline_core.conditions.buffers import open_buffers, write_buffers
@@ -64,6 +65,18 @@ def test_what_made_the_clip_and_with_which_models(clips, segmentation_folder, tm
     assert "2 seams" in report["figures"]["time"]["mamse"]["note"]
 
 
+def test_a_detector_finds_the_objects_of_both_clips(clips, tmp_path, monkeypatch):
+    folder = save_rt_detr(tmp_path / "detector", ("car", "person", "traffic light"))
+    monkeypatch.setattr("pipeline_core.perception.objects.SURE", 0.0)  # of random weights every box is to count
+    asked = ["metrics", clips / "drive.mp4", clips / "drive.mp4", "--only", "objects", "--no-critic",
+             "--detection-model", folder, "--json", tmp_path / "m.json"]  # fmt: skip
+    assert main([str(a) for a in asked]) == 0
+    report = json.loads((tmp_path / "m.json").read_text())
+    assert report["figures"]["objects"]["objects_lost_detected"]["value"] == 0
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert report["about"]["models"]["detection_model"]["sha256"] == digest
+
+
 def test_flow_is_estimated_where_asked(clips, tmp_path):
     pytest.importorskip("skimage")
     (tmp_path / "drive.mp4").write_bytes((clips / "drive.mp4").read_bytes())  # without buffers beside it
@@ -90,7 +103,8 @@ def test_flow_is_estimated_where_asked(clips, tmp_path):
     (["--pickscore", "."], "config.json"), (["--flow-model", "none.safetensors"], "RAFT"),
     (["--seams", "two"], "change seams"), (["--seams", "0"], "from 1"), (["--lpips", "none.safetensors"], "LPIPS"),
     (["--vision-model", "."], "config.json"), (["--output-buffers", "BUFFERS"], "another clip"),
-    (["--real", "."], "--vision-model"),
+    (["--real", "."], "--vision-model"), (["--tracking-model", "."], "--detection-model"),
+    (["--detection-model", "."], "config.json"),
     (["--report", "none/report"], "--report"), (["--json", "none/m.json"], "folder"),
 ])  # fmt: skip
 def test_wrong_options_are_one_sentence(clips, tmp_path, monkeypatch, capsys, wrong, word):
