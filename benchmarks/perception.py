@@ -30,6 +30,7 @@ from benchmarks import common  # noqa: E402
 from benchmarks.papers.intervals import DRAWS  # noqa: E402
 from pipeline_core.metrics.report import file_hashes  # noqa: E402
 from pipeline_core.perception import own  # noqa: E402
+from pipeline_core.perception.world_distance import load_world_distance  # noqa: E402
 from training.perception.data import Shard, shard  # noqa: E402
 
 HELD_OUT = range(940_000, 940_020)
@@ -174,7 +175,7 @@ def text_image_rows(shards: list[Shard]) -> list[dict]:
 
 def world_rows(shards: list[Shard], foreign: Sequence[Path]) -> list[dict]:
     """How many clips of the world (a scene in one style) are taken for it, and how many foreign clips are told."""
-    known = own.load_world_distance(own.own_folder("depth"), "cpu")
+    known = load_world_distance(own.own_folder("depth"), "cpu")
     if known is None:
         return []
     scenes = []

@@ -80,12 +80,10 @@ def on_the_cpu():
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def without_own_networks(tmp_path_factory):
-    """Clips of the world get no maps from models/perception but where a test puts networks there."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pipeline_core.perception.own.OWN", tmp_path_factory.mktemp("no_perception"))
-        yield
+@pytest.fixture
+def without_own_networks(tmp_path, monkeypatch):
+    """As in a checkout without models/perception."""
+    monkeypatch.setattr("pipeline_core.perception.own.OWN", tmp_path / "perception")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from ..host.jobs import compute_device, progress_bar
 from ..host.paths import NONE, SEGMENTATION, transformers_folders
 from ..shared.clips import clip_input
 from ..shared.figures import main_number, object_text
-from ..shared.object_detectors import chosen_detector, detector_inputs
+from ..shared.object_detectors import detector_folders, detector_inputs, object_detector
 from ..shared.object_masks import GROUPS, mask_buffers, mask_inputs
 from ..shared.packages import require_packages
 from ..shared.schema import search_words
@@ -67,8 +67,8 @@ class ObjectAlignment(io.ComfyNode):
         cls, source, output, segmentation_model, clip_vision=None, lights=None, signs=None, vehicles=None, people=None,
         detection_model=NONE, tracking_model=NONE,
     ) -> io.NodeOutput:  # fmt: skip
-        segmented = segmentation_model != NONE
-        detected = segmented or (detection_model, tracking_model) != (NONE, NONE)
+        segmented, folders = segmentation_model != NONE, detector_folders(detection_model, tracking_model)
+        detected = segmented or folders["detection_model"] is not None
         require_packages(*(["transformers"] if detected else []))
         clips = clip_input(source, "source"), clip_input(output, "output")
         masks = mask_buffers(dict(zip(GROUPS, (lights, signs, vehicles, people))), clips[0])
@@ -81,7 +81,7 @@ class ObjectAlignment(io.ComfyNode):
         if segmented:
             folder = transformers_folders(SEGMENTATION)[segmentation_model]
             models = load_estimators(segmentation=folder, device=str(compute_device()))
-        detect = chosen_detector(detection_model, tracking_model, str(compute_device()))
+        detect = object_detector(folders, str(compute_device()))
         encoder = None if clip_vision is None else vision_encoder(clip_vision)
         extras = Extras(only=("objects",), encoder=encoder, estimators=models, detect=detect)
         report = compare_frames(*clips, progress=progress_bar(), buffers=masks, extras=extras)

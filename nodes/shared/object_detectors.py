@@ -1,5 +1,8 @@
 """The inputs by which a node takes a detector of objects, and the detector that they choose."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from comfy_api.latest import io
 
 from ...pipeline_core.errors import UserError
@@ -31,12 +34,15 @@ def detector_inputs() -> list[io.Combo.Input]:
     ]  # fmt: skip
 
 
-def chosen_detector(detection_model: str, tracking_model: str, device: str) -> Detect | None:
-    """None where no detection model is chosen; UserError for masks without boxes."""
-    if detection_model == NONE and tracking_model == NONE:
-        return None
-    if detection_model == NONE:
-        raise UserError("tracking_model is chosen but detection_model is none: choose the model that finds the boxes.")
+def detector_folders(detection_model: str, tracking_model: str) -> dict[str, Path | None]:
+    """The folders behind the two inputs, None where none is chosen; UserError for masks without boxes."""
     names = {"detection_model": detection_model, "tracking_model": tracking_model}
-    folders = [None if n == NONE else chosen_folder(KINDS[key][0], n, key) for key, n in names.items()]
-    return load_object_detector(*folders, device)
+    if detection_model == NONE and tracking_model != NONE:
+        raise UserError("tracking_model is chosen but detection_model is none: choose the model that finds the boxes.")
+    return {key: None if n == NONE else chosen_folder(KINDS[key][0], n, key) for key, n in names.items()}
+
+
+def object_detector(folders: Mapping[str, Path | None], device: str) -> Detect | None:
+    """The detector of such folders; None without one."""
+    detector = folders["detection_model"]
+    return None if detector is None else load_object_detector(detector, folders["tracking_model"], device)

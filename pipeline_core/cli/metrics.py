@@ -22,6 +22,7 @@ from ..perception.encoders import load_encoder
 from ..perception.estimators import load_estimators
 from ..perception.flow import estimated_flow
 from ..perception.objects import load_object_detector
+from ..perception.own import NETWORKS, own_folder
 from ..perception.text_image import load_text_image
 from ..video import media
 from ..video.files import write_json
@@ -56,6 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="RT-DETR, DETR or Grounding DINO folder; finds objects of both clips in the segmentation model's place",
     )  # fmt: skip
     parser.add_argument("--tracking-model", type=Path, help="SAM 2 folder: masks of what --detection-model finds")
+    parser.add_argument(
+        "--own-models", action="store_true",
+        help="the world's own networks (models/perception) for depth, segmentation and detection models that are not "
+        "named; they know this pack's world alone",
+    )  # fmt: skip
     parser.add_argument("--flow-model", type=Path, help="RAFT's weights, for motion where the buffers have none")
     parser.add_argument(
         "--estimate-flow", action="store_true", help="the same by TV-L1 (scikit-image), seconds per frame at 1080p"
@@ -82,6 +88,8 @@ def run(options: argparse.Namespace) -> None:
     check_outputs(options)
     if options.real and not (options.vision_model or options.video_model):
         raise UserError("Real frames came without a feature network: add --vision-model or --video-model.")
+    if options.own_models:
+        take_own_models(options)
     made_by = read_made_by(options.made_by) if options.made_by else {}
     extras = chosen_extras(options, made_by)
     models = file_hashes({name: getattr(options, name) for name in MODELS})
@@ -118,6 +126,15 @@ def check_outputs(options: argparse.Namespace) -> None:
     if options.seams:
         seams, frames = parse_seams(options.seams), media.probe(options.output).frames
         check_seams(seams, frames)
+
+
+def take_own_models(options: argparse.Namespace) -> None:
+    """Put models/perception's folders where no model was named; UserError where none is there."""
+    folders = {name: folder for name, network in NETWORKS.items() if (folder := own_folder(network))}
+    if not folders:
+        raise UserError("There are no networks in models/perception: leave out --own-models, or name models.")
+    for name, folder in folders.items():
+        setattr(options, name, getattr(options, name) or folder)
 
 
 def json_files(path: Path) -> tuple[Path, Path, Path]:

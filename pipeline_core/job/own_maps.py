@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..conditions.estimated import Estimators
 from ..perception.estimators import load_estimators
-from ..perception.own import load_world_distance, own_folder
+from ..perception.own import own_folder
+from ..perception.world_distance import load_world_distance
 from ..video.frames import as_floats, resize
 
 OWN_MAPS = ("depth", "segmentation")
@@ -47,8 +48,7 @@ def with_own_networks(
         return estimators
     folders = {name: own_folder(name) if name in wanted else None for name in OWN_MAPS}
     own = load_estimators(**folders, device=device)
-    names = {name: f"models/perception/{name}, the world's own network" for name in wanted}
-    return replace(estimators, **{name: getattr(own, name) for name in wanted}, names={**estimators.names, **names})
+    return replace(estimators, **{name: getattr(own, name) for name in wanted}, names={**estimators.names, **own.names})
 
 
 def frames_to_look_at(read: Callable[[], Iterable[Tensor]], frame_count: int, work_size: tuple[int, int]) -> Tensor:

@@ -21,6 +21,7 @@ from ..doors import loading, read_json
 from ..doors.tensors import read_header
 from ..errors import UserError
 from .flow import load_raft
+from .own import model_name
 from .preprocessing import DAMAGED, picture_settings
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -57,7 +58,7 @@ def load_estimators(
         depth_in_metres=metric,
         segmentation=None if segmentation is None else _segmentation_estimate(Path(segmentation), device),
         flow=None if flow is None else load_raft(flow, device),
-        names={name: Path(path).name for name, path in folders.items() if path is not None},
+        names={name: model_name(Path(path)) for name, path in folders.items() if path is not None},
     )
 
 

@@ -41,7 +41,7 @@ def test_depth_of_another_unit_has_no_error_and_a_wrong_one_its_own(scene, monke
         return lambda **_: Estimators(depth=lambda frames: factor * scene.depth.float())
 
     monkeypatch.setattr("pipeline_core.perception.estimators.load_estimators", estimates(7))
-    assert set(values(perception.depth_rows([scene, scene])).values()) == {pytest.approx(0, abs=1e-6)}
+    assert max(values(perception.depth_rows([scene, scene])).values()) < 1e-6
     half = torch.ones(24, 40)
     half[:, :20] = 2.0  # errors of log 2 / 2 both ways
     monkeypatch.setattr("pipeline_core.perception.estimators.load_estimators", estimates(half))

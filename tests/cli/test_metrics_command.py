@@ -77,6 +77,21 @@ def test_a_detector_finds_the_objects_of_both_clips(clips, tmp_path, monkeypatch
     assert report["about"]["models"]["detection_model"]["sha256"] == digest
 
 
+def test_the_worlds_own_models_are_called_so(clips, segmentation_folder, tmp_path, monkeypatch):
+    own = tmp_path / "perception"
+    own.mkdir()
+    (own / "segmentation").symlink_to(segmentation_folder)
+    monkeypatch.setattr("pipeline_core.perception.own.OWN", own)
+    asked = ["metrics", clips / "drive.mp4", clips / "twin.mp4", "--only", "structure,objects", "--no-critic",
+             "--own-models", "--json", tmp_path / "m.json"]  # fmt: skip
+    assert main([str(a) for a in asked]) == 0
+    report = json.loads((tmp_path / "m.json").read_text())
+    assert list(report["about"]["models"]) == ["segmentation_model"]
+    note = report["figures"]["to the source"]["mask_recall"]["note"]
+    assert "by models/perception/segmentation, the world's own network" in note
+    assert "not measured" in report["figures"]["to the source"]["depth_si_rmse"]["note"]
+
+
 def test_flow_is_estimated_where_asked(clips, tmp_path):
     pytest.importorskip("skimage")
     (tmp_path / "drive.mp4").write_bytes((clips / "drive.mp4").read_bytes())  # without buffers beside it
@@ -97,6 +112,7 @@ def test_flow_is_estimated_where_asked(clips, tmp_path):
     assert 0 < figures[1]["value"] < 0.05 and "estimated" in figures[1]["note"]
 
 
+@pytest.mark.usefixtures("without_own_networks")
 @pytest.mark.parametrize("wrong, word", [
     (["--only", "speed"], "speed"), (["--made-by", "none.json"], "--made-by"), (["--clip-model", "."], "config.json"),
     (["--video-model", "."], "config.json"), (["--judge", "."], "config.json"), (["--quality", "dover"], "--quality"),
@@ -104,7 +120,7 @@ def test_flow_is_estimated_where_asked(clips, tmp_path):
     (["--seams", "two"], "change seams"), (["--seams", "0"], "from 1"), (["--lpips", "none.safetensors"], "LPIPS"),
     (["--vision-model", "."], "config.json"), (["--output-buffers", "BUFFERS"], "another clip"),
     (["--real", "."], "--vision-model"), (["--tracking-model", "."], "--detection-model"),
-    (["--detection-model", "."], "config.json"),
+    (["--detection-model", "."], "config.json"), (["--own-models"], "no networks in models/perception"),
     (["--report", "none/report"], "--report"), (["--json", "none/m.json"], "folder"),
 ])  # fmt: skip
 def test_wrong_options_are_one_sentence(clips, tmp_path, monkeypatch, capsys, wrong, word):

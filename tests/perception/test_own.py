@@ -11,7 +11,7 @@ from pipeline_core.job.plan import prepare
 from pipeline_core.job.run import run
 from pipeline_core.job.settings import EnhanceSettings
 from pipeline_core.models.folders.loading import load_video_model
-from pipeline_core.perception import own
+from pipeline_core.perception import own, world_distance
 from pipeline_core.perception.estimators import estimated_limits, load_estimators
 from training.perception.world import normal
 
@@ -24,11 +24,11 @@ def test_the_distance_is_that_of_one_normal_distribution():
         [[2.0, 0.5, 0], [0, 1, 0], [0, 0, 3]]
     )
     mean, precision = normal(features)
-    distances = own.distances_to(features.double(), mean.double(), precision.double())
+    distances = world_distance.distances_to(features.double(), mean.double(), precision.double())
     assert float(distances.square().mean()) == pytest.approx(1, rel=0.05)  # 1 without the shrinkage
     away = mean.double() + torch.tensor([[0.0, 0, 0], [60, 0, 0]], dtype=torch.float64)
-    assert own.distances_to(away, mean.double(), precision.double())[0] == 0
-    assert own.distances_to(away, mean.double(), precision.double())[1] > 10
+    assert world_distance.distances_to(away, mean.double(), precision.double())[0] == 0
+    assert world_distance.distances_to(away, mean.double(), precision.double())[1] > 10
 
 
 @pytest.fixture
@@ -39,11 +39,11 @@ def folders(depth_folder, segmentation_folder, tmp_path, monkeypatch):
         for path in folder.iterdir():
             (tmp_path / name / path.name).symlink_to(path)
     (tmp_path / "depth" / "preprocessor_config.json").write_text('{"size": {"height": 32, "width": 32}}')
-    features = own.pooled_features(tmp_path / "depth", "cpu")(GREYS)
+    features = world_distance.pooled_features(tmp_path / "depth", "cpu")(GREYS)
     mean, precision = features.mean(0), torch.diag(1 / features.std(0).clamp(min=1e-3).square())
-    far = own.distances_to(features.double(), mean.double(), precision.double()).max()
+    far = world_distance.distances_to(features.double(), mean.double(), precision.double()).max()
     world = {"mean": mean[None], "precision": precision[None], "limit": 2 * far.float()}
-    save_file(world, str(tmp_path / "depth" / own.STATISTICS))
+    save_file(world, str(tmp_path / "depth" / world_distance.STATISTICS))
     monkeypatch.setattr(own, "OWN", tmp_path)
     return tmp_path
 
@@ -100,13 +100,13 @@ def test_a_model_that_was_named_goes_before_the_worlds_own(model, folders, depth
 
 
 def test_without_weights_or_statistics_everything_is_as_without_the_networks(model, folders):
-    (folders / "depth" / own.STATISTICS).unlink()
+    (folders / "depth" / world_distance.STATISTICS).unlink()
     report = prepare(5, SIZE, model, SETTINGS, read=lambda: iter(GREYS)).report
     assert report.plan["estimated"] == {} and any("No depth and no segmentation" in note for note in report.notes)
     assert not any("pack's own" in note for note in report.notes)
 
 
 def test_statistics_that_are_none_are_refused_in_a_sentence(folders):
-    save_file({"mean": torch.zeros(3)}, str(folders / "depth" / own.STATISTICS))
+    save_file({"mean": torch.zeros(3)}, str(folders / "depth" / world_distance.STATISTICS))
     with pytest.raises(UserError, match="holds no statistics"):
-        own.load_world_distance(folders / "depth", "cpu")
+        world_distance.load_world_distance(folders / "depth", "cpu")

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pipeline_core.perception.own import STATISTICS, load_world_distance, pooled_features
+from pipeline_core.perception.world_distance import STATISTICS, load_world_distance, pooled_features
 
 from .data import Shard
 
