@@ -51,7 +51,8 @@ class Clip:
 class Bench:
     """Clips as one batch: latent (S, C, t, h, w), hints of the same, the model, the critic and a count of calls.
 
-    one_by_one: every condition is a call of its own, instead of a part of the model's own batches.
+    one_by_one: every condition is a call of its own, instead of a part of the model's own batches. weigh: from the
+    controls' weights to what multiplies their branches.
     """
 
     model: VideoModel
@@ -61,6 +62,7 @@ class Bench:
     hints: dict[str, Tensor]
     calls: int = 0
     one_by_one: bool = True
+    weigh: Callable[[dict[str, float]], dict[str, float]] = normalise_weights
     inversions: dict = field(default_factory=dict)
 
     def take(self, indices: Sequence[int]) -> Bench:
@@ -96,7 +98,7 @@ class Bench:
             "inversion": [f"{preset.inversion_prompt}, {clip.description}" for clip in self.clips],
         } | prompts
         texts = {name: self.model.encode_text(words) for name, words in all_prompts.items()}
-        weights = normalise_weights(preset.control_weights if controls is None else controls)
+        weights = self.weigh(preset.control_weights if controls is None else controls)
         batched = self.model.predictor(texts, self.hints, weights, VE, cache)
 
         def predict(x: Tensor, sigma: float, branches: Sequence[str]) -> list[Tensor]:
@@ -179,8 +181,12 @@ def open_bench(seeds: Sequence[int], looks: Sequence[str] = ("day",)) -> Bench:
 
 def figures_of(bench: Bench, clip: Clip, latent: Tensor, look: str) -> dict:
     """What one output shows, before it is averaged with the others."""
+    return figures_of_frames(bench.critic, clip, bench.model.decode(latent[None]), look)
+
+
+def figures_of_frames(critic: Callable, clip: Clip, output: Tensor, look: str) -> dict:
+    """The same of an output's frames (T, H, W, 3) in [0, 1]."""
     source, twin = clip.source, clip.twins[look]
-    output = bench.model.decode(latent[None])
     edges, lamps = EdgeF1(), LampColours(source.lights)
     edges.update(output[::EDGE_STRIDE], source.rgb[::EDGE_STRIDE])
     lamps.update(output)
@@ -188,7 +194,7 @@ def figures_of(bench: Bench, clip: Clip, latent: Tensor, look: str) -> dict:
     for what, objects in colour_metrics(source).items():
         objects.update(output, twin.rgb, source.classes, source.instances)
         decisions[what] = [decision.kept for decision in objects.decisions]
-    logits, features = bench.critic(output)
+    logits, features = critic(output)
     planes = (output - source.rgb).movedim(-1, 0)[None]
     return {
         "psnr": float(-10 * torch.log10((output - twin.rgb).square().mean())),
