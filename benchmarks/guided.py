@@ -14,7 +14,7 @@ from torch import Tensor
 from benchmarks.embedded import SIZE, colour_metrics, mean
 from pipeline_core.conditions.estimated import Estimators
 from pipeline_core.conditions.maps import clip_disparity_limits, window_maps
-from pipeline_core.conditions.stack import normalise_weights
+from pipeline_core.conditions.stack import CONTROLS, normalise_weights
 from pipeline_core.diffusion import VE, Inversion, guided, invert, sample
 from pipeline_core.diffusion.frequency import low_pass
 from pipeline_core.diffusion.guidance import Guidance, Only
@@ -26,7 +26,7 @@ from pipeline_core.metrics.realism import FeatureStatistics, frechet_distance
 from pipeline_core.metrics.structure import EdgeF1
 from pipeline_core.models.folders.loading import load_video_model
 from pipeline_core.models.networks.video_model import VideoModel
-from pipeline_core.world import RenderedBuffers, make_scene, render_styles
+from pipeline_core.world import Render, RenderedBuffers, make_scene, render_styles
 from pipeline_core.world.scene import Scene
 
 EDGE_STRIDE = 2  # edge F1 on every second frame: neighbours say the same, and Canny is the dearest figure
@@ -170,13 +170,16 @@ def open_bench(seeds: Sequence[int], looks: Sequence[str] = ("day",)) -> Bench:
         source = renders.pop("synthetic")
         twins = {name.removeprefix("photoreal."): twin for name, twin in renders.items()}
         clips.append(Clip(scene, source, twins, {look: critic(twin.rgb)[1] for look, twin in twins.items()}))
-        buffers = RenderedBuffers(source)
-        limits = clip_disparity_limits(buffers)
-        maps = window_maps(preset.control_weights, source.rgb, 0, buffers, Estimators(), limits)
-        hints.append({name: model.encode_hint(values) for name, values in maps.items()})
+        hints.append({name: model.encode_hint(values) for name, values in exact_maps(source).items()})
         latents.append(model.encode(source.rgb))
     joined = {name: torch.cat([each[name] for each in hints]) for name in hints[0]}
     return Bench(model, critic, clips, torch.cat(latents), joined)
+
+
+def exact_maps(source: Render) -> dict[str, Tensor]:
+    """The job's control maps of a render, from its buffers."""
+    buffers = RenderedBuffers(source)
+    return window_maps(CONTROLS, source.rgb, 0, buffers, Estimators(), clip_disparity_limits(buffers))
 
 
 def figures_of(bench: Bench, clip: Clip, latent: Tensor, look: str) -> dict:
