@@ -110,6 +110,8 @@ def report(table: Table, options: argparse.Namespace) -> None:
         ("row", *table.columns, "paper"),
         [],
         title=table.title,
+        base=table.base,
+        columns=table.columns,
         claims=claims,
         seeds=[scene["seed"] for scene in scenes],
         frames=17,

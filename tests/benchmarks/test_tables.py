@@ -1,13 +1,14 @@
 """The papers' tables: every row runs on a tiny network, a cut-off run goes on, and claims say what the figures say."""
 
-import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
 from benchmarks import guided
 from benchmarks.papers import calibration, cfg, conditions, maps, prompts, table
-from benchmarks.papers.table import Claim, Output, Table
+from benchmarks.papers.table import Claim, Table
+from pipeline_core.models.folders.loading import load_video_model
+from pipeline_core.models.folders.preset import Preset
 
 TABLES = [module.TABLE for module in (cfg, conditions, calibration, maps, prompts)]
 
@@ -15,23 +16,93 @@ TABLES = [module.TABLE for module in (cfg, conditions, calibration, maps, prompt
 @pytest.fixture(scope="module")
 def bench(model_folder):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guided, "load_video_model", lambda: load(model_folder))
+        patch.setattr(guided, "load_video_model", lambda: load_video_model(model_folder))
         opened = guided.open_bench(table.HELD_OUT[:1], prompts.LOOKS)
     opened.model = replace(opened.model, preset=replace(opened.model.preset, steps=5))
     return opened
 
 
-def load(folder):
-    from pipeline_core.models.folders.loading import load_video_model
-
-    return load_video_model(folder)
-
-
-@pytest.mark.parametrize("table_", TABLES, ids=lambda table_: table_.name)
-def test_every_row_runs_and_every_claim_names_rows(table_, bench, monkeypatch):
-    monkeypatch.setattr(calibration, "STEPS", 2)
-    for name, make in table_.rows.items():
+@pytest.mark.parametrize("tried", TABLES, ids=lambda tried: tried.name)
+def test_every_row_runs_and_every_claim_names_rows(tried, bench, monkeypatch):
+    monkeypatch.setattr(calibration, "STEPS", 5)
+    for name, make in tried.rows.items():
         row = table._row(bench, make)
         assert row["figures"]["psnr"][1] >= 1 and row["figures"]["calls"][0] > 0, name
-    named = {table_.base, *table_.paper, *(name for claim in table_.claims for name in (claim.ours, claim.theirs))}
-    assert named <= table_.rows.keys()
+    named = {tried.base, *tried.paper, *(name for claim in tried.claims for name in (claim.ours, claim.theirs))}
+    assert named <= tried.rows.keys()
+
+
+@dataclass(frozen=True)
+class Model:
+    preset: Preset
+
+
+@dataclass
+class Stub:
+    """A bench of nothing: rows get the number of its scene."""
+
+    scenes: list[int]
+    model: Model = Model(Preset())  # noqa: RUF009 (frozen)
+
+    def take(self, indices):
+        return Stub([self.scenes[i] for i in indices])
+
+
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    """(seed, row) in the order in which `_row` was asked for it; figures are the row's answer."""
+    asked = []
+
+    def row(bench, make):
+        asked.append(bench.scenes[0])
+        return {"figures": {"psnr": [make(bench), 1]}, "features": [], "twins": [], "seconds": 1.0}
+
+    monkeypatch.setattr(table, "WORK", tmp_path)
+    monkeypatch.setattr(table, "open_bench", lambda seeds, looks: Stub(list(seeds)))
+    monkeypatch.setattr(table, "_row", row)
+    return asked
+
+
+def test_a_run_that_was_cut_off_goes_on_where_it_was(measured):
+    def cut(bench):
+        if bench.scenes == [2] and len(measured) == 4:
+            raise KeyboardInterrupt
+        return 20.0
+
+    tried = Table("tried", "Tried", {"a": lambda bench: 10.0, "b": cut}, "a")
+    with pytest.raises(KeyboardInterrupt):
+        table.measure(tried, [1, 2, 3], "weights")
+    scenes = table.measure(tried, [1, 2, 3], "weights")
+    assert measured == [1, 1, 2, 2, 2, 3, 3]  # the row that was cut off once more, nothing else twice
+    assert [scene["rows"]["b"]["figures"]["psnr"] for scene in scenes] == [[20.0, 1]] * 3
+    table.measure(tried, [1, 2, 3], "weights")
+    assert len(measured) == 7
+    table.measure(tried, [1], "other weights")
+    assert measured[7:] == [1, 1]
+
+
+def rows(**scenes):
+    return [{"row": name, "by_scene": {"psnr": pairs}} for name, pairs in scenes.items()]
+
+
+@pytest.mark.parametrize(
+    ("ours", "by", "verdict"),
+    [
+        ([3.0, 4.0, 5.0], 0.0, "confirmed"),  # 1, 2 and 2 above
+        ([3.0, 4.0, 5.0], 2.5, "refuted"),
+        ([3.0, 4.0, 5.0], 1.5, "undecided"),
+        ([2.0, 2.0, 3.0], 0.0, "refuted"),  # equal is not above
+    ],
+)
+def test_a_claim_is_decided_where_its_whole_interval_is_on_one_side(ours, by, verdict):
+    pairs = rows(a=[[value, 1] for value in ours], b=[[2.0, 1], [2.0, 1], [3.0, 1]])
+    checked = Claim("a is above b", "psnr", "a", "b", by).checked(pairs)
+    assert checked["verdict"] == verdict
+    assert checked["value"] == pytest.approx(sum(ours) / 3 - 7 / 3)
+
+
+def test_shares_are_compared_over_all_views():
+    checked = Claim("a", "psnr", "a", "b").checked(rows(a=[[4, 4], [9, 12]], b=[[2, 4], [9, 12]]))
+    assert checked["value"] == 2 / 16
+    nothing = Claim("a", "psnr", "a", "b").checked(rows(a=[[0, 0]], b=[[0, 0]]))
+    assert nothing["value"] is None and nothing["verdict"] == "undecided"
