@@ -157,8 +157,8 @@ class Bench:
         return row
 
 
-def open_bench(seeds: Sequence[int], looks: Sequence[str] = ("day",)) -> Bench:
-    """Render, encode and map every seed: one window of frames each."""
+def open_bench(seeds: Sequence[int], looks: Sequence[str] = ("day",), frames: int | None = None) -> Bench:
+    """Render, encode and map every seed: so many frames each, by default the preset's window."""
     from tqdm import tqdm
 
     model, critic = load_video_model(), load_critic()
@@ -166,7 +166,7 @@ def open_bench(seeds: Sequence[int], looks: Sequence[str] = ("day",)) -> Bench:
     for seed in tqdm(seeds, desc="scenes"):
         scene = make_scene(seed)
         styles = ("synthetic", *(f"photoreal.{look}" for look in looks))
-        renders = render_styles(scene, preset.window, SIZE, styles)
+        renders = render_styles(scene, frames or preset.window, SIZE, styles)
         source = renders.pop("synthetic")
         twins = {name.removeprefix("photoreal."): twin for name, twin in renders.items()}
         clips.append(Clip(scene, source, twins, {look: critic(twin.rgb)[1] for look, twin in twins.items()}))

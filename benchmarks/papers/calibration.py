@@ -2,7 +2,7 @@
 
     python benchmarks/papers/calibration.py --json benchmarks/results/papers/calibration.json
 
-The small world, a small model, one window of 17 frames a scene. As published: 30 steps of which the start leaves those
+The small world, a small model. As published: 30 steps of which the start leaves those
 below t0, N rounds under the prompt of the result, box filter. t0 is the level of Stable Diffusion's schedule: 300, 600
 and 800 are sigma .83, 2.3 and 5.1. MSE_l (nu .5), MSE, SSIM and D_SF are to the input, of frames in [0, 1]; the paper's
 unit of the first two is another, so compare how they change. DOVER and CLIP-IQA cannot be had here: the critic and the

@@ -2,7 +2,7 @@
 
     python benchmarks/papers/conditions.py --json benchmarks/results/papers/conditions.json
 
-The small world, a small model, one window of 17 frames a scene. Weights are what multiplies a branch: the rule
+The small world, a small model. Weights are what multiplies a branch: the rule
 w / max(1, sum of w), which no job leaves, would cap the total at 1. The branches of this model have three blocks, for
 the first three of six, so that control in all blocks cannot be tried; nor can the blurred clip, which has no branch.
 """

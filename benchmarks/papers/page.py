@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 RESULTS, PAGE = ROOT / "benchmarks" / "results" / "papers", ROOT / "docs" / "results.md"
-TABLES = ("conditions", "cfg", "calibration", "maps", "prompts")
+TABLES = ("conditions", "cfg", "calibration", "maps", "prompts", "downstream")
 BEGIN, END = "<!-- the papers' tables: written by benchmarks/papers/page.py -->", "<!-- end of the papers' tables -->"
 # Of every figure: its heading, how it is written, and whether its interval goes with it.
 FIGURES = {
@@ -33,6 +33,9 @@ FIGURES = {
     "mse_l": ("MSE_l to input", "{:.4f}", True),
     "d_sf": ("D_SF", "{:+.4f}", False),
     "residual": ("residual", "{:.3f}", False),
+    "miou": ("mIoU on photoreal frames", "{:.3f}", True),
+    "gap": ("of the gap", "{:.2f}", True),
+    "training_scenes": ("scenes", "{:.0f}", False),
     "fit": ("fit", "{:.2f}", False),
 }
 

@@ -1,7 +1,7 @@
 """What the papers' tables share: scenes nothing was tuned on, rows that outlive a cut-off, intervals, claims.
 
 A row is a way of making the latents of one scene's clip. Each is written to benchmarks/out/papers/ when its figures are
-known, so that a run that was cut off goes on where it was. Other weights begin it anew.
+known, so that a run that was cut off goes on where it was. Other weights, frames or steps begin it anew.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from pipeline_core.video.files import write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 WORK, RESULTS = ROOT / "benchmarks" / "out" / "papers", ROOT / "benchmarks" / "results" / "papers"
-HELD_OUT = range(930_000, 930_005)  # of all tables, and of nothing else
+HELD_OUT = range(930_000, 930_012)  # of all tables, and of nothing else
+SCENES = 5
 KINDS = ("lamps", "vehicles", "signs")
 PLAIN = ("psnr", "above", "edge_f1", *KINDS, "critic", "frechet", "calls")  # columns of most tables
 
@@ -79,7 +80,8 @@ class Claim:
 class Table:
     """A table of a paper on the embedded world. name: of its script and results file. rows: what makes each, by name.
     base: the row that `above` counts from, in dB to the twin. paper: row -> what the paper says. looks: whose twins the
-    rows need. steps: of one pass; the preset has 20."""
+    rows need. frames, steps: of a clip and of one pass, unless the command line says otherwise. An interval is over
+    scenes, so that few frames of many are worth more than many of few; the preset has 17 frames and 20 steps."""
 
     name: str
     title: str
@@ -89,17 +91,27 @@ class Table:
     paper: dict[str, str] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     looks: tuple[str, ...] = ("day",)
+    frames: int = 5
     steps: int = 10
 
 
 def parser(description: str) -> argparse.ArgumentParser:
     options = common.parser(description.split("\n")[0])
-    options.add_argument("--scenes", type=int, default=len(HELD_OUT), help="fewer scenes, for a quick look")
+    options.add_argument("--scenes", type=int, default=SCENES, help=f"at most {len(HELD_OUT)}")
+    options.add_argument("--frames", type=int, help="of every clip")
+    options.add_argument("--steps", type=int, help="of one pass")
     return options
+
+
+def chosen_size(options: argparse.Namespace) -> str:
+    """The options that the command line gave, as they go behind the command."""
+    said = {"scenes": options.scenes if options.scenes != SCENES else None, "frames": options.frames}
+    return "".join(f" --{name} {value}" for name, value in {**said, "steps": options.steps}.items() if value)
 
 
 def report(table: Table, options: argparse.Namespace) -> None:
     """Measure what is not measured yet; print the table, what the paper says beside it, and the claims; write JSON."""
+    table = replace(table, frames=options.frames or table.frames, steps=options.steps or table.steps)
     weights = weights_of()
     scenes = measure(table, HELD_OUT[: options.scenes], weights)
     rows = summaries(table, scenes)
@@ -114,11 +126,12 @@ def report(table: Table, options: argparse.Namespace) -> None:
         columns=table.columns,
         claims=claims,
         seeds=[scene["seed"] for scene in scenes],
-        frames=17,
+        frames=table.frames,
         steps=table.steps,
         weights=weights,
         cpu_minutes=round(sum(scene["rows"][name]["seconds"] for scene in scenes for name in table.rows) / 60, 1),
-        command=f"python benchmarks/papers/{table.name}.py --json benchmarks/results/papers/{table.name}.json",
+        command=f"python benchmarks/papers/{table.name}.py --json benchmarks/results/papers/{table.name}.json"
+        + chosen_size(options),
     )
     for claim in claims:
         print(claim_line(claim))
@@ -140,10 +153,10 @@ def weights_of() -> str:
 
 
 def measure(table: Table, seeds: Sequence[int], weights: str) -> list[dict]:
-    """All rows of every seed, {"seed", "weights", "rows": {name: figures}} each; what was measured before is read."""
+    """All rows of every seed, {"seed", "rows": {name: figures}, ...} each; what was measured before is read."""
     scenes = {seed: _read(table, seed, weights) for seed in seeds}
     missing = [seed for seed, scene in scenes.items() if not table.rows.keys() <= scene["rows"].keys()]
-    bench = open_bench(missing, table.looks) if missing else None
+    bench = open_bench(missing, table.looks, table.frames) if missing else None
     for number, seed in enumerate(missing):
         scene, alone = scenes[seed], bench.take([number])
         alone.one_by_one = False
@@ -162,11 +175,10 @@ def _path(table: Table, seed: int) -> Path:
 
 def _read(table: Table, seed: int, weights: str) -> dict:
     path = _path(table, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    begun = {"seed": seed, "weights": weights, "frames": table.frames, "steps": table.steps}
     scene = json.loads(path.read_text()) if path.exists() else {}
-    if scene.get("weights") != weights:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return {"seed": seed, "weights": weights, "rows": {}}
-    return scene
+    return scene if begun.items() <= scene.items() else {**begun, "rows": {}}
 
 
 def _row(bench: Bench, make: Make) -> dict:

@@ -17,7 +17,7 @@ TABLES = [module.TABLE for module in (cfg, conditions, calibration, maps, prompt
 def bench(model_folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(guided, "load_video_model", lambda: load_video_model(model_folder))
-        opened = guided.open_bench(table.HELD_OUT[:1], prompts.LOOKS)
+        opened = guided.open_bench(table.HELD_OUT[:1], prompts.LOOKS, frames=5)
     opened.model = replace(opened.model, preset=replace(opened.model.preset, steps=5))
     return opened
 
@@ -58,7 +58,7 @@ def measured(tmp_path, monkeypatch):
         return {"figures": {"psnr": [make(bench), 1]}, "features": [], "twins": [], "seconds": 1.0}
 
     monkeypatch.setattr(table, "WORK", tmp_path)
-    monkeypatch.setattr(table, "open_bench", lambda seeds, looks: Stub(list(seeds)))
+    monkeypatch.setattr(table, "open_bench", lambda seeds, looks, frames: Stub(list(seeds)))
     monkeypatch.setattr(table, "_row", row)
     return asked
 
