@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 
 import pytest
+import torch
 
 from benchmarks import guided
-from benchmarks.papers import calibration, cfg, conditions, maps, prompts, table
+from benchmarks.papers import calibration, cfg, conditions, downstream, maps, prompts, table
 from benchmarks.papers.table import Claim, Table
 from pipeline_core.models.folders.loading import load_video_model
 from pipeline_core.models.folders.preset import Preset
@@ -106,3 +107,12 @@ def test_shares_are_compared_over_all_views():
     assert checked["value"] == 2 / 16
     nothing = Claim("a", "psnr", "a", "b").checked(rows(a=[[0, 0]], b=[[0, 0]]))
     assert nothing["value"] is None and nothing["verdict"] == "undecided"
+
+
+def test_the_gap_that_frames_close_is_their_share_of_the_way():
+    scene = torch.tensor([0.0, 0.1, 0.2], dtype=torch.float64)  # what makes one scene harder cancels out
+    values = {arm: (scene + level).expand(2, 3) for arm, level in zip(downstream.ARMS, (0.3, 0.5, 0.6, 0.7))}
+    rows = {row["row"]: row for row in downstream.summaries(values, dict.fromkeys(downstream.ARMS, 9))}
+    assert [row["gap"] for row in rows.values()] == pytest.approx([0, 0.5, 0.75, 1])
+    assert rows["enhanced"]["interval"]["gap"] == pytest.approx([0.5, 0.5])
+    assert rows["raw"]["miou"] == pytest.approx(0.4)
