@@ -59,12 +59,12 @@ def lines(cells: list[list[str]]) -> list[str]:
 
 def table(result: dict) -> list[str]:
     """Markdown of a results file."""
-    about, rows = result["about"], result["rows"]
-    columns = about["columns"]
-    heads = [FIGURES[figure][0].format(base=about["base"]) for figure in columns]
+    about, rows, shown = result["about"], result["rows"], result["about"]["shown"]
+    columns, base = shown["columns"], shown["base"]
+    heads = [FIGURES[figure][0].format(base=base) for figure in columns]
     cells = [["", *heads, "the paper"]]
     for row in rows:
-        name = f"**{row['row']}**" if row["row"] == about["base"] else row["row"]
+        name = f"**{row['row']}**" if row["row"] == base else row["row"]
         cells.append([name, *(cell(row, figure) for figure in columns), row["paper"] or ""])
     seeds = about["seeds"]
     claims = [["", "difference", ""]]
@@ -73,7 +73,7 @@ def table(result: dict) -> list[str]:
         ends = f" ({' to '.join(number(end, form) for end in claim['interval'])})" if claim["interval"] else ""
         claims.append([claim["claim"], number(claim["value"], form) + ends, claim["verdict"]])
     return [
-        f"### {about['title']}",
+        f"### {shown['title']}",
         f"`{about['command']}`: {len(seeds)} scenes (seeds {seeds[0]} to {seeds[-1]}) of {about['frames']} frames, "
         f"{about['steps']} steps, {about['cpu_minutes']:g} minutes of one core.",
         "",
