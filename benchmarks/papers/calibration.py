@@ -33,7 +33,8 @@ PUBLISHED = "N = 3, nu 1, t0 600 (published default)"
 
 
 def row(t0: int = T0, rounds: int = ROUNDS, nu: float = NU, under: str = "positive") -> Make:
-    """Calibrated for `rounds`, 0 for SDEdit, then sampled at CFG 1; with the residual after every round."""
+    """Calibrated for `rounds`, 0 for SDEdit, then sampled at CFG 1; with the residual after every round, of
+    all scenes together."""
 
     def make(bench: Bench) -> Output:
         sigmas = bench.sigmas(SIGMAS[t0] / (1 + SIGMAS[t0]), STEPS)
@@ -43,8 +44,9 @@ def row(t0: int = T0, rounds: int = ROUNDS, nu: float = NU, under: str = "positi
             calibration = calibrate_noise(judge, bench.latent, noise, float(sigmas[0]), VE, rounds, nu)
             bench.calls -= 1  # the one that measures the last residual
             noise, residuals = calibration.noise, calibration.report.residuals
-            more = {f"residual_{n}": value for n, value in enumerate(residuals)}
-            more |= {"residual": residuals[-1], "noise_std": calibration.report.std[-1]}
+            steps = {f"residual_{n}": value for n, value in enumerate(residuals)}
+            ends = {"residual": residuals[-1], "noise_std": calibration.report.std[-1]}
+            more = {what: [value] * len(bench.clips) for what, value in {**steps, **ends}.items()}
         return Output(bench.from_noise(CFG(1.0), noise, sigmas), more=more)
 
     return make

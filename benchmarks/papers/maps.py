@@ -23,7 +23,9 @@ from pipeline_core.cli.waiting import wait_passively  # noqa: E402
 if __name__ == "__main__":
     wait_passively()  # before torch is imported
 
-from benchmarks.guided import Bench, exact_maps  # noqa: E402
+import torch  # noqa: E402
+
+from benchmarks.guided import Bench, Clip, exact_maps  # noqa: E402
 from benchmarks.papers import table  # noqa: E402
 from benchmarks.papers.degraded import Maps, blurred, fit, holed, late, misnamed, noisy  # noqa: E402
 from benchmarks.papers.table import Claim, Make, Output  # noqa: E402
@@ -35,18 +37,17 @@ from pipeline_core.perception.estimators import estimated_limits, load_estimator
 
 NETWORKS = ROOT / "models" / "perception"
 EXACT, ESTIMATED = "exact", "estimated from the frames"
-Change = Callable[[Maps, Bench], Maps]
+Change = Callable[[Maps, Clip], Maps]
 
 
 def row(change: Change) -> Make:
     def make(bench: Bench) -> Output:
-        source = bench.clips[0].source
-        maps = change(exact_maps(source), bench)
-        hints = {name: bench.model.encode_hint(values) for name, values in maps.items()}
+        maps = [change(exact_maps(clip.source), clip) for clip in bench.clips]
+        hints = {name: torch.cat([bench.model.encode_hint(each[name]) for each in maps]) for name in CONTROLS}
         other = replace(bench, hints=hints, inversions={}, calls=0)
-        latent = other.job(EnhanceSettings())
+        latents = other.job(EnhanceSettings())
         bench.calls += other.calls
-        return Output(latent, more={"fit": fit(maps, source.rgb)})
+        return Output(latents, more={"fit": [fit(*each) for each in zip(maps, (c.source.rgb for c in bench.clips))]})
 
     return make
 
@@ -57,7 +58,7 @@ def without(bench: Bench) -> Output:
 
 def drawn(change: Callable, amount: float) -> Make:
     """A change with draws of the scene's own seed."""
-    return row(lambda maps, bench: change(maps, amount, bench.clips[0].scene.seed))
+    return row(lambda maps, clip: change(maps, amount, clip.scene.seed))
 
 
 @lru_cache(maxsize=1)
@@ -65,21 +66,21 @@ def estimators() -> Estimators:
     return load_estimators(NETWORKS / "depth", NETWORKS / "segmentation")
 
 
-def estimated(maps: Maps, bench: Bench) -> Maps:
-    frames = bench.clips[0].source.rgb
+def estimated(maps: Maps, clip: Clip) -> Maps:
+    frames = clip.source.rgb
     limits = estimated_limits(estimators().depth, frames)
     return window_maps(CONTROLS, frames, 0, None, estimators(), limits)
 
 
 def rows() -> dict[str, Make]:
-    rows = {EXACT: row(lambda maps, bench: maps)}
+    rows = {EXACT: row(lambda maps, clip: maps)}
     if all((NETWORKS / name / "config.json").is_file() for name in ("depth", "segmentation")):
         rows[ESTIMATED] = row(estimated)
     rows |= {f"noise {share:g}": drawn(noisy, share) for share in (0.1, 0.2, 0.4)}
     rows |= {f"holes in {share:.0%}": drawn(holed, share) for share in (0.1, 0.3, 0.6)}
-    rows |= {f"blur of {sigma:g} px": row(lambda maps, bench, s=sigma: blurred(maps, s)) for sigma in (1.0, 2.0, 4.0)}
+    rows |= {f"blur of {sigma:g} px": row(lambda maps, clip, s=sigma: blurred(maps, s)) for sigma in (1.0, 2.0, 4.0)}
     rows |= {f"wrong names for {share:.0%}": drawn(misnamed, share) for share in (0.25, 0.5, 1.0)}
-    rows |= {f"late by {count} frames": row(lambda maps, bench, n=count: late(maps, n)) for count in (1, 2, 4)}
+    rows |= {f"late by {count} frames": row(lambda maps, clip, n=count: late(maps, n)) for count in (1, 2, 4)}
     return rows | {"none": without}
 
 

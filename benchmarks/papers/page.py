@@ -42,6 +42,8 @@ FIGURES = {
 
 def number(value: float | None, form: str) -> str:
     """Written without the 0 before the point; a dash for what was not measured."""
+    if value == 0:
+        return "0"
     return "-" if value is None else form.format(value).replace("0.", ".", 1) if abs(value) < 1 else form.format(value)
 
 
@@ -86,12 +88,22 @@ def table(result: dict) -> list[str]:
 
 def section() -> str:
     """What stands between the two marks of the page, the marks with it."""
-    text = [BEGIN, "", *INTRODUCTION.strip().splitlines(), ""]
-    for name in TABLES:
-        path = RESULTS / f"{name}.json"
-        if path.exists():
-            text += table(json.loads(path.read_text(encoding="utf-8")))
-    return "\n".join([*text, END])
+    paths = [RESULTS / f"{name}.json" for name in TABLES]
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
+    text = [BEGIN, "", *INTRODUCTION.strip().splitlines(), "", *verdicts(results)]
+    return "\n".join([*text, *(line for result in results for line in table(result)), END])
+
+
+def verdicts(results: list[dict]) -> list[str]:
+    """One paragraph of the claims of all tables for each verdict."""
+    claims = [claim for result in results for claim in result["about"]["claims"]]
+    text = []
+    for verdict in ("confirmed", "refuted", "undecided"):
+        sentences = [claim["claim"] + ("" if claim["verdict"] == verdict else " (so far)")
+                     for claim in claims if claim["verdict"].startswith(verdict)]  # fmt: skip
+        if sentences:
+            text += [f"**{verdict.capitalize()}.** {'; '.join(sentences)}.", ""]
+    return text
 
 
 INTRODUCTION = """
@@ -99,9 +111,9 @@ INTRODUCTION = """
 `make papers` measures them one after the other and goes on where it was cut off; these scenes are in no other
 benchmark. The world is small and so is the model: rows compare methods, not models. In brackets are 95 % of bootstrap
 draws over the scenes; few scenes make them coarse. Below each table stand sentences of the paper, or ours, as the
-difference that they claim: *confirmed* and *refuted* where the whole interval is on one side, else *undecided*. Critic
-and Frechet distance are the world's own critic's. Lamps, vehicles and signs are the share of views that keep their
-colour.
+difference that they claim: *confirmed* and *refuted* where the whole interval is on one side (*so far* where there are
+fewer than five scenes), else *undecided*. Critic and Frechet distance are the world's own critic's. Lamps, vehicles and
+signs are the share of views that keep their colour.
 
 ![Guidance, calibration and errors of the maps](images/papers.png)
 """

@@ -49,18 +49,22 @@ def worded(clip: Clip, look: str, detail: str) -> str:
 
 
 def weather(look: str, detail: str) -> Make:
-    return lambda bench: Output(bench.retrace(CFG(1.0), positive=[worded(bench.clips[0], look, detail)]), look)
+    def make(bench: Bench) -> Output:
+        prompts = [worded(clip, look, detail) for clip in bench.clips]
+        return Output(bench.retrace(CFG(1.0), positive=prompts), [look] * len(prompts))
+
+    return make
 
 
 def contradicting(guidance: Guidance) -> Make:
-    """A scene's share of the ten prompts."""
+    """Every scene's share of the ten prompts."""
 
     def make(bench: Bench) -> list[Output]:
-        clip = bench.clips[0]
         outputs = []
-        for number in range(clip.scene.seed % SHARES, PROMPTS, SHARES):
-            look, prompt = contradiction(number, clip)
-            outputs.append(Output(bench.retrace(guidance, positive=[prompt]), look))
+        for first in range(0, PROMPTS, SHARES):
+            pairs = [contradiction(first + clip.scene.seed % SHARES, clip) for clip in bench.clips]
+            prompts = [prompt for _, prompt in pairs]
+            outputs.append(Output(bench.retrace(guidance, positive=prompts), [look for look, _ in pairs]))
         return outputs
 
     return make
@@ -76,9 +80,10 @@ def erring(clip: Clip, errors: int) -> str:
 
 def with_errors(errors: int) -> Make:
     def make(bench: Bench) -> Output:
-        preset, words = bench.model.preset, erring(bench.clips[0], errors)
+        preset, words = bench.model.preset, [erring(clip, errors) for clip in bench.clips]
         predict = bench.predict(
-            positive=[f"{preset.prompt}, {words}"], inversion=[f"{preset.inversion_prompt}, {words}"]
+            positive=[f"{preset.prompt}, {each}" for each in words],
+            inversion=[f"{preset.inversion_prompt}, {each}" for each in words],
         )
         inversion = invert(guided(predict, Only("inversion")), bench.latent, bench.sigmas(), VE)
         return Output(sample(guided(predict, CFG(1.0)), inversion.noise, bench.sigmas(), VE, solver=inversion.solver))
