@@ -1,4 +1,4 @@
-"""The papers' tables: every kind of row runs on a tiny network, a cut-off run goes on, and claims say what the figures say."""
+"""The papers' tables: every kind of row runs on a tiny network, a cut-off run goes on, claims say what figures say."""
 
 from dataclasses import dataclass, replace
 
