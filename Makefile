@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 STAMP := .venv/.setup-done
 
-.PHONY: setup demo test test-plain test-ui fuzz soak lint bench train train-perception gpu-check
+.PHONY: setup demo test test-plain test-ui fuzz soak lint bench papers train train-perception gpu-check
 
 setup: $(STAMP)
 
@@ -59,6 +59,13 @@ soak: setup
 bench: setup
 	@mkdir -p benchmarks/out
 	$(PY) benchmarks/embedded.py --json benchmarks/out/embedded.json
+
+# The papers' tables and their page, docs/results.md; each goes on from the row at which it was cut off.
+PAPERS := conditions cfg calibration maps prompts downstream
+papers: setup
+	for table in $(PAPERS); do \
+		$(PY) benchmarks/papers/$$table.py --json benchmarks/results/papers/$$table.json || exit 1; done
+	$(PY) benchmarks/papers/page.py
 
 # Goes on from where it was stopped; RUN=folder and CORE=number choose another. docs/training.md says more.
 RUN := training/runs/long

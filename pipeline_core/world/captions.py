@@ -23,14 +23,14 @@ _SYNTHETIC = (
     "an unrealistic 3D game, aliased edges",
     "simulator footage, CG render, simple geometry, fake lighting",
 )
-_PHOTOREAL = (
+PHOTOREAL_WORDS = (
     "a photorealistic dashcam video",
     "realistic driving footage, photograph, natural light",
     "photoreal video from a car camera, highly detailed",
     "a real video of driving, realistic lighting",
     "masterpiece, best quality, realistic lighting, photorealistic driving video",
 )
-_LOOKS = {
+LOOK_WORDS = {
     "day": (
         "on a clear sunny day",
         "in daylight, clear weather",
@@ -70,7 +70,7 @@ def caption(scene: Scene | Town, style: str, rng: Random | None = None) -> str:
     pick = rng.choice if rng else lambda options: options[0]
     facts = scene.facts
     look = style.partition(".")[2] or "day"
-    parts = [pick(_SYNTHETIC)] if style == "synthetic" else [pick(_PHOTOREAL), pick(_LOOKS[look])]
+    parts = [pick(_SYNTHETIC)] if style == "synthetic" else [pick(PHOTOREAL_WORDS), pick(LOOK_WORDS[look])]
     details = _details(facts, sunny=style == "synthetic" or look == "day")
     if rng:
         details = [d for d in details if rng.random() < 0.7]
