@@ -79,9 +79,7 @@ def test_the_longest_common_subsequence_is_the_longest():
         pairs = common_subsequence(a, b)
         assert all(a[i] == b[j] for i, j in pairs)
         assert all(i < k and j < m for (i, j), (k, m) in itertools.pairwise(pairs))
-        longest = max(
-            len(some) for n in range(len(a) + 1) for some in itertools.combinations(a, n) if _inside(some, b)
-        )
+        longest = max(len(some) for n in range(len(a) + 1) for some in itertools.combinations(a, n) if _inside(some, b))
         assert len(pairs) == longest
 
 
