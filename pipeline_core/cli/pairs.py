@@ -130,7 +130,7 @@ def _make(options: argparse.Namespace) -> None:
     )  # fmt: skip
     triples = read_triples(options.triples) if options.triples else None
     tasks = plan_pairs(options.folder, options.out, recipe, choice, triples, *_writers(options), print)
-    print(format_diversity(diversity(unique(task.triple for task in tasks), len(tasks))))
+    print(format_diversity(diversity(unique(task.triple for task in tasks))))
     exact = recipe.by == "exact"
     networks = read_preset(Path(choice.model) if choice.model else EMBEDDED) if exact else load_networks(choice)
     with progress_bar("pairs", "pair") as progress:

@@ -64,6 +64,17 @@ def caption_in_look(description: str, look: str) -> str:
     return f"{description.rstrip('. ')}. {LOOKS[look].sentence}"
 
 
+def instruction_between(before: str, after: str, rng: Random) -> str:
+    """How one asks for one of world.STYLES where another is."""
+    if after == _SYNTHETIC:
+        return rng.choice(_TO_RENDER)
+    look = after.partition(".")[2] or "day"
+    if before != _SYNTHETIC:
+        return rng.choice(_INSTRUCTIONS[look])
+    asked = rng.choice(_TO_REAL)
+    return asked if look == "day" else f"{asked} and {rng.choice(_INSTRUCTIONS[look])}"
+
+
 def edits_of(caption: str, rng: Random) -> dict[str, list[Triple]]:
     """All the grammar can change in a caption, by family: "look", "style", "things", "place"; wordings by `rng`."""
     return {
@@ -78,12 +89,12 @@ EDITS = ("look", "style", "things", "place")
 
 
 def write_edits(caption: str, count: int, rng: Random, families: Sequence[str] = EDITS) -> list[Triple]:
-    """Up to `count` triples of a caption, families by turns. UserError for a family that is none of EDITS."""
+    """Up to `count` triples of a caption, families by turns, in any order. UserError for one that is none of EDITS."""
     unknown = [name for name in families if name not in EDITS]
     if unknown:
         raise UserError(f"Edits of {unknown[0]!r} are unknown: choose some of {', '.join(EDITS)}.")
-    possible = [edits for name, edits in edits_of(caption, rng).items() if name in families]
-    for edits in possible:
+    possible = [edits for name, edits in edits_of(caption, rng).items() if name in families and edits]
+    for edits in (possible, *possible):
         rng.shuffle(edits)
     by_turns = (triple for turn in zip_longest(*possible) for triple in turn if triple is not None)
     return [triple for triple, _ in zip(by_turns, range(count))]
@@ -104,7 +115,8 @@ def _look_edits(caption: str, rng: Random) -> Iterator[Triple]:
             )
         named = before is not None and not before.sentence and any(text in caption for text in PHOTOREAL_PHRASES)
         styles = (f"photoreal.{before.name}", f"photoreal.{name}") if named else None
-        yield Triple(caption, rng.choice(_INSTRUCTIONS[name]), _in_light(edited, name), f"look: {name}", styles)
+        asked = instruction_between("photoreal", f"photoreal.{name}", rng)
+        yield Triple(caption, asked, _in_light(edited, name), f"look: {name}", styles)
 
 
 def _style_edits(caption: str, rng: Random) -> Iterator[Triple]:
@@ -114,14 +126,13 @@ def _style_edits(caption: str, rng: Random) -> Iterator[Triple]:
     for name in LOOKS if synthetic else ():
         words = f"{rng.choice(PHOTOREAL_PHRASES)}, {rng.choice(LOOK_PHRASES[name])}"
         edited = _in_light(caption.replace(max(synthetic, key=len), words), name)
-        asked = rng.choice(_TO_REAL)
-        asked = asked if name == "day" else f"{asked} and {rng.choice(_INSTRUCTIONS[name])}"
+        asked = instruction_between(_SYNTHETIC, f"photoreal.{name}", rng)
         yield Triple(caption, asked, edited, f"style: photoreal {name}", (_SYNTHETIC, f"photoreal.{name}"))
     if real and look is not None and not look.sentence:
         parts = [part for part in caption.replace(look.phrase, "").split(", ") if part.strip(", ")]
         edited = ", ".join(parts).replace(max(real, key=len), rng.choice(SYNTHETIC_PHRASES))
         styles = f"photoreal.{look.name}", _SYNTHETIC
-        yield Triple(caption, rng.choice(_TO_RENDER), edited, "style: synthetic", styles)
+        yield Triple(caption, instruction_between(*styles, rng), edited, "style: synthetic", styles)
 
 
 def _thing_edits(caption: str, rng: Random) -> Iterator[Triple]:

@@ -66,14 +66,16 @@ def model_pair(
     """
     model = job.model
     inputs, x0 = window_inputs(job, 0, clip), model.encode(clip)
+    # One by one: in a batch the same caption may come out another in its last bits.
+    captions = [model.encode_text([caption]) for caption in (triple.caption, triple.edited_caption)]
     texts = {
-        "positive": model.encode_text([triple.caption, triple.edited_caption]),
+        "positive": torch.cat(captions),
         "negative": model.encode_text([job.settings.negative_prompt]),
     }
     predict = window_predictor(replace(job, texts=texts), inputs)
     networks = [model.transformer, *(model.branches[name] for name in job.weights)]
     passes = {"interpolant": job.interpolant, "callback": lambda *_: step_done()}
-    noise, solver, under = _start(replace(job, texts={"positive": texts["positive"][:1]}), inputs, x0, settings, passes)
+    noise, solver, under = _start(replace(job, texts={"positive": captions[0]}), inputs, x0, settings, passes)
     with replacing(networks, caption_map(model, triple, settings.alignment)) as replacement:
         paired = replacing_predict(predict, replacement, job.sigmas, settings.shares)
         denoise = guided(paired, CFG(job.settings.cfg))
