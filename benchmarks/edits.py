@@ -3,7 +3,7 @@
     python benchmarks/edits.py --tune                                    tuning scenes, 800000 and up
     python benchmarks/edits.py --json benchmarks/results/edits.json      held-out scenes, 900000 and up
 
-From a sunny day to dusk, night, rain and fog, 9 frames a pair, made as `pairs make` makes them; clips and rows stay in
+From a sunny day to dusk, night, rain and fog, 5 frames a pair, made as `pairs make` makes them; clips and rows stay in
 --out, and a run that was stopped goes on. Columns: structure is edge F1 of the edit against its source; asked, the
 share X the edit against the exact one, source_psnr the source. Looks are told apart by the statistics of the twins
 of LEARNED scenes (nearest centroid of mean and spread of colours, of the frame and of its upper third); how well that
@@ -49,16 +49,16 @@ from pipeline_core.world import drive_scene, make_scene, render_styles  # noqa: 
 from pipeline_core.world.captions import description  # noqa: E402
 
 HELD_OUT, TUNING, LEARNED = range(900_020, 900_030), range(800_020, 800_030), range(800_040, 800_052)
-FRAMES, SIZE, FPS = 9, (96, 160), 24.0
+FRAMES, SIZE, FPS = 5, (96, 160), 24.0
 ASKED = ("dusk", "night", "rain", "fog")  # the looks that the embedded model was trained on, besides day
+PROMISED = "prompt-to-prompt"
 WAYS = {
-    "noise shared": PairSettings(Shares(0.0, 0.0)),
-    "words replaced": PairSettings(Shares(0.8, 0.0)),
-    "prompt-to-prompt": PairSettings(Shares(0.8, 0.4)),
-    "prompt-to-prompt at cfg 2": PairSettings(Shares(0.8, 0.4), cfg=2.0),
+    PROMISED: PairSettings(Shares(0.8, 0.4)),
+    "noise shared": PairSettings(Shares(0.0, 0.0)),  # and nothing else
+    "all replaced": PairSettings(Shares(1.0, 1.0)),
 }
 COLUMNS = ("pairs", "count", "structure", "asked", "toward", "psnr", "source_psnr")
-CHOSEN = Thresholds(text=0.2, frames=0.0, direction=0.4)  # for the statistics below
+CHOSEN = Thresholds(text=-0.25, frames=-0.3, direction=0.6)  # for the statistics below, by one tuning scene
 
 
 def statistics(frames: Tensor) -> Tensor:
@@ -175,12 +175,12 @@ def main() -> None:
     parser = common.parser(__doc__.split("\n")[0])
     parser.add_argument("--tune", action="store_true", help="on tuning scenes; prints the scores of every pair too")
     parser.add_argument("--scenes", type=int, default=4)
-    parser.add_argument("--ways", default=",".join(WAYS), help="some of the ways, with commas between")
+    parser.add_argument("--ways", default=",".join(WAYS), help="with commas; the first of them always")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "out" / "edits")
     parser.add_argument("--clip-model", type=Path, help="CLIP folder that filters; default: the world's own, if there")
     options = parser.parse_args()
     seeds = (TUNING if options.tune else HELD_OUT)[: options.scenes]
-    ways = {name: WAYS[name] for name in options.ways.split(",")}
+    ways = {name: WAYS[name] for name in dict.fromkeys([PROMISED, *options.ways.split(",")])}
     rows = made_pairs(seeds, options.out / ("tuning" if options.tune else "held_out"), ways)
     looks = Looks(LEARNED)
     folder = options.clip_model or (OWN if OWN.is_dir() else None)
@@ -196,11 +196,11 @@ def main() -> None:
         scores = tuple(each[0]["scores"])
         common.print_table([{**pair, **pair["scores"]} for pair in each], ("way", "id", *COLUMNS[2:], *scores))
     by_name = {row["pairs"]: row for row in table}
-    last = list(ways)[-1]
-    plain, filtered = by_name[last], by_name[f"{last}, filtered"]
+    plain, filtered, exact = by_name[PROMISED], by_name[f"{PROMISED}, filtered"], by_name["exact"]
     promises = [
-        common.Promise(f"edge F1 of an edit to its source, {last}", plain["structure"], 0.85),
-        common.Promise(f"share of pairs with the asked look, {last}", plain["asked"], 0.8),
+        common.Promise("edge F1 of an edit to its source", plain["structure"], 0.85),
+        common.Promise("the same as a share of the exact pairs'", plain["structure"] / exact["structure"], 0.85),
+        common.Promise("share of pairs with the asked look", plain["asked"], 0.8),
         common.Promise("edge F1 that the filter adds", gained(plain, filtered, "structure"), 0.0),
         common.Promise("share with the asked look that the filter adds", gained(plain, filtered, "asked"), 0.0),
     ]
