@@ -109,7 +109,7 @@ def _prompts(options: argparse.Namespace) -> None:
         write, describe = _writers(options)
         with progress_bar("prompts", "clip") as progress:
             for done, source in enumerate(sources, 1):
-                triples += clip_triples(source, options.output.parent, recipe, choice, write, describe)
+                triples += clip_triples(source, recipe, choice, write, describe)
                 progress(done, len(sources))
     figures = diversity(unique(triples), len(triples))
     write_triples(options.output, unique(triples))

@@ -8,9 +8,10 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from ..batch.clips import Source, find_clips, source_buffers
+from ..batch.clips import Source, find_clips
 from ..batch.hashes import code_hash, hash_of_values, input_of, model_hash
 from ..batch.networks import NetworkChoice
+from ..conditions.buffers import scene_description
 from ..doors import read_json
 from ..errors import UserError
 from ..models.folders.loading import EMBEDDED
@@ -126,7 +127,7 @@ def _resting(out: Path, key: str, source: Source, recipe: PairRecipe, choice: Ne
             return [Triple(**{**values, "styles": _pair(values.get("styles"))}) for values in content["triples"]]
     except (UserError, LookupError, TypeError):
         pass  # none is there, or one that is written anew
-    triples = clip_triples(source, out, recipe, choice, write, describe)
+    triples = clip_triples(source, recipe, choice, write, describe)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {"hash": key, "triples": [triple.to_dict() for triple in triples]})
     return triples
@@ -145,15 +146,13 @@ def _pair(styles: list | None) -> tuple | None:
 
 def clip_triples(
     source: Source,
-    out: Path,
     recipe: PairRecipe,
     choice: NetworkChoice = NetworkChoice(),
     write: Write | None = None,
     describe: Describe | None = None,
 ) -> list[Triple]:
-    """Up to `recipe.pairs` different triples of a clip. UserError for buffers that cannot be read."""
-    buffers = source_buffers(source, out)
-    description = "" if buffers is None else buffers.scene.get("description", "")
+    """Up to `recipe.pairs` different triples of a clip. UserError as `describe` and `write` raise it."""
+    description = scene_description(source.buffers)
     if not description:
         description = describe(source.clip) if describe else PROMPT_SETS["video realism"].plain
     rng = Random(f"{recipe.seed} {source.id}")

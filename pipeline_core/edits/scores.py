@@ -8,7 +8,7 @@ mean over frames.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import zip_longest
 
 import torch
@@ -106,7 +106,3 @@ def scores_from(values: object) -> Scores | None:
     if not isinstance(values, dict) or not all(isinstance(values.get(name), (int, float)) for name in names):
         return None
     return Scores(*(float(values[name]) for name in names))
-
-
-def plain_scores(scores: Scores) -> dict:
-    return asdict(scores)
