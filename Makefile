@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 STAMP := .venv/.setup-done
 
-.PHONY: setup demo test test-plain test-ui fuzz soak lint bench papers train train-perception gpu-check
+.PHONY: setup demo test test-plain test-ui fuzz soak lint bench papers train train-perception train-edits gpu-check
 
 setup: $(STAMP)
 
@@ -77,3 +77,7 @@ train: setup
 train-perception: setup
 	for network in depth segmentation detector text_image; do \
 		$(PY) -m training.perception $$network --core $(CORE) || exit 1; done
+
+# The model that edits by instruction, on exact pairs of the world; goes on from where it was stopped.
+train-edits: setup
+	$(PY) -m training.edits --core $(CORE)
