@@ -175,7 +175,7 @@ def quality_hook(text: str) -> tuple[str, Callable]:
     module, _, function = place.partition(":")
     try:
         score = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # a module of the user's own may fail in any way while it is imported
         raise UserError(f"--quality {text} cannot be found ({error}): write NAME=MODULE:FUNCTION.") from error
     return name, score
 

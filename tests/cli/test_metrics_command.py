@@ -90,11 +90,13 @@ def test_flow_is_estimated_where_asked(clips, tmp_path):
     (["--pickscore", "."], "config.json"), (["--flow-model", "none.safetensors"], "RAFT"),
     (["--seams", "two"], "change seams"), (["--seams", "0"], "from 1"), (["--lpips", "none.safetensors"], "LPIPS"),
     (["--vision-model", "."], "config.json"), (["--output-buffers", "BUFFERS"], "another clip"),
-    (["--real", "."], "--vision-model"),
+    (["--real", "."], "--vision-model"), (["--quality", "mine=unfinished:score"], "--quality"),
     (["--report", "none/report"], "--report"), (["--json", "none/m.json"], "folder"),
 ])  # fmt: skip
 def test_wrong_options_are_one_sentence(clips, tmp_path, monkeypatch, capsys, wrong, word):
     monkeypatch.chdir(tmp_path)
+    (clips / "unfinished.py").write_text("def score(")  # a module that Python cannot read
+    monkeypatch.syspath_prepend(clips)
     wrong = [str(clips / "drive_buffers") if part == "BUFFERS" else part for part in wrong]
     assert main(["metrics", str(clips / "drive.mp4"), str(clips / "twin.mp4"), *wrong]) == 2
     said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
