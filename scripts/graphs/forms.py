@@ -8,6 +8,7 @@ from graphs.canvas import NOTE, Canvas, Node, Output, Subgraph, default, inputs
 from graphs.origins import OURS, properties
 
 NOTE_COLOURS = {"color": "#3d4247", "bgcolor": "#4b5157"}
+MARK = "video_realism"  # in `extra`: the graph's name; web/js/words.js translates graphs that have it
 INNER_INPUTS, INNER_OUTPUTS = -10, -20  # the ids of a subgraph's ends, by the frontend's definition
 END = 150  # pixels: an end's width, and its distance from the nodes
 
@@ -50,7 +51,7 @@ def ui(canvas: Canvas) -> dict:
         "groups": groups,
         **({"definitions": {"subgraphs": definitions}} if definitions else {}),
         "config": {},
-        "extra": {"ds": _view(entries)},
+        "extra": {"ds": _view(entries), MARK: canvas.name},
         "version": 0.4,
     }
 
