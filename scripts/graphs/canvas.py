@@ -23,6 +23,9 @@ ROW_2, WIDGET_2, MULTILINE_2, FRAME_2 = 21, 30, 96, 52
 PICTURES = {
     "ImageScale": 262,
     "VideoRealismLoadClip": 250,
+    "MaskPreview": 60,
+    "PreviewImage": 60,
+    "SaveImage": 60,
     "SaveVideo": 60,
     "SamplerCustomAdvanced": 260,
     "VideoRealismDDIMInvert": 260,

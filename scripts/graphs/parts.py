@@ -91,7 +91,7 @@ def structure_maps(canvas: Canvas, frames: Node, made_for: str) -> Node:
 
 def video_model(canvas: Canvas) -> Node:
     """The embedded model."""
-    return canvas.node("VideoRealismLoadVideoModel", "Load Video Model", report=5)
+    return canvas.node("VideoRealismLoadVideoModel", "Load Video Model", report=8)
 
 
 def control_branches(canvas: Canvas, **folder: str) -> dict[str, Node]:
@@ -382,5 +382,5 @@ def file_result(canvas: Canvas, name: str, parts: Node, clips: dict[str, Node | 
     canvas.column(380)
     video = video_of(canvas, clips["enhanced"], parts["fps"], parts["audio"])
     contact_sheet(canvas, name, compare)
-    saved(canvas, video, name, tall=360)
+    saved(canvas, video, name, tall=330)
     return metrics
