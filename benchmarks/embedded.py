@@ -39,7 +39,7 @@ from pipeline_core.metrics.temporal import FrameDifferenceError  # noqa: E402
 from pipeline_core.models.folders.loading import load_video_model  # noqa: E402
 from pipeline_core.video.files import write_json  # noqa: E402
 from pipeline_core.world import RenderedBuffers, make_scene, render_styles  # noqa: E402
-from pipeline_core.world.captions import LOOK_WORDS, PHOTOREAL_WORDS  # noqa: E402
+from pipeline_core.world.captions import LOOK_PHRASES, PHOTOREAL_PHRASES  # noqa: E402
 from pipeline_core.world.materials import SIGN_COLOURS  # noqa: E402
 
 # Tags and fewest pixels of the objects whose colours are looked at.
@@ -202,7 +202,7 @@ def steering(model, pairs: list[tuple]) -> dict[str, dict]:
     for look in STEERED:
         outputs = []
         for source, _ in pairs:
-            prompt = f"{PHOTOREAL_WORDS[0]}, {LOOK_WORDS[look][0]}, {source.scene['description']}"
+            prompt = f"{PHOTOREAL_PHRASES[0]}, {LOOK_PHRASES[look][0]}, {source.scene['description']}"
             outputs.append(enhance(source.rgb, model, replace(STEERING, prompt=prompt), RenderedBuffers(source))[0])
         rgb = torch.cat(outputs)
         result[look] = {

@@ -7,15 +7,15 @@ can be contradicted is the weather, the time of day, and what there is in the st
 from __future__ import annotations
 
 from benchmarks.guided import Clip
-from pipeline_core.world.captions import LOOK_WORDS, PHOTOREAL_WORDS
+from pipeline_core.world.captions import LOOK_PHRASES, PHOTOREAL_PHRASES
 
 # Of each look, which of its captions' words the second five prompts take.
 LOOKS = {"day": 2, "dusk": 2, "night": 3, "rain": 3, "fog": 1}
 EMPTY = "no cars, no pedestrians, no traffic lights"
 # (the look whose twin is the reference, style and look words, what there is: None is the opposite of the scene)
 TOLD = (
-    *((look, f"{PHOTOREAL_WORDS[0]}, {LOOK_WORDS[look][0]}", None) for look in LOOKS),
-    *((look, f"{PHOTOREAL_WORDS[3]}, {LOOK_WORDS[look][number]}", EMPTY) for look, number in LOOKS.items()),
+    *((look, f"{PHOTOREAL_PHRASES[0]}, {LOOK_PHRASES[look][0]}", None) for look in LOOKS),
+    *((look, f"{PHOTOREAL_PHRASES[3]}, {LOOK_PHRASES[look][number]}", EMPTY) for look, number in LOOKS.items()),
 )
 PROMPTS = len(TOLD)
 

@@ -26,7 +26,7 @@ from benchmarks.papers import table  # noqa: E402
 from benchmarks.papers.table import Claim, Make, Output  # noqa: E402
 from pipeline_core.diffusion import CFG, VE, ConflictDamping, guided, invert, sample  # noqa: E402
 from pipeline_core.diffusion.guidance import Guidance, Only  # noqa: E402
-from pipeline_core.world.captions import LOOK_WORDS, PHOTOREAL_WORDS, caption  # noqa: E402
+from pipeline_core.world.captions import LOOK_PHRASES, PHOTOREAL_PHRASES, caption  # noqa: E402
 
 LOOKS = ("day", "dusk", "night", "rain", "fog")
 DETAILS = ("look", "sentence", "scene")
@@ -44,8 +44,8 @@ ERRORS = (1, 3, FACTS)
 
 def worded(clip: Clip, look: str, detail: str) -> str:
     """The prompt of a look: its words alone, with what kind of video it is, and with what is in the scene."""
-    words, whole = LOOK_WORDS[look][0], caption(clip.scene, f"photoreal.{look}")
-    return {"look": words, "sentence": f"{PHOTOREAL_WORDS[0]}, {words}", "scene": whole}[detail]
+    words, whole = LOOK_PHRASES[look][0], caption(clip.scene, f"photoreal.{look}")
+    return {"look": words, "sentence": f"{PHOTOREAL_PHRASES[0]}, {words}", "scene": whole}[detail]
 
 
 def weather(look: str, detail: str) -> Make:
