@@ -34,6 +34,16 @@ def test_every_kind_of_row_runs_and_every_claim_names_rows(tried, bench, monkeyp
     assert named <= tried.rows.keys()
 
 
+def test_maps_are_estimated_where_there_are_networks(bench, depth_folder, segmentation_folder, monkeypatch):
+    monkeypatch.setattr(maps, "own_folder", {"depth": depth_folder, "segmentation": segmentation_folder}.get)
+    maps.estimators.cache_clear()
+    assert maps.ESTIMATED in maps.rows()
+    estimated, exact = maps.estimated({}, bench.clips[0]), guided.exact_maps(bench.clips[0].source)
+    maps.estimators.cache_clear()
+    assert {name: values.shape for name, values in estimated.items()} == {n: v.shape for n, v in exact.items()}
+    assert not torch.equal(estimated["depth"], exact["depth"])
+
+
 @dataclass(frozen=True)
 class Model:
     preset: Preset
