@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 STAMP := .venv/.setup-done
 
-.PHONY: setup demo test test-plain test-ui fuzz soak lint bench train train-perception gpu-check
+.PHONY: setup demo test test-plain test-ui fuzz soak lint bench papers train train-perception train-edits gpu-check
 
 setup: $(STAMP)
 
@@ -27,7 +27,8 @@ test: lint
 	OMP_NUM_THREADS=1 $(PYTEST)
 
 # Other instructions and threads take sums in another order: the core's tests whose numbers could tell.
-NUMBERS = $(addprefix tests/,conditions diffusion job/test_enhance.py longvideo metrics models perception video world)
+NUMBERS = $(addprefix tests/,conditions diffusion job/test_enhance.py longvideo metrics models/folders models/networks \
+	perception video world)
 
 test-plain: setup
 	@echo "the core's tests on plain instructions and two threads:"
@@ -59,6 +60,13 @@ bench: setup
 	@mkdir -p benchmarks/out
 	$(PY) benchmarks/embedded.py --json benchmarks/out/embedded.json
 
+# The papers' tables and their page, docs/results.md; each goes on from the row at which it was cut off.
+PAPERS := conditions cfg calibration maps prompts downstream
+papers: setup
+	for table in $(PAPERS); do \
+		$(PY) benchmarks/papers/$$table.py --json benchmarks/results/papers/$$table.json || exit 1; done
+	$(PY) benchmarks/papers/page.py
+
 # Goes on from where it was stopped; RUN=folder and CORE=number choose another. docs/training.md says more.
 RUN := training/runs/long
 CORE := 1
@@ -69,3 +77,7 @@ train: setup
 train-perception: setup
 	for network in depth segmentation detector text_image; do \
 		$(PY) -m training.perception $$network --core $(CORE) || exit 1; done
+
+# The model that edits by instruction, on exact pairs of the world; goes on from where it was stopped.
+train-edits: setup
+	$(PY) -m training.edits --core $(CORE)

@@ -19,8 +19,9 @@ from .networks import NetworkChoice
 _ROOT = Path(__file__).resolve().parents[1]
 # Code that no result depends on: how commands look, who gives out the work, what is made of results, test scenes.
 _NO_PART = (
-    "cli/", "world/", "batch/engines/", "batch/export/", "batch/page/", "batch/results.py", "batch/graph_batch.py",
-    "batch/board.py", "batch/leases.py", "batch/plan.py", "batch/progress.py", "batch/quarantine.py", "batch/worker.py",
+    "cli/", "world/", "edits/", "batch/engines/", "batch/export/", "batch/page/", "batch/results.py",
+    "batch/graph_batch.py", "batch/board.py", "batch/leases.py", "batch/plan.py", "batch/progress.py",
+    "batch/quarantine.py", "batch/worker.py",
 )  # fmt: skip
 _SAMPLES, _BYTES = 64, 4096  # places and bytes at each that are read of a file of weights
 
