@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from fractions import Fraction
+from types import SimpleNamespace
 
 import pytest
 import tiny_cosmos3
@@ -15,6 +16,7 @@ from tiny_cosmos3 import CHANNELS, FRAMES, RATIO, SIZE
 from pipeline_core.__main__ import main
 from pipeline_core.diffusion import FLOW, VE, guided, invert, sample
 from pipeline_core.diffusion.guidance import CFG, Only
+from pipeline_core.edits.pairs import PairSettings, model_pair
 from pipeline_core.enhance import enhance
 from pipeline_core.errors import UserError
 from pipeline_core.job.latent import job_sigmas
@@ -202,6 +204,8 @@ def test_what_it_cannot_do_is_said(folder, model, tmp_path):
         model.predictor(texts, hints, {"pose": 1.0}, VE)
     with pytest.raises(UserError, match=r"A prompt came with \d+ tokens; this model takes 8192"):
         model.encode_text(["street " * 2000])
+    with pytest.raises(UserError, match="give a Cosmos-Transfer model"):
+        model_pair(SimpleNamespace(model=model), None, None, PairSettings())
     copy = shutil.copytree(folder, tmp_path / "copy")
     shutil.rmtree(copy / "text_tokenizer")
     with pytest.raises(UserError, match="no text_tokenizer/tokenizer.json"):
