@@ -63,8 +63,13 @@ def model_pair(
 
     job: `prepare`d with `settings.job(seed)` for the clip, of one window; clip: its frames (T, h, w, 3) at the model's
     size. Both sides go through the network in one batch. step_done is called after every step and may raise, to cancel.
+    UserError for Cosmos 3, whose text is no attention of its own.
     """
     model = job.model
+    if model.text_encoder is None:
+        raise UserError(
+            "Cosmos 3 has no attention to the text alone that could be replaced: give a Cosmos-Transfer model."
+        )
     inputs, x0 = window_inputs(job, 0, clip), model.encode(clip)
     # One by one: in a batch the same caption may come out another in its last bits.
     captions = [model.encode_text([caption]) for caption in (triple.caption, triple.edited_caption)]
