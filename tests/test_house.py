@@ -45,12 +45,13 @@ ARROWS = {
     "conditions": {"video"},
     "models": {"conditions", "diffusion", "video"},
     "perception": {"conditions", "models", "video"},
+    "finetune": FRAMES | {"diffusion"},
     "longvideo": FRAMES | {"diffusion"},
     "metrics": FRAMES | {"diffusion"},
     "job": FRAMES | {"diffusion", "longvideo"},
     "enhance": FRAMES | {"job"},
     "batch": ROOMS | {"job", "enhance"},
-    "cli": ROOMS | {"job", "enhance", "batch"},
+    "cli": ROOMS | {"job", "enhance", "batch", "finetune"},
     "__main__": {"cli"},
 }
 

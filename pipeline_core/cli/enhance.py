@@ -16,6 +16,7 @@ from ..metrics.report import environment
 from ..metrics.seams import plan_seams
 from ..metrics.suite import Extras
 from ..models.folders.loading import load_video_model
+from ..models.folders.lora import parse_lora
 from ..models.folders.memory import WEIGHTS
 from ..models.folders.precision import PRECISIONS
 from ..perception.captions import PROMPT_SETS, file_prompts
@@ -40,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "which needs no weights",
     )
     parser.add_argument("--model", type=Path, help="model folder in diffusers format; default: the embedded model")
+    add_lora(parser)
     add_device(parser)
     parser.add_argument(
         "--precision",
@@ -94,6 +96,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=Path, help="write what was done as JSON")
 
 
+def add_lora(parser: argparse.ArgumentParser) -> None:
+    """--lora, which may come several times."""
+    parser.add_argument(
+        "--lora",
+        action="append",
+        default=[],
+        metavar="LORA[:WEIGHT]",
+        help="LoRA for the model, of train-lora or another in diffusers' layout, and how much of it, such as look:0.8; "
+        "several: give it again",
+    )
+
+
 def add_setting(parser: argparse.ArgumentParser, name: str, setting: Setting) -> None:
     """An option for one setting of the job, None where it is not given."""
     option, destination = setting.option or f"--{name.replace('_', '-')}", {"dest": name, "help": setting.help}
@@ -109,6 +123,7 @@ def add_setting(parser: argparse.ArgumentParser, name: str, setting: Setting) ->
 
 def run(options: argparse.Namespace) -> None:
     check_outputs(options)
+    loras = [parse_lora(text) for text in options.lora]
     facts = examine(options.input)
     if not options.accept_damaged:
         facts.refuse_damage(", or go on with what is there by --accept-damaged")
@@ -119,7 +134,7 @@ def run(options: argparse.Namespace) -> None:
     estimators = load_estimators(options.depth_model, options.segmentation_model, options.device, options.flow_model)
     worded = worded_prompts(options, buffers)  # before the video model needs the memory
     tell = print if options.model is not None else None
-    model = load_video_model(options.model, options.device, options.precision, options.weights, tell)
+    model = load_video_model(options.model, options.device, options.precision, options.weights, tell, loras)
     settings = job_settings(model.preset, worded | given_settings(options), options.realism, options.faithfulness)
     try:
         with progress_bar("enhance", "step") as progress:
@@ -158,6 +173,7 @@ def check_outputs(options: argparse.Namespace) -> None:
     """UserError unless what is written can be written and nothing that is read is written over."""
     read = {"the input": options.input}
     read |= {f"--{name.replace('_', '-')}": getattr(options, name) for name in READ}
+    read |= {f"--lora {text}": parse_lora(text).path for text in options.lora}
     if options.buffers is None:
         read["the buffers"] = buffers_beside(options.input)
     check_paths(read, {"-o": options.output, "--report": options.report}, {"windows": windows_folder(options.output)})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..run.checkpoint import read_state
+from pipeline_core.finetune.checkpoint import read_state
+
 from ..run.log import RunLog
 from .data import FRAMES, TRAINING, TUNING
 

@@ -21,6 +21,12 @@ CLASSES = {
     "text_encoder": ("T5EncoderModel", "Qwen2_5_VLForConditionalGeneration"),
     "vae": None,
 }
+# Those whose transformer can be fine-tuned: Wan's are ComfyUI's to run.
+TRAINABLE = {
+    "transformer": (*CLASSES["transformer"], "WanTransformer3DModel"),
+    "text_encoder": (*CLASSES["text_encoder"], "UMT5EncoderModel"),
+    "vae": None,
+}
 # How the released branches call what is called otherwise here.
 RELEASED_NAMES = {"seg": "segmentation", "blur": "vis"}
 RESTORE = "restore the model folder"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from ..networks.vae import check_statistics
 from ..networks.video_model import VideoModel
 from ..released.tensor_lists import renamed_tensor
 from .layout import CLASSES, branch_parts, check_kind, check_layers, is_branch, part_folder, read_headers, read_index
+from .lora import Lora, merge_loras
 from .memory import Plan, plan_memory
 from .placement import Turns, in_one_byte, streamed
 from .precision import check_bf16_weights, choose_precision
@@ -33,6 +34,7 @@ def load_video_model(
     precision: str = "auto",
     weights: str = "auto",
     tell: Callable[[str], None] | None = None,
+    loras: Sequence[Lora] = (),
 ) -> VideoModel:
     """VideoModel of a diffusers folder; nothing but safetensors is read and nothing is downloaded.
 
@@ -43,6 +45,7 @@ def load_video_model(
     weights: in memory, "fp32", "bf16", "fp8" (matrices in one byte, computed in bf16) or "auto": fp32 for a small
     model, else bf16; the VAE's always fp32. tell: gets the memory plan, line by line, before anything is loaded.
     On a GPU the networks stay there, take turns or are brought layer by layer, as that plan says.
+    loras: merged into the transformer, one after the other (see lora.py).
     Raises UserError for a missing folder or part, a part of another kind, weights that are missing, do not belong or
     hold NaN, naming the first one, a GPU too small for one window, and bfloat16 asked for where it cannot be had.
     """
@@ -60,15 +63,16 @@ def load_video_model(
     if plan.placement == "none":
         raise UserError(plan.sentence())
     check_bf16_weights(plan.weights, device)
-    transformer, text_encoder, *branches = (
-        _placed(load_part(folder, part, TYPES[plan.weights]), plan, device)
-        for part in ("transformer", "text_encoder", *names.values())
+    dtype = TYPES[plan.weights]
+    transformer = load_part(folder, "transformer", dtype)
+    merge_loras(transformer, loras)  # before it is held in one byte or streamed
+    transformer = _placed(transformer, plan, device)
+    text_encoder, *branches = (
+        _placed(load_part(folder, part, dtype), plan, device) for part in ("text_encoder", *names.values())
     )
     vae, tokenizer = load_part(folder, "vae"), load_tokenizer(folder)
     check_statistics(vae)  # before the work: does it state sensible ones
-    highest, known = max(tokenizer.get_vocab().values()), text_encoder.config.vocab_size
-    if highest >= known:
-        raise UserError(f"{folder}/tokenizer has a token {highest} but the text encoder knows {known}; restore both.")
+    check_vocabulary(folder, tokenizer, text_encoder)
     groups = {"frames": [vae]}
     if plan.placement == "parts":
         groups |= {"text": [text_encoder], "steps": [transformer, *branches]}
@@ -83,7 +87,7 @@ def load_video_model(
         bf16=bf16,
         together=plan.together,
         turns=None if plan.placement == "whole" else Turns(groups, device),
-        notes=(note,) if note else (),
+        notes=(*([note] if note else []), *(f"LoRA {lora.path} has the weight {lora.weight:g}." for lora in loras)),
     )
 
 
@@ -101,18 +105,23 @@ def branch_names(folder: str | Path) -> list[str]:
     return list(branch_parts(folder))
 
 
-def load_part(folder: str | Path, name: str, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
+def load_part(
+    folder: str | Path,
+    name: str,
+    dtype: torch.dtype = torch.float32,
+    classes: Mapping[str, tuple[str, ...] | None] = CLASSES,
+) -> torch.nn.Module:
     """One network of a model folder, on the CPU, for inference: transformer, vae, text_encoder or controlnet*.
 
-    Its class is the one model_index.json names, a control branch's the one in its config. Nothing but JSON and
-    safetensors is read. Raises UserError like load_video_model.
+    Its class is the one model_index.json names, a control branch's the one in its config; it has to be one of
+    `classes`. Nothing but JSON and safetensors is read. Raises UserError like load_video_model.
     """
     import diffusers
     import transformers
 
     folder = Path(folder)
     index = read_index(folder)
-    expected = CLASSES["controlnet" if is_branch(name) else name]
+    expected = classes["controlnet" if is_branch(name) else name]
     path = part_folder(folder, name)
     library, class_name = index[name]
     allowed = class_name in expected if expected else class_name.startswith("Autoencoder")
@@ -165,6 +174,13 @@ def _check_weights(
     for name, tensor in part.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise UserError(f"The tensor {name} in {path} holds NaN or Inf; restore the weights of this part.")
+
+
+def check_vocabulary(folder: Path, tokenizer, text_encoder: torch.nn.Module) -> None:
+    """UserError where a tokenizer gives tokens that the text encoder has no embedding of."""
+    highest, known = max(tokenizer.get_vocab().values()), text_encoder.config.vocab_size
+    if highest >= known:
+        raise UserError(f"{folder}/tokenizer has a token {highest} but the text encoder knows {known}; restore both.")
 
 
 def load_tokenizer(folder: str | Path):
