@@ -15,14 +15,14 @@ from torch import Tensor
 from ..doors import read_json
 from ..errors import UserError
 from ..models.families import FAMILIES
-from ..models.folders.layout import RESTORE, TRAINABLE, part_folder, read_index
+from ..models.folders.layout import RESTORE, TRAINABLE, part_folder, read_index, sample_hash
 from ..models.folders.preset import Preset
 from ..models.folders.preset_file import read_preset
 from ..models.networks.cosmos import cosmos_forward
 
 WAN = "WanTransformer3DModel"
 _WAN_TOKENS = 512  # of a prompt, as Wan was trained
-_SAMPLES, _SAMPLE = 64, 4096  # of a file of weights, and bytes of each, that tell it from another
+PARTS = ("transformer", "text_encoder", "vae")
 
 
 def is_wan(folder: Path) -> bool:
@@ -84,14 +84,6 @@ def clip_preset(preset: Preset, frames: int | None, size: tuple[int, int] | None
 
 
 def folder_mark(folder: Path) -> str:
-    """Short hash of samples of a model folder's weights: enough to tell two folders apart, quick for the largest."""
-    digest = hashlib.sha256()
-    for part in ("transformer", "text_encoder", "vae"):
-        for path in sorted(part_folder(folder, part).glob("*.safetensors")):
-            size = path.stat().st_size
-            digest.update(f"{part} {size}".encode())
-            with path.open("rb") as file:
-                for index in range(_SAMPLES):
-                    file.seek(index * max(0, size - _SAMPLE) // (_SAMPLES - 1))
-                    digest.update(file.read(_SAMPLE))
-    return digest.hexdigest()[:16]
+    """Short hash that tells the networks of two model folders apart."""
+    files = (path for part in PARTS for path in sorted(part_folder(folder, part).glob("*.safetensors")))
+    return hashlib.sha256("".join(map(sample_hash, files)).encode()).hexdigest()[:16]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ...doors import read_json
 from ...errors import UserError
+from ..networks.coder import SIDES
 from .layout import RESTORE, part_folder, read_headers
 from .lora import TARGETS
 from .memory import amount, chosen_weights, coding_bytes, part_bytes, preset_cells
@@ -89,9 +90,12 @@ def plan_training(
     def step(frames: int) -> int:
         return trained * LORA_COPIES + _step_bytes(folder, _cells(preset, frames), 4 if weights == "fp32" else 2)
 
+    coding = coding_bytes(folder, preset_cells(preset))
+    if free is not None and parts["vae"] + coding > free:
+        coding = coding_bytes(folder, (1, *(SIDES[-1] // preset.spatial_ratio,) * 2))  # by tiles, see coder.py
     stages = {
         "text": parts["text_encoder"],
-        "frames": parts["vae"] + coding_bytes(folder, preset_cells(preset)),
+        "frames": parts["vae"] + coding,
         "steps": parts["transformer"] + step(preset.window),
     }
     lengths = range(1, preset.window + 1, preset.temporal_ratio)
