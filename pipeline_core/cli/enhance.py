@@ -6,6 +6,7 @@ from pathlib import Path
 from ..conditions.buffers import buffers_beside, find_buffers
 from ..conditions.stack import parse_controls
 from ..doors import check_paths, writable
+from ..errors import UserError
 from ..job.dials import job_settings
 from ..job.files import enhance_file, windows_folder
 from ..job.keep import read_keep_mask
@@ -42,6 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", type=Path, help="model folder in diffusers format; default: the embedded model")
     add_lora(parser)
+    parser.add_argument(
+        "--simdrop-reference",
+        metavar="LORA[:WEIGHT]",
+        help="with --simdrop: a LoRA of the model trained on simulated clips, with which the model says what to move "
+        "away from; default: the inversion prompt says it",
+    )
     add_device(parser)
     parser.add_argument(
         "--precision",
@@ -124,6 +131,9 @@ def add_setting(parser: argparse.ArgumentParser, name: str, setting: Setting) ->
 def run(options: argparse.Namespace) -> None:
     check_outputs(options)
     loras = [parse_lora(text) for text in options.lora]
+    reference = options.simdrop_reference and parse_lora(options.simdrop_reference, "--simdrop-reference")
+    if reference and not options.simdrop:
+        raise UserError("--simdrop-reference has no effect without --simdrop: give its weight, such as --simdrop 0.2.")
     facts = examine(options.input)
     if not options.accept_damaged:
         facts.refuse_damage(", or go on with what is there by --accept-damaged")
@@ -134,7 +144,7 @@ def run(options: argparse.Namespace) -> None:
     estimators = load_estimators(options.depth_model, options.segmentation_model, options.device, options.flow_model)
     worded = worded_prompts(options, buffers)  # before the video model needs the memory
     tell = print if options.model is not None else None
-    model = load_video_model(options.model, options.device, options.precision, options.weights, tell, loras)
+    model = load_video_model(options.model, options.device, options.precision, options.weights, tell, loras, reference)
     settings = job_settings(model.preset, worded | given_settings(options), options.realism, options.faithfulness)
     try:
         with progress_bar("enhance", "step") as progress:
@@ -173,6 +183,8 @@ def check_outputs(options: argparse.Namespace) -> None:
     """UserError unless what is written can be written and nothing that is read is written over."""
     read = {"the input": options.input}
     read |= {f"--{name.replace('_', '-')}": getattr(options, name) for name in READ}
+    if options.simdrop_reference is not None:
+        read["--simdrop-reference"] = parse_lora(options.simdrop_reference, "--simdrop-reference").path
     read |= {f"--lora {text}": parse_lora(text).path for text in options.lora}
     if options.buffers is None:
         read["the buffers"] = buffers_beside(options.input)
@@ -203,6 +215,4 @@ def given_settings(options: argparse.Namespace) -> dict:
     values = {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
     if "controls" in values:
         values["controls"] = parse_controls(values["controls"])
-    if "cfg_range" in values:
-        values["cfg_range"] = tuple(values["cfg_range"])
-    return values
+    return {name: tuple(value) if SETTINGS[name].kind == "interval" else value for name, value in values.items()}

@@ -18,7 +18,7 @@ from ..networks.vae import check_statistics
 from ..networks.video_model import VideoModel
 from ..released.tensor_lists import renamed_tensor
 from .layout import CLASSES, branch_parts, check_kind, check_layers, is_branch, part_folder, read_headers, read_index
-from .lora import Lora, merge_loras
+from .lora import Lora, add_reference, merge_loras
 from .memory import Plan, plan_memory
 from .placement import Turns, in_one_byte, streamed
 from .precision import check_bf16_weights, choose_precision
@@ -35,6 +35,7 @@ def load_video_model(
     weights: str = "auto",
     tell: Callable[[str], None] | None = None,
     loras: Sequence[Lora] = (),
+    reference: Lora | None = None,
 ) -> VideoModel:
     """VideoModel of a diffusers folder; nothing but safetensors is read and nothing is downloaded.
 
@@ -45,7 +46,8 @@ def load_video_model(
     weights: in memory, "fp32", "bf16", "fp8" (matrices in one byte, computed in bf16) or "auto": fp32 for a small
     model, else bf16; the VAE's always fp32. tell: gets the memory plan, line by line, before anything is loaded.
     On a GPU the networks stay there, take turns or are brought layer by layer, as that plan says.
-    loras: merged into the transformer, one after the other (see lora.py).
+    loras: merged into the transformer, one after the other (see lora.py). reference: the LoRA with which it answers
+    SimDrop's branch "reference", and no other.
     Raises UserError for a missing folder or part, a part of another kind, weights that are missing, do not belong or
     hold NaN, naming the first one, a GPU too small for one window, and bfloat16 asked for where it cannot be had.
     """
@@ -66,6 +68,8 @@ def load_video_model(
     dtype = TYPES[plan.weights]
     transformer = load_part(folder, "transformer", dtype)
     merge_loras(transformer, loras)  # before it is held in one byte or streamed
+    if reference is not None:
+        add_reference(transformer, reference)
     transformer = _placed(transformer, plan, device)
     text_encoder, *branches = (
         _placed(load_part(folder, part, dtype), plan, device) for part in ("text_encoder", *names.values())
@@ -86,6 +90,7 @@ def load_video_model(
         device=device,
         bf16=bf16,
         together=plan.together,
+        reference="" if reference is None else f"{reference.path} at the weight {reference.weight:g}",
         turns=None if plan.placement == "whole" else Turns(groups, device),
         notes=(*([note] if note else []), *(f"LoRA {lora.path} has the weight {lora.weight:g}." for lora in loras)),
     )

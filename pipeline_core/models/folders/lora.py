@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -37,7 +38,7 @@ class Lora(NamedTuple):
     weight: float = 1.0
 
 
-def parse_lora(text: str) -> Lora:
+def parse_lora(text: str, option: str = "--lora") -> Lora:
     """ "DIR", "FILE.safetensors" or either with ":WEIGHT" behind it. UserError where nothing of that name is there."""
     path, weight = text, 1.0
     if not Path(text).exists() and ":" in text:
@@ -47,7 +48,7 @@ def parse_lora(text: str) -> Lora:
         except ValueError:
             path = text
     if not -10 <= weight <= 10:
-        raise UserError(f"--lora {text} has the weight {weight:g} but must have one from -10 to 10: change --lora.")
+        raise UserError(f"{option} {text} has the weight {weight:g} but must have one from -10 to 10: change it.")
     file = Path(path) / NAME if Path(path).is_dir() else Path(path)
     if not file.is_file():
         raise UserError(f"{file} does not exist: give a LoRA's folder with {NAME} in it, or its .safetensors file.")
@@ -124,6 +125,24 @@ def merge_loras(transformer: torch.nn.Module, loras: Sequence[Lora]) -> None:
         with torch.no_grad():
             transformer.fuse_lora(lora_scale=lora.weight, adapter_names=["merged"])
         transformer.unload_lora()
+
+
+def add_reference(transformer: torch.nn.Module, lora: Lora) -> None:
+    """Put a LoRA beside a transformer's weights, switched off: the network answers as before until `reference_on`."""
+    require_peft("A LoRA")
+    put_on(transformer, lora, "reference")
+    transformer.set_adapters(["reference"], [lora.weight])
+    transformer.disable_lora()
+
+
+@contextmanager
+def reference_on(transformer: torch.nn.Module) -> Iterator[None]:
+    """The transformer with the LoRA of `add_reference` while the block runs."""
+    transformer.enable_lora()
+    try:
+        yield
+    finally:
+        transformer.disable_lora()
 
 
 def put_on(transformer: torch.nn.Module, lora: Lora, adapter: str) -> None:
