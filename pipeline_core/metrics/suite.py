@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..conditions.buffers import Buffers
+from ..conditions.cameras import read_cameras
 from ..conditions.estimated import Estimators
 from ..conditions.segmentation import CARLA_TAGS, TAG, VEHICLE_TAGS
 from ..errors import UserError
@@ -32,6 +33,7 @@ from .presence import ObjectsPresent
 from .prompts import ClipQuality, PickScore, unmeasured
 from .realism import Critic, Realism
 from .report import collect, environment
+from .reprojection import Reprojection
 from .seams import Drift, SeamError
 from .signs import SignShapes
 from .statistics import ColourAndGradient
@@ -43,6 +45,7 @@ GROUPS = ("fidelity", "structure", "colour", "objects", "time", "realism")
 SOURCE, REFERENCE = "to the source", "to the reference"
 _NO_BUFFERS = "not measured: give the source's buffers, or masks of its objects"
 _NO_TWIN = "not measured: give a reference"
+_NO_CAMERAS = "not measured: give buffers with depth, classes and, in scene.json, cameras"
 _NO_ENCODER = "not measured: give a feature network (DINOv2 or CLIP)"
 _OBJECT_TAGS = (*VEHICLE_TAGS, TAG["pedestrian"], TAG["rider"], TAG["traffic light"], TAG["traffic sign"])
 _NAMES = {tag: name for tag, (name, _) in CARLA_TAGS.items()}
@@ -250,6 +253,13 @@ class Suite:
         remark = "" if "flow" in self.held else "flow estimated on the source"
         for metric in (FlowError(), SeamError(self.extras.seams)):
             self._add("time", metric, lambda c, metric=metric: metric.update(*c.motion), missing, remark)
+        cameras = None if self.buffers is None else read_cameras(self.buffers.scene, self.buffers.frames)
+        known = cameras is not None and {"depth", "semantic"} <= self.held
+        geometry = Reprojection(cameras)
+        self._add(
+            "time", geometry, lambda c: geometry.update(c.output, self.buffers.depth(*c.span), c.classes),
+            None if known else _NO_CAMERAS,
+        )  # fmt: skip
         consistent = FrameConsistency(self.extras.encoder)
         unseen = None if self.extras.encoder is not None else _NO_ENCODER
         self._add("time", consistent, lambda c: consistent.update(c.output), unseen)
