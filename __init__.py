@@ -13,9 +13,9 @@ async def comfy_entrypoint():
             from .nodes.host.selftest import log_problems
 
             log_problems()  # first: where a core update breaks an import below, its reason stands in the log
-            from .nodes.host.served import serve_examples
+            from .nodes.host.served import extend_server
 
-            serve_examples()  # not in on_load, which ComfyUI 0.3.64 does not call
+            extend_server()  # not in on_load, which ComfyUI 0.3.64 does not call
             return all_nodes()
 
     return VideoRealism()

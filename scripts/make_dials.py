@@ -27,7 +27,7 @@ def results(frame: int) -> dict[tuple[float, float] | None, Image.Image]:
     from pipeline_core.models.folders.loading import load_video_model
     from pipeline_core.video import media
 
-    source = ROOT / "example_clips" / "drive.mp4"
+    source = ROOT / "example_clips" / "drives" / "drive.mp4"
     clip, model = media.read_clip(source), load_video_model()
     buffers = find_buffers(source)
     pictures = {None: picture(clip[frame])}

@@ -27,7 +27,7 @@ def halves(size: tuple[int, int]) -> Image.Image:
     """The frame cut to the shape of `size` around its middle, before and after, and a line between them."""
     width, height = size
     picture = Image.new("RGB", size)
-    for left, name in ((0, "drive"), (width // 2, "drive_enhanced")):
+    for left, name in ((0, "drives/drive"), (width // 2, "drive_enhanced")):
         image = frame(name)
         scale = max(width / image.width, height / image.height)
         image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)

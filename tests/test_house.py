@@ -51,7 +51,8 @@ ARROWS = {
     "job": FRAMES | {"diffusion", "longvideo"},
     "enhance": FRAMES | {"job"},
     "batch": ROOMS | {"job", "enhance"},
-    "cli": ROOMS | {"job", "enhance", "batch", "finetune"},
+    "edits": ROOMS | {"job", "batch"},
+    "cli": ROOMS | {"job", "enhance", "batch", "edits", "finetune"},
     "__main__": {"cli"},
 }
 

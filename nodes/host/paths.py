@@ -10,6 +10,7 @@ from ...pipeline_core.errors import UserError
 NONE = "none"
 INPUT = "(input)"  # the input folder itself, among the folders in it
 EXAMPLES = Path(__file__).resolve().parents[2] / "example_clips"  # clips and a recording that come with the pack
+DRIVES = "drives"  # the folder in it with what a simulator gives: a clip and its recording
 EXAMPLE = "example: "  # begins the names of those, which no file in the input folder can have on every system
 OTHERS = {"3d", "clipspace", "painter", "pasted", "threed", "webcam"}  # ComfyUI's own in its input folder
 # Kinds of model: a folder below ComfyUI's models folder, or what extra_model_paths.yaml calls so.
@@ -65,7 +66,7 @@ def controlnet_file(name: str) -> Path:
 
 def example_clips() -> dict[str, Path]:
     """Name -> path of the clips that come with the pack."""
-    return {path.stem: path for path in sorted(EXAMPLES.glob("*.mp4"))}
+    return {path.stem: path for path in sorted(EXAMPLES.rglob("*.mp4"), key=lambda path: path.stem)}
 
 
 def example_clip(name: str) -> Path | None:
@@ -89,8 +90,9 @@ def input_clip(name: str, input_name: str) -> Path:
 
 
 def clip_folders() -> dict[str, Path]:
-    """Name -> path of what may hold clips: the folders of `recordings`, and the input folder itself as INPUT."""
-    return {INPUT: Path(folder_paths.get_input_directory()), **recordings()}
+    """Name -> path of what may hold clips: the input folder itself as INPUT, the folders of `recordings`, the pack's
+    example of such a folder."""
+    return {INPUT: Path(folder_paths.get_input_directory()), **recordings(), EXAMPLE + DRIVES: EXAMPLES / DRIVES}
 
 
 def recordings() -> dict[str, Path]:
@@ -105,7 +107,7 @@ def recordings() -> dict[str, Path]:
         hidden = OTHERS if Path(path) == root else set()
         folders[:] = [] if inside else sorted(name for name in folders if name[0] != "." and name not in hidden)
         paths |= {(Path(path) / name).relative_to(root).as_posix(): Path(path) / name for name in folders}
-    examples = {EXAMPLE + path.name: path for path in sorted(EXAMPLES.glob("*_buffers"))}
+    examples = {EXAMPLE + path.name: path for path in sorted(EXAMPLES.rglob("*_buffers"))}
     return dict(sorted(paths.items())) | examples
 
 

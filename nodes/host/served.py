@@ -15,7 +15,7 @@ PACK = Path(__file__).parents[2].name  # as the server names it: the folder in c
 FIRST = ("enhance_one_node", "realism_demo")  # the other templates follow by name
 
 
-def serve_examples() -> None:
+def extend_server() -> None:
     """Answer for the examples and sort the templates; all else stays ComfyUI's. Before the server starts."""
     from server import PromptServer  # there is one only where ComfyUI serves
 

@@ -10,18 +10,20 @@ from functools import cache
 from pathlib import Path
 
 from ..conditions.buffers import fingerprint
+from ..job.own_maps import OWN_MAPS
 from ..models.folders.layout import sample_hash
 from ..models.folders.loading import EMBEDDED
 from ..models.folders.lora import parse_lora
+from ..perception.own import own_folder
 from .clips import Source, files_below, files_of, stamp_of
 from .networks import NetworkChoice
 
 _ROOT = Path(__file__).resolve().parents[1]
 # Code that no result depends on: how commands look, who gives out the work, what is made of results, test scenes.
 _NO_PART = (
-    "cli/", "finetune/", "world/",
-    "batch/engines/", "batch/export/", "batch/page/", "batch/results.py", "batch/graph_batch.py",
-    "batch/board.py", "batch/leases.py", "batch/plan.py", "batch/progress.py", "batch/quarantine.py", "batch/worker.py",
+    "cli/", "world/", "edits/", "finetune/", "batch/engines/", "batch/export/", "batch/page/", "batch/results.py",
+    "batch/graph_batch.py", "batch/board.py", "batch/leases.py", "batch/plan.py", "batch/progress.py",
+    "batch/quarantine.py", "batch/worker.py",
 )  # fmt: skip
 
 
@@ -53,7 +55,8 @@ def input_of(source: Source, skip: str | os.PathLike | None = None, earlier: Inp
 
 def model_hash(networks: NetworkChoice) -> str:
     """Of all that the networks are loaded from, a sample of every file of weights, and of what they compute in."""
-    places = {"model": networks.model or EMBEDDED, **networks.estimators()}
+    own = {f"own {name}": own_folder(name) for name in OWN_MAPS}
+    places = {"model": networks.model or EMBEDDED, **networks.estimators(), **own}
     parts = {name: None if place is None else _folder_hash(str(place)) for name, place in places.items()}
     loras = [[sample_hash(lora.path), lora.weight] for lora in map(parse_lora, networks.loras)]
     return hash_of_values([parts, networks.precision, networks.weights, *([loras] if loras else [])])

@@ -11,7 +11,7 @@ import torch
 
 from ..devices import chosen_device, free_memory
 from ..doors import check_paths, writable
-from ..doors.limits import SEEDS, check_range
+from ..doors.limits import check_range
 from ..errors import UserError
 from ..finetune.clips import read_clips
 from ..finetune.networks import clip_preset, folder_mark, is_wan, training_preset
@@ -27,7 +27,7 @@ from .bars import progress_bar
 from .ends import after_the_step
 from .files import add_device, parse_size
 
-RANKS, RATES, BATCHES, STEPS = (1, 1024), (1e-8, 1.0), (1, 1024), (1, 10_000_000)
+RANKS, RATES, BATCHES, STEPS, SEEDS = (1, 1024), (1e-8, 1.0), (1, 1024), (1, 10_000_000), (0, 2**31 - 1)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +90,6 @@ def check_options(options: argparse.Namespace) -> None:
     """UserError for options out of range, paths that cannot be, and a missing peft."""
     for name, limits in (("rank", RANKS), ("rate", RATES), ("batch", BATCHES), ("steps", STEPS), ("seed", SEEDS)):
         check_range(f"--{name}", getattr(options, name), limits)
-    check_range("--seed", options.seed, (0, 2**31 - 1))
     check_paths({"--model": options.model, "FOLDER": options.folder}, {}, {"-o": options.output})
     if not options.dry_run:
         require_peft("Fine-tuning")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from pipeline_core.errors import UserError
-from pipeline_core.video.files import atomic_file, remove_unfinished
+from ..errors import UserError
+from ..video.files import atomic_file, remove_unfinished
 
 NAME = "checkpoint.safetensors"
 

@@ -109,7 +109,7 @@ def _embedded(
 ) -> Iterator[tuple[str, Tensor]]:
     text_encoder = load_part(model, "text_encoder", dtype, TRAINABLE).to(device)
     tokenizer = load_tokenizer(model)
-    check_vocabulary(model, tokenizer, text_encoder)
+    check_vocabulary(model / "tokenizer", tokenizer, text_encoder)
     chat = is_chat(type(text_encoder).__name__)
     for caption in captions:
         ids, mask = tokenise(tokenizer, [caption], preset.max_text_tokens, chat)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..conditions.cameras import Cameras
+from ..conditions.buffers import Buffers
+from ..conditions.cameras import Cameras, read_cameras
 from ..conditions.segmentation import TAG, VEHICLE_TAGS
 from ..errors import UserError
 from .base import Figure, check_frames, luma, mean_figure
@@ -32,7 +33,7 @@ class Reprojection:
     over frames. It is a small-shift figure: beyond some two pixels it says too little, and the error goes on rising.
     """
 
-    def __init__(self, cameras: Cameras) -> None:
+    def __init__(self, cameras: Cameras | None) -> None:
         self.cameras, self._earlier, self._frames = cameras, deque(maxlen=GAP), 0
         self.series: dict[str, list] = {"reprojection_error": [], "reprojection_shift": []}
 
@@ -72,6 +73,14 @@ class Reprojection:
         few = f"no static surface is seen again {GAP} frames later" if self._frames > GAP else f"{GAP} frames or fewer"
         units, apart = {"reprojection_error": "", "reprojection_shift": "px"}, f"{GAP} frames apart"
         return {name: mean_figure(self.series[name], unit, "lower", few, apart) for name, unit in units.items()}
+
+
+def reprojection_of(buffers: Buffers | None) -> tuple[Reprojection, str | None]:
+    """The metric for a clip with these buffers, and why it cannot be fed, None where it can."""
+    cameras = None if buffers is None else read_cameras(buffers.scene, buffers.frames)
+    known = cameras is not None and {"depth", "semantic"} <= set(buffers.channels)
+    missing = None if known else "not measured: give buffers with depth, classes and, in scene.json, cameras"
+    return Reprojection(cameras), missing
 
 
 def block_shift(now: Tensor, fetched: Tensor, shown: Tensor) -> float | None:

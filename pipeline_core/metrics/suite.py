@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 from ..conditions.buffers import Buffers
-from ..conditions.cameras import read_cameras
 from ..conditions.estimated import Estimators
 from ..conditions.segmentation import CARLA_TAGS, TAG, VEHICLE_TAGS
 from ..errors import UserError
+from ..perception.objects import Detect
 from ..perception.text_image import TextImage
 from .agreement import DepthRMSE, MaskIoU
 from .base import Figure
 from .blur import BlurSSIM
-from .detected import Detect, DetectedObjects, objects_of
+from .detected import DetectedObjects, objects_of
 from .distribution import RealDistance, real_clips, real_frames
 from .features import Encode, FrameConsistency, ObjectAlignment
 from .fidelity import PSNR, SSIM, LowFrequencyError
@@ -33,7 +33,7 @@ from .presence import ObjectsPresent
 from .prompts import ClipQuality, PickScore, unmeasured
 from .realism import Critic, Realism
 from .report import collect, environment
-from .reprojection import Reprojection
+from .reprojection import reprojection_of
 from .seams import Drift, SeamError
 from .signs import SignShapes
 from .statistics import ColourAndGradient
@@ -45,7 +45,6 @@ GROUPS = ("fidelity", "structure", "colour", "objects", "time", "realism")
 SOURCE, REFERENCE = "to the source", "to the reference"
 _NO_BUFFERS = "not measured: give the source's buffers, or masks of its objects"
 _NO_TWIN = "not measured: give a reference"
-_NO_CAMERAS = "not measured: give buffers with depth, classes and, in scene.json, cameras"
 _NO_ENCODER = "not measured: give a feature network (DINOv2 or CLIP)"
 _OBJECT_TAGS = (*VEHICLE_TAGS, TAG["pedestrian"], TAG["rider"], TAG["traffic light"], TAG["traffic sign"])
 _NAMES = {tag: name for tag, (name, _) in CARLA_TAGS.items()}
@@ -192,13 +191,14 @@ class Suite:
         self._add(SOURCE, blur, lambda c: blur.update(c.output, c.source), asked)
         estimate = estimators.depth
         unseen = None if estimate else "not measured: give a depth model"
-        self._add(SOURCE, depth, lambda c: depth.update(1 / estimate(c.output), 1 / estimate(c.source)), unseen)
+        seer, names = _by(estimators, "depth"), _by(estimators, "segmentation")
+        self._add(SOURCE, depth, lambda c: depth.update(1 / estimate(c.output), 1 / estimate(c.source)), unseen, seer)
         unsegmented = None if estimators.segmentation else "not measured: give a segmentation model"
-        self._add(SOURCE, masks, lambda c: masks.update(*c.labels), unsegmented)
+        self._add(SOURCE, masks, lambda c: masks.update(*c.labels), unsegmented, names)
         untrue = unsegmented or (None if "semantic" in self.held else _NO_BUFFERS)
         self._add(
             SOURCE, true_masks, lambda c: true_masks.update(c.labels[0].cpu(), c.classes), untrue,
-            "against the simulator's classes", "_to_buffers",
+            "; ".join(filter(None, ["against the simulator's classes", names])), "_to_buffers",
         )  # fmt: skip
 
     def _colour(self) -> None:
@@ -245,7 +245,8 @@ class Suite:
         detected = DetectedObjects(_OBJECT_TAGS, self.extras.encoder, names=_NAMES)
         can = self.extras.detect is not None or self.extras.estimators.segmentation is not None
         undetected = None if can else "not measured: give a detector or a segmentation model"
-        self._add("objects", detected, lambda c: detected.update(c.output, c.source, *c.detected), undetected)
+        by = "" if self.extras.detect is not None else _by(self.extras.estimators, "segmentation")
+        self._add("objects", detected, lambda c: detected.update(c.output, c.source, *c.detected), undetected, by)
 
     def _time(self) -> None:
         flow = "flow" in self.held or self.extras.estimators.flow is not None
@@ -253,12 +254,10 @@ class Suite:
         remark = "" if "flow" in self.held else "flow estimated on the source"
         for metric in (FlowError(), SeamError(self.extras.seams)):
             self._add("time", metric, lambda c, metric=metric: metric.update(*c.motion), missing, remark)
-        cameras = None if self.buffers is None else read_cameras(self.buffers.scene, self.buffers.frames)
-        known = cameras is not None and {"depth", "semantic"} <= self.held
-        geometry = Reprojection(cameras)
+        geometry, unplaced = reprojection_of(self.buffers)
         self._add(
             "time", geometry, lambda c: geometry.update(c.output, self.buffers.depth(*c.span), c.classes),
-            None if known else _NO_CAMERAS,
+            unplaced,
         )  # fmt: skip
         consistent = FrameConsistency(self.extras.encoder)
         unseen = None if self.extras.encoder is not None else _NO_ENCODER
@@ -372,6 +371,11 @@ class _Absent:
 
     def compute(self) -> dict[str, Figure]:
         return self.figures
+
+
+def _by(estimators: Estimators, model: str) -> str:
+    """A remark that says which model a figure is by."""
+    return f"by {estimators.names[model]}" if model in estimators.names else ""
 
 
 def _series(metric) -> dict[str, list]:

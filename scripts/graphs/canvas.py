@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 WIDGETS = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
 TITLE, GAP, PAD = 30, 40, 20  # pixels: title bar, space between nodes, space inside a group
 BETWEEN = 20  # pixels from one group to the next on the right
+NOTE = "Read me"  # the title of every note
 ROW, LINE = 22, 17  # pixels: a socket or widget, a line of text
 MULTILINE = 80  # the least height of a text box
 # Nodes 2.0 draws everything higher: a socket, a widget, a text box, what stands around them and below (our name).
@@ -22,6 +23,9 @@ ROW_2, WIDGET_2, MULTILINE_2, FRAME_2 = 21, 30, 96, 52
 PICTURES = {
     "ImageScale": 262,
     "VideoRealismLoadClip": 250,
+    "MaskPreview": 60,
+    "PreviewImage": 60,
+    "SaveImage": 60,
     "SaveVideo": 60,
     "SamplerCustomAdvanced": 260,
     "VideoRealismDDIMInvert": 260,
@@ -77,6 +81,13 @@ class Node:
 
     def widgets(self) -> list[tuple[str, list]]:
         return [(name, spec) for name, spec in inputs(self.info) if is_widget(spec)]
+
+    def ends(self) -> list[tuple[str, str, bool]]:
+        """(name, type, whether it is a widget) of its inputs, as the canvas counts them."""
+        return [(name, kind_of(spec), is_widget(spec)) for name, spec in self.sockets() + self.widgets()]
+
+    def outputs(self) -> list[tuple[str, str]]:
+        return list(zip(self.info["output_name"], self.info["output"]))
 
     def height(self, report: int) -> int:
         """Enough for every socket and widget, and `report` lines of text drawn after a run."""
@@ -148,6 +159,18 @@ class Subgraph:
     def widgets(self) -> list[Socket]:
         return [socket for socket in self.sockets() if is_widget(socket.spec)]
 
+    def ends(self) -> list[tuple[str, str, bool]]:
+        """As a node's."""
+        return [(socket.name, socket.kind, is_widget(socket.spec)) for socket in self.sockets()]
+
+    def outputs(self) -> list[tuple[str, str]]:
+        return [(name, wire.node.info["output"][wire.slot]) for name, wire in self.gives.items()]
+
+    def widget_values(self) -> list:
+        """By position, as the nodes inside have them."""
+        first = [socket.ends[0] for socket in self.widgets()]
+        return [node.values.get(name, default(dict(inputs(node.info))[name])) for node, name in first]
+
     def counts(self) -> tuple[int, int, int]:
         texts = sum(is_text(socket.spec) for socket in self.widgets())
         widgets = len(self.widgets())
@@ -205,7 +228,7 @@ class Canvas:
         self._column: list[int] = [0, 0, 300]  # left, top of the next node, width
         self._frame = [0, 0, 0, 0]  # bounding box of the group, or of the nodes in the subgraph, that is being filled
         self._inside: Subgraph | None = None
-        self._origin = [0, 0]
+        self._frames: dict[str, list[int]] = {}  # bounding boxes of the note and the groups, by title
         self._numbers = 0
 
     # -- layout --------------------------------------------------------------------------------------------------
@@ -213,18 +236,19 @@ class Canvas:
     def note(self, text: str, size: tuple[int, int]) -> None:
         """A note in the upper left corner."""
         self.notes.append({"text": text, "pos": [0, 0], "size": list(size)})
-        self._origin = [size[0] + BETWEEN, 0]
+        self._frames[NOTE] = [0, -TITLE, size[0], size[1] + TITLE]
 
     def group(self, title: str, width: int, below: str | None = None) -> None:
-        """A new group with one column: right of everything so far, or under the group `below`, at its left edge."""
+        """A new group with one column: right of everything so far, or under the group (or the note) `below`, at its
+        left edge."""
         if below is None:
-            right = max((g["bounding"][0] + g["bounding"][2] + BETWEEN for g in self.groups), default=self._origin[0])
+            right = max((x + width + BETWEEN for x, _, width, _ in self._frames.values()), default=0)
             left, top = right, -TITLE - 2 * PAD
         else:
-            x, y, _, height = next(g["bounding"] for g in self.groups if g["title"] == below)
+            x, y, _, height = self._frames[below]
             left, top = x, y + height + GAP
         colour = GROUP_COLOURS[len(self.groups) % len(GROUP_COLOURS)]
-        self._frame = [left, top, width + 2 * PAD, TITLE + 3 * PAD]
+        self._frame = self._frames[title] = [left, top, width + 2 * PAD, TITLE + 3 * PAD]
         self.groups.append({"title": title, "bounding": self._frame, "color": colour})
         self._column = [left + PAD, top + TITLE + 2 * PAD + 10, width]
 

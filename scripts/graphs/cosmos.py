@@ -90,15 +90,22 @@ def cosmos_transfer1_long(canvas: Canvas) -> None:
     clip = begin(canvas, name, (350, 1000), made_for=family, **numbers)
     model, vae, conditions, controls = transfer1(canvas)
     conditions, edges = mapped(canvas, conditions, clip.maps, controls, dict.fromkeys(MAPS, 0.5), vae=vae)
-    canvas.group("Sampling", 320)
-    latent = encode(canvas, clip.frames, vae)
-    inversion = conditions.pop("inversion")
-    guide = guider(canvas, model, conditions, cfg=3.0)
-    wires = {"guider": guide, "latent": latent, "sigmas": transfer1_levels(canvas), "inversion": inversion}
-    title, kind = "Long Video Sampler", "VideoRealismLongVideoSampler"
-    result = canvas.node(kind, title, tall=690, **wires, **window, handover="mean")
-    enhanced = decode(canvas, result["latent"], vae)
-    file_result(canvas, name, clip.parts, {"source": clip.frames, "enhanced": enhanced, "edges": edges})
+    about = "Finds the noise of every window and samples one after the other; what they share is handed over."
+    takes = {"model": model, "vae": vae, "frames": clip.frames, **conditions}
+    with canvas.subgraph("Sample in windows", about, 300, **takes) as box:
+        latent = encode(canvas, clip.frames, vae)
+        levels = transfer1_levels(canvas)
+        inversion = conditions.pop("inversion")
+        guide = guider(canvas, model, conditions, cfg=3.0)
+        canvas.column(320)
+        wires = {"guider": guide, "latent": latent, "sigmas": levels, "inversion": inversion}
+        title, kind = "Long Video Sampler", "VideoRealismLongVideoSampler"
+        result = canvas.node(kind, title, tall=690, **wires, **window, handover="mean")
+        canvas.column(260)
+        box.gives["frames"] = Output(decode(canvas, result["latent"], vae), 0)
+        box.shows.update({"cfg": (guide, "cfg"), "overlap": (result, "overlap"), "handover": (result, "handover")})
+    clips = {"source": clip.frames, "enhanced": box.gives["frames"], "edges": edges}
+    file_result(canvas, name, clip.parts, clips)
 
 
 def cosmos_transfer25(canvas: Canvas) -> None:

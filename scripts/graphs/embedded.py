@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from graphs.canvas import Canvas
+from graphs.canvas import NOTE, Canvas
 from graphs.parts import (
     MAPS,
+    WIDE,
     WINDOW,
     Unmapped,
     both_passes,
@@ -22,24 +23,23 @@ from graphs.parts import (
 
 
 def realism_demo(canvas: Canvas) -> None:
-    note(canvas, "realism_demo", (350, 700))
+    note(canvas, "realism_demo", (WIDE, 460))
     source, twin, model, conditions = demo_conditions(canvas)
     enhanced = both_passes(canvas, model["model"], model["vae"], conditions, source["frames"])
-    canvas.group("Result", 380)
     demo_result(canvas, "realism_demo", source, enhanced, twin)
 
 
 def enhance_one_node(canvas: Canvas) -> None:
-    note(canvas, "enhance_one_node", (350, 460))
-    canvas.group("Clip", 300)
+    note(canvas, "enhance_one_node", (400, 380))
+    canvas.group("Clip", 360, below=NOTE)
     source = demo_drive(canvas, "Demo Drive", WINDOW)
     canvas.group("Enhance", 380)
     wires = {name: source[name] for name in ("frames", *MAPS, "description")}
     enhanced = canvas.node("VideoRealismEnhanceRealism", "Enhance Realism", report=8, **wires)
-    canvas.group("Result", 640)
+    canvas.group("Result", 360)
     clips = {"source": source["frames"], "enhanced": enhanced["frames"]}
-    compare = compared(canvas, "enhance_one_node", clips, sheet=300)
-    canvas.column(430)
+    compare = compared(canvas, "enhance_one_node", clips)
+    canvas.column(360)
     saved_video(canvas, compare["side by side"], source["fps"], "enhance_one_node")
 
 

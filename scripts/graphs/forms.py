@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 
-from graphs.canvas import Canvas, Node, Output, Subgraph, default, inputs, is_widget, kind_of
+from graphs.canvas import NOTE, Canvas, Node, Output, Subgraph, default, inputs
 from graphs.origins import OURS, properties
 
 NOTE_COLOURS = {"color": "#3d4247", "bgcolor": "#4b5157"}
+MARK = "video_realism"  # in `extra`: the graph's name; web/js/words.js translates graphs that have it
 INNER_INPUTS, INNER_OUTPUTS = -10, -20  # the ids of a subgraph's ends, by the frontend's definition
 END = 150  # pixels: an end's width, and its distance from the nodes
 
@@ -31,12 +32,12 @@ def ui(canvas: Canvas) -> dict:
     for made in canvas.subgraphs:
         definitions.append(_definition(canvas, made, f"{canvas.name}/{made.title}", links))
         links += len(definitions[-1]["links"])
-    entries = [_entry(node, wires) for node in canvas.nodes if node.inside is None]
-    entries += [_box(made, wires, definition["id"]) for made, definition in zip(canvas.subgraphs, definitions)]
+    entries = [_entry(node, node.kind, wires) for node in canvas.nodes if node.inside is None]
+    entries += [_entry(made, definition["id"], wires) for made, definition in zip(canvas.subgraphs, definitions)]
     entries.sort(key=lambda entry: entry["id"])
     last = len(canvas.nodes) + len(canvas.subgraphs)
     for number, note in enumerate(canvas.notes, start=last + 1):
-        entry = {"id": number, "type": "MarkdownNote", "title": "Read me", "pos": note["pos"], "size": note["size"]}
+        entry = {"id": number, "type": "MarkdownNote", "title": NOTE, "pos": note["pos"], "size": note["size"]}
         rest = {"flags": {}, "order": 0, "mode": 0, "inputs": [], "outputs": [], "properties": {}}
         entries.append({**entry, **rest, "widgets_values": [note["text"]], **NOTE_COLOURS})
     for order, entry in enumerate(entries):
@@ -50,7 +51,7 @@ def ui(canvas: Canvas) -> dict:
         "groups": groups,
         **({"definitions": {"subgraphs": definitions}} if definitions else {}),
         "config": {},
-        "extra": {"ds": _view(entries)},
+        "extra": {"ds": _view(entries), MARK: canvas.name},
         "version": 0.4,
     }
 
@@ -59,7 +60,7 @@ def blueprint(canvas: Canvas, made: Subgraph) -> dict:
     """One subgraph of the graph as ComfyUI lists it, to be put into other graphs: nothing is wired to it."""
     definition = _definition(canvas, made, f"subgraphs/{made.title}")
     definition |= {"category": "video realism", "description": made.about}
-    box = _box(made, _Wires(canvas, None), definition["id"])
+    box = _entry(made, definition["id"], _Wires(canvas, None))
     for socket in box["inputs"]:
         socket["link"] = None
     for socket in box["outputs"]:
@@ -84,9 +85,9 @@ class _Wires:
         self.ends: dict[tuple[int, int], int] = {}
         for node in canvas.nodes:
             if node.inside is level:
-                for index, (name, spec) in enumerate(node.sockets() + node.widgets()):
+                for index, (name, kind, _) in enumerate(node.ends()):
                     if wire := node.links.get(name):
-                        self._add(*self._origin(wire), node.number, index, kind_of(spec))
+                        self._add(*self._origin(wire), node.number, index, kind)
         if level is None:
             for made in canvas.subgraphs:
                 for index, socket in enumerate(made.sockets()):
@@ -97,8 +98,7 @@ class _Wires:
                 if not socket.wire:
                     node, widget = socket.ends[0]
                     self._add(INNER_INPUTS, slot, node.number, _place(node, widget), socket.kind)
-            for index, wire in enumerate(level.gives.values()):
-                kind = wire.node.info["output"][wire.slot]
+            for index, (wire, (_, kind)) in enumerate(zip(level.gives.values(), level.outputs())):
                 self._add(wire.node.number, wire.slot, INNER_OUTPUTS, index, kind)
 
     def _origin(self, wire: Output) -> tuple[int, int]:
@@ -124,21 +124,22 @@ class _Wires:
 
 
 def _place(node: Node, name: str) -> int:
-    return [known for known, _ in node.sockets() + node.widgets()].index(name)
+    return [known for known, _, _ in node.ends()].index(name)
 
 
-def _entry(node: Node, wires: _Wires) -> dict:
+def _entry(node: Node | Subgraph, kind: str, wires: _Wires) -> dict:
+    """A node, or the one that stands for a subgraph; kind: its type."""
     sockets = []
-    for index, (name, spec) in enumerate(node.sockets() + node.widgets()):
-        widget = {"widget": {"name": name}} if is_widget(spec) else {}
-        sockets.append({"name": name, "type": kind_of(spec), "link": wires.ends.get((node.number, index)), **widget})
+    for index, (name, offered, widget) in enumerate(node.ends()):
+        socket = {"name": name, "type": offered, "link": wires.ends.get((node.number, index))}
+        sockets.append({**socket, "widget": {"name": name}} if widget else socket)
     outputs = [
-        {"name": name, "type": kind, "links": wires.leaving(node.number, slot) or None}
-        for slot, (name, kind) in enumerate(zip(node.info["output_name"], node.info["output"]))
+        {"name": name, "type": offered, "links": wires.leaving(node.number, slot) or None}
+        for slot, (name, offered) in enumerate(node.outputs())
     ]
     return {
         "id": node.number,
-        "type": node.kind,
+        "type": kind,
         **_own_title(node),
         "pos": node.pos,
         "size": node.size,
@@ -147,49 +148,21 @@ def _entry(node: Node, wires: _Wires) -> dict:
         "mode": 0,
         "inputs": sockets,
         "outputs": outputs,
-        "properties": properties(node.kind, node.widget_values()),
+        "properties": properties(kind, node.widget_values()) if isinstance(node, Node) else {},
         "widgets_values": node.widget_values(),
     }
 
 
-def _own_title(node: Node) -> dict:
+def _own_title(node: Node | Subgraph) -> dict:
     """The title, unless it is the node's own name: that one the frontend shows in the user's language."""
-    return {} if node.title == node.info.get("display_name") else {"title": node.title}
-
-
-def _box(made: Subgraph, wires: _Wires, identity: str) -> dict:
-    """The node that stands for a subgraph."""
-    sockets = []
-    for index, socket in enumerate(made.sockets()):
-        widget = {"widget": {"name": socket.name}} if is_widget(socket.spec) else {}
-        link = wires.ends.get((made.number, index))
-        sockets.append({"name": socket.name, "type": socket.kind, "link": link, **widget})
-    outputs = [
-        {"name": name, "type": wire.node.info["output"][wire.slot], "links": wires.leaving(made.number, slot)}
-        for slot, (name, wire) in enumerate(made.gives.items())
-    ]
-    return {
-        "id": made.number,
-        "type": identity,
-        "title": made.title,
-        "pos": made.pos,
-        "size": made.size,
-        "flags": {},
-        "order": 0,
-        "mode": 0,
-        "inputs": sockets,
-        "outputs": outputs,
-        "properties": {},
-        "widgets_values": [
-            node.values.get(name, default(socket.spec)) for socket in made.widgets() for node, name in socket.ends[:1]
-        ],
-    }
+    own = isinstance(node, Subgraph) or node.title != node.info.get("display_name")
+    return {"title": node.title} if own else {}
 
 
 def _definition(canvas: Canvas, made: Subgraph, name: str, before: int = 0) -> dict:
     """What is inside; name: its id is made of it; before: links of the graph that have their numbers already."""
     wires = _Wires(canvas, made, before)
-    entries = [_entry(node, wires) for node in made.nodes]
+    entries = [_entry(node, node.kind, wires) for node in made.nodes]
     for order, entry in enumerate(entries):
         entry["order"] = order
     identity = uuid.uuid5(uuid.NAMESPACE_URL, f"{OURS}/{name}")
@@ -202,9 +175,9 @@ def _definition(canvas: Canvas, made: Subgraph, name: str, before: int = 0) -> d
         for slot, socket in enumerate(made.sockets())
     ]
     outputs = [
-        {"id": str(uuid.uuid5(identity, f"out/{label}")), "name": label, "type": wire.node.info["output"][wire.slot]}
+        {"id": str(uuid.uuid5(identity, f"out/{label}")), "name": label, "type": kind}
         | {"linkIds": [wires.ends[INNER_OUTPUTS, slot]], "pos": [right_end[0] + 20, top + 20 + 20 * slot]}
-        for slot, (label, wire) in enumerate(made.gives.items())
+        for slot, (label, kind) in enumerate(made.outputs())
     ]
     names = ("id", "origin_id", "origin_slot", "target_id", "target_slot", "type")
     last = {"lastNodeId": max(entry["id"] for entry in entries), "lastLinkId": before + len(wires.links)}

@@ -41,13 +41,13 @@ def begin(
     note(canvas, name, size, **{"window": frames, "height": height, "width": width, **numbers})
     _, parts, taken = file_clip(canvas, frames, height, width)
     clip = Clip(parts, taken, Unmapped(taken, made_for))
-    canvas.group("Model", 370)
+    canvas.group("Model", 320)
     return clip
 
 
 def prompted(canvas: Canvas, clip: Node | Output, texts: dict[str, str] = TEXTS) -> dict[str, Output]:
     """Opens the group "Prompts, maps, sampling"; the conditions."""
-    canvas.group("Prompts, maps, sampling", 340)
+    canvas.group("Prompts, maps, sampling", 320)
     return prompts(canvas, clip, texts)
 
 
@@ -80,7 +80,6 @@ def finish(
     """
     wires = {"vae": vae} if maps_in_latents else {}
     conditions, edges = mapped(canvas, conditions, clip.maps, networks, weights, **wires)
-    canvas.column(320)
     enhanced = both_passes(canvas, model, vae, conditions, clip.frames, levels, cfg)
     clips = {"source": clip.frames, "enhanced": enhanced, "edges": edges}
     file_result(canvas, name, clip.parts, clips)

@@ -13,12 +13,16 @@ def ltx_ic_lora(canvas: Canvas) -> None:
     model = canvas.node("LoraLoaderModelOnly", "Load LoRA", model=loaded, **lora)
     encoder = {"clip_name": "t5xxl_fp8_e4m3fn_scaled.safetensors", "type": "ltxv"}
     text = canvas.node("CLIPLoader", "Load CLIP", **encoder)
-    plain = prompted(canvas, Output(text, 0))
-    rate = {"frame_rate": clip.parts["fps"], "negative": plain["negative"]}
-    timed = canvas.node("LTXVConditioning", "Frame rate", positive=plain["positive"], **rate)
-    before = canvas.node("LTXVConditioning", "Frame rate: inversion", positive=plain["inversion"], **rate)
-    conditions = {"inversion": before["positive"], "positive": timed["positive"], "negative": timed["negative"]}
     weights = {"edge": 1.0}
+    networks = own_control(canvas, model, tuple(weights))
+    plain = prompted(canvas, Output(text, 0))
+    about = "Tells the model the clip's frame rate."
+    with canvas.subgraph("Frame rate", about, 300, fps=clip.parts["fps"], **plain) as box:
+        rate = {"frame_rate": clip.parts["fps"], "negative": plain["negative"]}
+        before = canvas.node("LTXVConditioning", "Frame rate: inversion", positive=plain["inversion"], **rate)
+        timed = canvas.node("LTXVConditioning", "Frame rate: result", positive=plain["positive"], **rate)
+        box.gives.update({"inversion": before["positive"], **{name: timed[name] for name in ("positive", "negative")}})
+    conditions = dict(box.gives)
     finish(
         canvas,
         "ltx_ic_lora",
@@ -26,7 +30,7 @@ def ltx_ic_lora(canvas: Canvas) -> None:
         model,
         loaded["VAE"],
         conditions,
-        own_control(canvas, model, tuple(weights)),
+        networks,
         weights,
         model_preset(model),
         cfg=2.0,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from graphs.canvas import Canvas, Node, Output
+from graphs.canvas import NOTE, Canvas, Node, Output
 
 NOTES = Path(__file__).parent / "notes"
 PRESET = json.loads((Path(__file__).parents[2] / "models/embedded/preset.json").read_text(encoding="utf-8"))
@@ -18,6 +18,8 @@ PARTIAL = {"denoise": 0.6, "cfg": 2.0}
 CALIBRATION = {"rounds": 1, "nu": 1.0, "low": 0.2}
 EXAMPLE = "example: drive"
 MAPS = ("edge", "depth", "segmentation")
+WIDE = 560  # pixels: a note with the group "Clip" of demo drives below it
+RESULT, SHEET = 330, 260  # pixels: width of the group "Result", height of a contact sheet
 
 
 def note(canvas: Canvas, name: str, size: tuple[int, int], **numbers: int) -> None:
@@ -31,13 +33,14 @@ def note(canvas: Canvas, name: str, size: tuple[int, int], **numbers: int) -> No
 
 def demo_drive(canvas: Canvas, title: str, frames: int, style: str = "synthetic") -> Node:
     size = {"width": WIDTH, "height": HEIGHT}
-    return canvas.node("VideoRealismDemoDrive", title, report=3, frames=frames, style=style, **size)
+    return canvas.node("VideoRealismDemoDrive", title, report=5, frames=frames, style=style, **size)
 
 
 def demo_clip(canvas: Canvas, frames: int = WINDOW) -> tuple[Node, Node]:
-    """The group "Clip": a drive as a simulator renders it, and as a camera would have seen it."""
-    canvas.group("Clip", 260)
+    """The group "Clip" under the note: a drive as a simulator renders it, and as a camera would have seen it."""
+    canvas.group("Clip", 240, below=NOTE)
     source = demo_drive(canvas, "Demo Drive: source", frames)
+    canvas.column(240)
     return source, demo_drive(canvas, "Demo Drive: photoreal twin", frames, "photoreal.day")
 
 
@@ -48,13 +51,21 @@ def file_clip(
     width: int = WIDTH,
     crop: str = "center",
 ) -> tuple[Node, Node, Node]:
-    """The group "Clip": a video file (the pack's example), its parts, its first frames in the model's size."""
-    canvas.group("Clip", 300)
+    """The group "Clip": a video file (the pack's example), and in the subgraph "Frames" its parts and its first frames
+    in the model's size."""
+    canvas.group("Clip", 280)
     video = canvas.node("VideoRealismLoadClip", "Load Clip", report=3, file=EXAMPLE)
-    parts = canvas.node("GetVideoComponents", "Get Video Components", tall=110, video=video)
-    size = {"width": width, "height": height, "upscale_method": "area", "crop": crop}
-    scaled = canvas.node("ImageScale", "Upscale Image", image=parts["images"], **size)
-    return video, parts, taken(canvas, scaled, length, f"Take {length} frames")
+    about = "The clip's first frames in the size that the model takes; all of them as they are; its rate and sound."
+    with canvas.subgraph("Frames", about, 280, video=video) as box:
+        parts = canvas.node("GetVideoComponents", "Get Video Components", tall=110, video=video)
+        size = {"width": width, "height": height, "upscale_method": "area", "crop": crop}
+        scaled = canvas.node("ImageScale", "Upscale Image", image=parts["images"], **size)
+        canvas.column(280)
+        frames = taken(canvas, scaled, length, f"Take {length} frames")
+        box.gives.update({"frames": Output(frames, 0), **{name: parts[name] for name in ("images", "fps", "audio")}})
+        box.shows.update({name: (scaled, name) for name in ("width", "height")})
+        box.shows.update({name: (frames, name) for name in ("batch_index", "length")})
+    return video, parts, frames
 
 
 def taken(canvas: Canvas, frames: Node | Output, length: int, title: str) -> Node:
@@ -80,7 +91,7 @@ def structure_maps(canvas: Canvas, frames: Node, made_for: str) -> Node:
 
 def video_model(canvas: Canvas) -> Node:
     """The embedded model."""
-    return canvas.node("VideoRealismLoadVideoModel", "Load Video Model", report=5)
+    return canvas.node("VideoRealismLoadVideoModel", "Load Video Model", report=8)
 
 
 def control_branches(canvas: Canvas, **folder: str) -> dict[str, Node]:
@@ -197,10 +208,10 @@ def conditioned(
     canvas: Canvas, maps: Node | Unmapped, description: Output | None = None, inversion: bool = True
 ) -> tuple[Node, dict[str, Output], Output]:
     """The group "Model, prompts, maps": the embedded model, the conditions with all controls on them, the edges."""
-    canvas.group("Model, prompts, maps", 300)
+    canvas.group("Model, prompts, maps", 250)
     model = video_model(canvas)
     conditions = prompts(canvas, model["clip"], preset_texts(inversion), description)
-    canvas.column(290)
+    canvas.column(250)
     return model, *mapped(canvas, conditions, maps)
 
 
@@ -289,19 +300,19 @@ def beside(canvas: Canvas, clips: dict[str, Node | Output]) -> Node:
     """The clips by their labels, side by side."""
     wires = {f"clip_{number}": clip for number, clip in enumerate(clips.values(), start=1)}
     labels = {f"label_{number}": label for number, label in enumerate(clips, start=1)}
-    return canvas.node("VideoRealismCompare", "Compare", report=3, **wires, **labels)
+    return canvas.node("VideoRealismCompare", "Compare", report=4, **wires, **labels)
 
 
-def contact_sheet(canvas: Canvas, name: str, compare: Node, tall: int) -> None:
-    """Some frames of all clips on one picture, which is saved; tall: height of the node with it."""
+def contact_sheet(canvas: Canvas, name: str, compare: Node) -> None:
+    """Some frames of all clips on one picture, which is saved."""
     sheets = {"images": compare["contact sheet"], "filename_prefix": f"{name}_sheet"}
-    canvas.node("SaveImage", "Contact sheet", tall=tall, **sheets)
+    canvas.node("SaveImage", "Contact sheet", tall=SHEET, **sheets)
 
 
-def compared(canvas: Canvas, name: str, clips: dict[str, Node | Output], sheet: int = 380) -> Node:
-    """The clips by their labels, side by side and on a sheet that is saved; `sheet`: height of the node with it."""
+def compared(canvas: Canvas, name: str, clips: dict[str, Node | Output]) -> Node:
+    """The clips by their labels, side by side and on a sheet that is saved."""
     compare = beside(canvas, clips)
-    contact_sheet(canvas, name, compare, sheet)
+    contact_sheet(canvas, name, compare)
     return compare
 
 
@@ -311,18 +322,30 @@ def measured(canvas: Canvas, clips: Iterable[Node | Output], title: str = "Video
     return canvas.node("VideoRealismVideoMetrics", title, report=16, critic=critic, **wires)
 
 
-def alternative(canvas: Canvas, name: str, wires: tuple, model: Node, source: Node, twin: Node) -> Output:
-    """One of several ways that are compared: sampled, decoded and measured, in two columns; its frames.
+def alternative(canvas: Canvas, name: str, wires: tuple, vae: Output) -> Output:
+    """One of several ways that are compared: sampled and decoded, in this column; its frames.
 
     wires: noise, guider, sampler, sigmas and latent of `sample`.
     """
-    canvas.column(290)
-    enhanced = decode(
-        canvas, sample(canvas, *wires, title=f"Sample: {name}"), model["vae"], title=f"VAE Decode: {name}"
-    )
-    canvas.column(430)
-    measured(canvas, (source["frames"], enhanced, twin["frames"]), title=f"Video Metrics: {name}")
-    return enhanced
+    return Output(decode(canvas, sample(canvas, *wires, title=f"Sample: {name}"), vae, f"VAE Decode: {name}"), 0)
+
+
+def alternatives_result(canvas: Canvas, name: str, ways: dict[str, Output], source: Node, twin: Node) -> None:
+    """The group "Result": three ways each measured, compared and saved side by side."""
+
+    def measure(way: str) -> None:
+        measured(canvas, (source["frames"], ways[way], twin["frames"]), title=f"Video Metrics: {way}")
+
+    first, second, third = ways
+    canvas.group("Result", 320)
+    measure(first)
+    compare = beside(canvas, ways)
+    canvas.column(320)
+    measure(second)
+    contact_sheet(canvas, name, compare)
+    canvas.column(320)
+    measure(third)
+    saved_video(canvas, compare["side by side"], source["fps"], name)
 
 
 def video_of(canvas: Canvas, frames: Node | Output, fps: Output, audio: Output | None = None) -> Node:
@@ -330,7 +353,7 @@ def video_of(canvas: Canvas, frames: Node | Output, fps: Output, audio: Output |
     return canvas.node("CreateVideo", "Create Video", tall=110, images=frames, fps=fps, **sound)
 
 
-def saved(canvas: Canvas, video: Node, name: str, tall: int = 300) -> None:
+def saved(canvas: Canvas, video: Node, name: str, tall: int = 260) -> None:
     canvas.node("SaveVideo", "Save Video", tall=tall, video=video, filename_prefix=f"video/{name}")
 
 
@@ -339,24 +362,25 @@ def saved_video(canvas: Canvas, frames: Node | Output, fps: Output, name: str) -
 
 
 def demo_result(canvas: Canvas, name: str, source: Node, enhanced: Node | Output, twin: Node) -> None:
-    """Goes on in the group "Result": source, result and photoreal twin compared, measured and saved side by side."""
+    """The group "Result": source, result and photoreal twin compared, measured and saved side by side."""
+    canvas.group("Result", RESULT)
     clips = {"source": source["frames"], "enhanced": enhanced, "photoreal twin": twin["frames"]}
     compare = beside(canvas, clips)
     measured(canvas, clips.values())
-    canvas.column(560)
+    canvas.column(380)
     video = video_of(canvas, compare["side by side"], source["fps"])
-    contact_sheet(canvas, name, compare, 400)
+    contact_sheet(canvas, name, compare)
     saved(canvas, video, name)
 
 
 def file_result(canvas: Canvas, name: str, parts: Node, clips: dict[str, Node | Output], critic: bool = False) -> Node:
     """The group "Result": "source", "enhanced" and one map compared, measured and saved with the file's sound; the node
     that measures."""
-    canvas.group("Result", 380)
+    canvas.group("Result", RESULT)
     compare = beside(canvas, clips)
     metrics = measured(canvas, (clips["source"], clips["enhanced"]), critic=critic)
-    canvas.column(560)
+    canvas.column(380)
     video = video_of(canvas, clips["enhanced"], parts["fps"], parts["audio"])
-    contact_sheet(canvas, name, compare, 400)
-    saved(canvas, video, name, tall=400)
+    contact_sheet(canvas, name, compare)
+    saved(canvas, video, name, tall=330)
     return metrics

@@ -15,7 +15,7 @@ from graphs.parts import (
     video_model,
 )
 
-DRIVES = "drives"
+DRIVES = "example: drives"
 # The preset's weights as they are used: of a sum of 1, so that what the classes take off them is not divided away.
 TOTAL = sum(PRESET["control_weights"].values())
 WEIGHTS = {name: round(weight / TOTAL, 2) for name, weight in PRESET["control_weights"].items()}
@@ -24,7 +24,8 @@ WEIGHTS = {name: round(weight / TOTAL, 2) for name, weight in PRESET["control_we
 def carla_buffers(canvas: Canvas) -> None:
     note(canvas, "carla_buffers", (350, 960))
     video, parts, frames = file_clip(canvas)
-    canvas.group("Recording", 360)
+    model = video_model(canvas)
+    canvas.group("Recording", 330)
     buffers = canvas.node(
         "VideoRealismSimulatorBuffers",
         "Simulator Buffers",
@@ -36,30 +37,28 @@ def carla_buffers(canvas: Canvas) -> None:
         crop=True,
         made_for="embedded",
     )
-    canvas.group("Model", 300, below="Clip")
-    model = video_model(canvas)
-    canvas.group("Prompts", 330, below="Recording")
+    canvas.node("MaskPreview", "Preview: weights", tall=250, mask=buffers["weights"])
+    canvas.group("Prompts, maps, sampling", 330)
     wires = {"frames": frames, "description": buffers["description"]}
-    caption = canvas.node("VideoRealismCaptionVideo", "Caption Video", report=12, **wires)
-    canvas.column(300)
-    texts = {name: caption[name] for name in ("inversion", "positive", "negative")}
-    conditions = encoded(canvas, model["clip"], texts, tall=110)
-    canvas.group("Maps and sampling", 320)
-    conditions, _ = mapped(canvas, conditions, buffers, weights=WEIGHTS, weight_mask=buffers["weights"])
+    about = "Writes the prompts from the recording's description or from what a model sees, and encodes them."
+    with canvas.subgraph("Prompts", about, 330, clip=model["clip"], **wires) as box:
+        caption = canvas.node("VideoRealismCaptionVideo", "Caption Video", report=12, **wires)
+        canvas.column(300)
+        texts = {name: caption[name] for name in ("inversion", "positive", "negative")}
+        box.gives.update(encoded(canvas, model["clip"], texts, tall=110))
+        box.shows["look"] = (caption, "look")
+    conditions, _ = mapped(canvas, dict(box.gives), buffers, weights=WEIGHTS, weight_mask=buffers["weights"])
     enhanced = both_passes(canvas, model["model"], model["vae"], conditions, frames)
     clips = {"source": frames, "enhanced": enhanced, "classes": buffers["segmentation"]}
     file_result(canvas, "carla_buffers", parts, clips, critic=True)
-    canvas.group("What the weights are", 320, below="Maps and sampling")
-    picture = canvas.node("MaskToImage", "Weights as a picture", mask=buffers["weights"])
-    canvas.node("PreviewImage", "Preview: weights", tall=320, images=picture)
 
 
 def dataset_folder(canvas: Canvas) -> None:
     note(canvas, "dataset_folder", (350, 780))
-    canvas.group("Clip", 330)
+    canvas.group("Clip", 280)
     piece = canvas.node("VideoRealismBatchFolder", "Batch Folder", report=2, folder=DRIVES)
     parts = canvas.node("GetVideoComponents", "Get Video Components", tall=110, video=piece["video"])
-    canvas.group("Maps", 360)
+    canvas.group("Maps", 330)
     pictures = {name: piece[name] for name in ("depth_pictures", "tag_pictures", "instance_pictures")}
     maps = canvas.node(
         "VideoRealismSimulatorBuffers",
@@ -70,13 +69,12 @@ def dataset_folder(canvas: Canvas) -> None:
         class_weights="",
         **pictures,
     )
-    canvas.group("Enhance", 380)
+    canvas.group("Enhance", 360)
     wires = {name: maps[name] for name in ("edge", "depth", "segmentation")}
     wires |= {"frames": piece["frames"], "description": piece["description"]}
     enhanced = canvas.node("VideoRealismEnhanceRealism", "Enhance Realism", report=8, **wires)
     clips = {"source": piece["frames"], "enhanced": enhanced["frames"], "classes": maps["segmentation"]}
     metrics = file_result(canvas, "dataset_folder", parts, clips)
-    canvas.group("Data set", 330, below="Enhance")
     wires = {"images": enhanced["frames"], "clip": piece["clip"], "figures": metrics["report"]}
     canvas.node("VideoRealismSaveToDataset", "Save To Dataset", report=2, **wires)
 

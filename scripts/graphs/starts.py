@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from graphs.canvas import Canvas
+from graphs.canvas import Canvas, Node, Output
 from graphs.parts import (
+    WIDE,
     alternative,
+    alternatives_result,
     calibrated,
-    compared,
     decode,
     demo_conditions,
     demo_result,
@@ -14,49 +15,55 @@ from graphs.parts import (
     inverted,
     note,
     sample,
-    saved_video,
     shared_start,
 )
 
 
 def calibrated_sdedit(canvas: Canvas) -> None:
-    note(canvas, "calibrated_sdedit", (350, 560))
+    note(canvas, "calibrated_sdedit", (WIDE, 400))
     source, twin, model, conditions = demo_conditions(canvas, inversion=False)
-    canvas.group("Noise", 300)
-    latent = encode(canvas, source["frames"], model["vae"])
-    random, sigmas, guide = shared_start(canvas, model, conditions)
-    canvas.group("Calibrate and sample", 320)
-    noise = calibrated(canvas, random, guide, latent, sigmas)
-    solver = canvas.node("KSamplerSelect", "KSamplerSelect", sampler_name="dpmpp_2m")
-    result = sample(canvas, noise["noise"], guide, solver, sigmas, latent)
-    enhanced = decode(canvas, result, model["vae"])
-    canvas.group("Result", 380)
-    demo_result(canvas, "calibrated_sdedit", source, enhanced, twin)
+    about = "Puts random noise over the clip, corrects it until the model sees the clip's layout, and samples from it."
+    takes = {"model": model["model"], "vae": model["vae"], "frames": source["frames"], **conditions}
+    with canvas.subgraph("Calibrate and sample", about, 300, **takes) as box:
+        latent = encode(canvas, source["frames"], model["vae"])
+        random, sigmas, guide = shared_start(canvas, model, conditions)
+        canvas.column(300)
+        noise = calibrated(canvas, random, guide, latent, sigmas)
+        canvas.column(300)
+        result = sample(canvas, noise["noise"], guide, plain_solver(canvas), sigmas, latent)
+        box.gives["frames"] = Output(decode(canvas, result, model["vae"]), 0)
+        box.shows.update({"denoise": (sigmas.node, "denoise"), "cfg": (guide, "cfg")})
+        box.shows.update({name: (noise, name) for name in ("nu", "low")})
+    demo_result(canvas, "calibrated_sdedit", source, box.gives["frames"], twin)
 
 
 def starts_compared(canvas: Canvas) -> None:
-    note(canvas, "starts_compared", (350, 560))
+    note(canvas, "starts_compared", (WIDE, 380))
     source, twin, model, conditions = demo_conditions(canvas)
-    canvas.group("What the three share", 300)
-    latent = encode(canvas, source["frames"], model["vae"])
-    random, sigmas, guide = shared_start(canvas, model, conditions)
-    solver = canvas.node("KSamplerSelect", "KSamplerSelect", sampler_name="dpmpp_2m")
-    results = {}
+    about = "The same clip, prompts, maps, guider and noise levels; only where the noise comes from differs."
+    takes = {"model": model["model"], "vae": model["vae"], "frames": source["frames"], **conditions}
+    with canvas.subgraph("Three starts", about, 300, **takes) as box:
+        latent = encode(canvas, source["frames"], model["vae"])
+        random, sigmas, guide = shared_start(canvas, model, conditions)
+        solver = plain_solver(canvas)
 
-    def finish(name: str, *wires) -> None:
-        results[name] = alternative(canvas, name, (*wires, latent), model, source, twin)
+        def finish(name: str, *wires) -> None:
+            box.gives[name] = alternative(canvas, name, (*wires, latent), model["vae"])
 
-    canvas.group("1 Inverted", 310)
-    inversion = inverted(canvas, model["model"], conditions, latent, sigmas)
-    finish("inverted", inversion["noise"], guide, inversion["sampler"], inversion["sigmas"])
-    canvas.group("2 Calibrated", 310, below="1 Inverted")
-    noise = calibrated(canvas, random, guide, latent, sigmas)
-    finish("calibrated", noise["noise"], guide, solver, sigmas)
-    canvas.group("3 Random", 310, below="2 Calibrated")
-    finish("random", random, guide, solver, sigmas)
-    canvas.group("Result", 640)
-    compare = compared(canvas, "starts_compared", results)
-    saved_video(canvas, compare["side by side"], source["fps"], "starts_compared")
+        canvas.column(310)
+        inversion = inverted(canvas, model["model"], conditions, latent, sigmas)
+        finish("inverted", inversion["noise"], guide, inversion["sampler"], inversion["sigmas"])
+        canvas.column(310)
+        noise = calibrated(canvas, random, guide, latent, sigmas)
+        finish("calibrated", noise["noise"], guide, solver, sigmas)
+        canvas.column(310)
+        finish("random", random, guide, solver, sigmas)
+        box.shows.update({"denoise": (sigmas.node, "denoise"), "cfg": (guide, "cfg")})
+    alternatives_result(canvas, "starts_compared", box.gives, source, twin)
+
+
+def plain_solver(canvas: Canvas) -> Node:
+    return canvas.node("KSamplerSelect", "KSamplerSelect", sampler_name="dpmpp_2m")
 
 
 GRAPHS = (calibrated_sdedit, starts_compared)

@@ -28,8 +28,8 @@ def _wan(canvas: Canvas, name: str, clip: Clip, model: Node, weights: dict[str, 
     """Wan's text encoder and VAE, the prompts, and what follows them."""
     text = canvas.node("CLIPLoader", "Load CLIP", clip_name="umt5_xxl_fp8_e4m3fn_scaled.safetensors", type="wan")
     vae = canvas.node("VAELoader", "Load VAE", vae_name="wan_2.1_vae.safetensors")
-    conditions = prompted(canvas, Output(text, 0))
     networks = own_control(canvas, model, tuple(weights))
+    conditions = prompted(canvas, Output(text, 0))
     levels = model_preset(model)
     finish(canvas, name, clip, model, vae, conditions, networks, weights, levels, cfg=3.0, maps_in_latents=True)
 

@@ -25,6 +25,7 @@ def test_examples_are_offered_after_the_user_s_own_files(server):
         assert files[0] == "aa_own.mp4" and files[-2:] == ["example: drive", "example: drive_enhanced"]
     folders = choices(server, "SimulatorBuffers", "folder")
     assert folders[:2] == ["none", "aa_recording"] and folders[-1] == "example: drive_buffers"
+    assert choices(server, "BatchFolder", "folder")[-1] == "example: drives"
     assert "3d" not in folders  # ComfyUI's own
 
 
@@ -59,9 +60,9 @@ def view(server, filename, kind="input"):
 def test_the_frontend_is_given_the_examples_and_nothing_else(server):
     write_clip(server.base / "input" / "aa_own.mp4")
     examples = ROOT / "example_clips"
-    assert view(server, "example: drive") == ("video/mp4", (examples / "drive.mp4").read_bytes())
+    assert view(server, "example: drive") == ("video/mp4", (examples / "drives" / "drive.mp4").read_bytes())
     assert view(server, "aa_own.mp4")[1] == (server.base / "input" / "aa_own.mp4").read_bytes()
-    refused = ("example: gone", "input"), ("example: ../example_clips/drive", "input"), ("example: drive", "output")
+    refused = ("example: gone", "input"), ("example: ../drives/drive", "input"), ("example: drive", "output")
     for name, kind in refused:
         with pytest.raises(urllib.error.HTTPError, match="40[04]"):
             view(server, name, kind)

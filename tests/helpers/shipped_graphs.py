@@ -73,7 +73,6 @@ def put_input_files(server, graph):
             if not example(node["inputs"]["folder"]):
                 put_recording(server.base / "input", node["inputs"]["folder"])
         if node["class_type"] == "VideoRealismBatchFolder":
-            put_recording(server.base / "input" / node["inputs"]["folder"], "drive_buffers")
             shutil.rmtree(server.base / "output" / node["inputs"]["output"], ignore_errors=True)  # all is to do again
     for node_id, name, media in file_inputs(graph, classes(server, graph)):
         path = server.base / "input" / graph[node_id]["inputs"][name]

@@ -3,6 +3,7 @@
 // nothing else changes.
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { ownWords } from "./language.js";
 import { isOurs, nodeAt } from "./places.js";
 
 const KEY = "video_realism_before_after";
@@ -40,6 +41,7 @@ function playerOf(node) {
   const names = [part("span", { ...NAME, left: "4px" }, { textContent: "before" })];
   names.push(part("span", { ...NAME, right: "4px" }, { textContent: "after" }));
   element.append(before, after, line, ...names);
+  ownWords().then((words) => names.forEach((name) => (name.textContent = words[name.textContent] ?? name.textContent)));
   const cut = (share) => {
     line.style.left = `calc(${100 * share}% - 1px)`;
     after.style.clipPath = `inset(0 0 0 ${100 * share}%)`;

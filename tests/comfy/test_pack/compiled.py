@@ -4,20 +4,16 @@ import torch
 from comfy_api.latest import io
 from comfy_api.torch_helpers import set_torch_compile_wrapper
 
-from .probes import BatchLog, schema
+from .probes import BatchLog, Fresh, schema
 
 
-class Compiled(io.ComfyNode):
+class Compiled(Fresh):
     """Notes the operations of every graph; read with ReadBatchSizes."""
 
     @classmethod
     def define_schema(cls):
         outputs = [io.Model.Output(), BatchLog.Output()]
         return schema("Compiled", "a compiled model", [io.Model.Input("model")], outputs)
-
-    @classmethod
-    def fingerprint_inputs(cls, **inputs):
-        return float("nan")
 
     @classmethod
     def execute(cls, model):

@@ -9,7 +9,7 @@ import torch
 from comfy.controlnet import ControlBase, T2IAdapter
 from comfy_api.latest import io, ui
 
-from .probes import schema
+from .probes import Fresh, schema
 
 
 class LinearControl(ControlBase):
@@ -74,7 +74,7 @@ class TinyT2IAdapter(io.ComfyNode):
         return io.NodeOutput(T2IAdapter(_Sites(), 3, 8, "nearest-exact"))
 
 
-class PreparedMaps(io.ComfyNode):
+class PreparedMaps(Fresh):
     """JSON list: frames of every map that a LinearControl prepared; `after` makes it wait."""
 
     @classmethod
@@ -83,17 +83,13 @@ class PreparedMaps(io.ComfyNode):
         return schema("PreparedMaps", "maps a control prepared", inputs, [io.String.Output()], is_output_node=True)
 
     @classmethod
-    def fingerprint_inputs(cls, **inputs):
-        return float("nan")
-
-    @classmethod
     def execute(cls, control_net, after):
         text = json.dumps(control_net.prepared)
         control_net.prepared.clear()
         return io.NodeOutput(text, ui=ui.PreviewText(text))
 
 
-class ReadControl(io.ComfyNode):
+class ReadControl(Fresh):
     """JSON of what the conditioning's control gives at one sigma of an EPS model: {"input": [nested lists], ...}."""
 
     @classmethod
@@ -108,10 +104,6 @@ class ReadControl(io.ComfyNode):
             io.String.Input("windows", default="", tooltip="Lists of frames as JSON; empty: no context windows."),
         ]
         return schema("ReadControl", "what a control adds", inputs, [io.String.Output()], is_output_node=True)
-
-    @classmethod
-    def fingerprint_inputs(cls, **inputs):
-        return float("nan")
 
     @classmethod
     def execute(cls, model, conditioning, frames, size, branches, percent, windows):
@@ -137,17 +129,13 @@ def context_window(frames, total):
     return window(frames, dim=0, **({"total_frames": total} if "total_frames" in known else {}))
 
 
-class ControlObjects(io.ComfyNode):
+class ControlObjects(Fresh):
     """JSON of a conditioning's chain of controls, last applied first; `after` makes it wait."""
 
     @classmethod
     def define_schema(cls):
         inputs = [io.Conditioning.Input("conditioning"), io.AnyType.Input("after", optional=True)]
         return schema("ControlObjects", "chain of controls", inputs, [io.String.Output()], is_output_node=True)
-
-    @classmethod
-    def fingerprint_inputs(cls, **inputs):
-        return float("nan")
 
     @classmethod
     def execute(cls, conditioning, after=None):

@@ -13,7 +13,7 @@ from comfy_api.latest import io, ui
 from safetensors.torch import save_file
 
 from .models import SEED, TEXT_DIM, WAN, model_patcher
-from .probes import schema
+from .probes import Fresh, schema
 
 FUN = {"2.1": ("i2v", 48), "2.2": ("t2v", 52)}
 LTXV = dict(
@@ -149,17 +149,13 @@ class TinyFrameVAE(io.ComfyNode):
         return io.NodeOutput(FrameVAE(channels, temporal, spatial))
 
 
-class EncodeCalls(io.ComfyNode):
+class EncodeCalls(Fresh):
     """How often a FrameVAE has encoded; `after` makes it wait."""
 
     @classmethod
     def define_schema(cls):
         inputs = [io.Vae.Input("vae"), io.AnyType.Input("after")]
         return schema("EncodeCalls", "calls of a VAE", inputs, [io.String.Output()], is_output_node=True)
-
-    @classmethod
-    def fingerprint_inputs(cls, **inputs):
-        return float("nan")
 
     @classmethod
     def execute(cls, vae, after):
@@ -184,17 +180,13 @@ class FrameNumbers(io.ComfyNode):
 SeenLog = io.Custom("VIDEO_REALISM_TEST_SEEN")
 
 
-class WatchNetwork(io.ComfyNode):
+class WatchNetwork(Fresh):
     """Notes what each call of the network gets beside the state; never served from the cache, nor is what follows."""
 
     @classmethod
     def define_schema(cls):
         outputs = [io.Model.Output(), SeenLog.Output()]
         return schema("WatchNetwork", "what the network sees", [io.Model.Input("model")], outputs)
-
-    @classmethod
-    def fingerprint_inputs(cls, **inputs):
-        return float("nan")
 
     @classmethod
     def execute(cls, model):

@@ -27,6 +27,14 @@ def schema(name, title, inputs, outputs, **extra):
     )
 
 
+class Fresh(io.ComfyNode):
+    """A node that runs anew in every prompt: what it reads changes without any input."""
+
+    @classmethod
+    def fingerprint_inputs(cls, **inputs):
+        return float("nan")
+
+
 class RandomConditioning(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -118,17 +126,13 @@ class Statistics(io.ComfyNode):
         return io.NodeOutput(text, ui=ui.PreviewText(text))
 
 
-class BatchSizes(io.ComfyNode):
+class BatchSizes(Fresh):
     """Notes the batch size of every call of the network; never served from the cache, nor is what follows it."""
 
     @classmethod
     def define_schema(cls):
         outputs = [io.Model.Output(), BatchLog.Output()]
         return schema("BatchSizes", "batch sizes the network sees", [io.Model.Input("model")], outputs)
-
-    @classmethod
-    def fingerprint_inputs(cls, **inputs):
-        return float("nan")
 
     @classmethod
     def execute(cls, model):
@@ -157,7 +161,7 @@ class ReadBatchSizes(io.ComfyNode):
         return io.NodeOutput(text, ui=ui.PreviewText(text))
 
 
-class SeenFrames(io.ComfyNode):
+class SeenFrames(Fresh):
     """Notes for every call of the network the window it is of, its length, and the mean of each frame of what the
     control maps and the VACE context hold; read with ReadBatchSizes."""
 
@@ -165,10 +169,6 @@ class SeenFrames(io.ComfyNode):
     def define_schema(cls):
         outputs = [io.Model.Output(), BatchLog.Output()]
         return schema("SeenFrames", "frames the network sees", [io.Model.Input("model")], outputs)
-
-    @classmethod
-    def fingerprint_inputs(cls, **inputs):
-        return float("nan")
 
     @classmethod
     def execute(cls, model):

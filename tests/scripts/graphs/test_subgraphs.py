@@ -109,6 +109,6 @@ def test_a_blueprint_is_one_subgraph_that_nothing_is_wired_to(path):
     assert inside["id"] not in ids
 
 
-def test_there_is_a_blueprint_for_maps_prompts_and_sampling():
-    names = ["Control maps", "Invert and sample", "Prompts"]
+def test_there_is_a_blueprint_for_frames_maps_prompts_and_sampling():
+    names = ["Control maps", "Frames", "Invert and sample", "Prompts"]
     assert [path.stem for path in BLUEPRINTS] == [f"Video Realism - {name}" for name in names]
