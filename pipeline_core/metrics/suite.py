@@ -254,11 +254,8 @@ class Suite:
         remark = "" if "flow" in self.held else "flow estimated on the source"
         for metric in (FlowError(), SeamError(self.extras.seams)):
             self._add("time", metric, lambda c, metric=metric: metric.update(*c.motion), missing, remark)
-        geometry, unplaced = reprojection_of(self.buffers)
-        self._add(
-            "time", geometry, lambda c: geometry.update(c.output, self.buffers.depth(*c.span), c.classes),
-            unplaced,
-        )  # fmt: skip
+        still, unplaced = reprojection_of(self.buffers)
+        self._add("time", still, lambda c: still.update(c.output, self.buffers.depth(*c.span), c.classes), unplaced)
         consistent = FrameConsistency(self.extras.encoder)
         unseen = None if self.extras.encoder is not None else _NO_ENCODER
         self._add("time", consistent, lambda c: consistent.update(c.output), unseen)
