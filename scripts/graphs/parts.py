@@ -211,7 +211,7 @@ def conditioned(
     canvas.group("Model, prompts, maps", 250)
     model = video_model(canvas)
     conditions = prompts(canvas, model["clip"], preset_texts(inversion), description)
-    canvas.column(250)
+    canvas.column(280)
     return model, *mapped(canvas, conditions, maps)
 
 
