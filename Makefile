@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 STAMP := .venv/.setup-done
 
-.PHONY: setup demo test test-plain fuzz soak lint bench train train-perception gpu-check
+.PHONY: setup demo test test-plain test-ui fuzz soak lint bench papers train train-perception train-edits gpu-check
 
 setup: $(STAMP)
 
@@ -18,19 +18,25 @@ lint: setup
 	$(PY) -m ruff check .
 
 # One process a core and one thread each: the networks of the tests are too small to share out. Files stay whole, because
-# their fixtures (models, a ComfyUI server for each process) cost more than their tests.
+# their fixtures (models, a ComfyUI server for each process) cost more than their tests. In their order: the long files
+# of few tests must not come last, when the other process has nothing left.
 JOBS ?= 2
-PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadfile
+PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test: lint
 	OMP_NUM_THREADS=1 $(PYTEST)
 
 # Other instructions and threads take sums in another order: the core's tests whose numbers could tell.
-NUMBERS = $(addprefix tests/,conditions diffusion job/test_enhance.py longvideo metrics models perception video world)
+NUMBERS = $(addprefix tests/,conditions diffusion job/test_enhance.py longvideo metrics models/folders models/networks \
+	perception video world)
 
 test-plain: setup
 	@echo "the core's tests on plain instructions and two threads:"
 	ATEN_CPU_CAPABILITY=default OMP_NUM_THREADS=2 OMP_WAIT_POLICY=PASSIVE $(PYTEST) $(NUMBERS)
+
+# Every shipped graph in ComfyUI's own frontend, run on the canvas and in Nodes 2.0; `make test` runs four of them.
+test-ui: setup
+	UI=all OMP_NUM_THREADS=1 $(PY) -m pytest tests/comfy/ui
 
 # The doors under 2,000 damaged files, odd values and paths, other ones every time unless SEED names them; 50 kills, and
 # 20 each of terms, interrupts and full disks. FUZZ_JSON names a file for the figures.
@@ -54,6 +60,13 @@ bench: setup
 	@mkdir -p benchmarks/out
 	$(PY) benchmarks/embedded.py --json benchmarks/out/embedded.json
 
+# The papers' tables and their page, docs/results.md; each goes on from the row at which it was cut off.
+PAPERS := conditions cfg calibration maps prompts downstream
+papers: setup
+	for table in $(PAPERS); do \
+		$(PY) benchmarks/papers/$$table.py --json benchmarks/results/papers/$$table.json || exit 1; done
+	$(PY) benchmarks/papers/page.py
+
 # Goes on from where it was stopped; RUN=folder and CORE=number choose another. docs/training.md says more.
 RUN := training/runs/long
 CORE := 1
@@ -64,3 +77,7 @@ train: setup
 train-perception: setup
 	for network in depth segmentation detector text_image; do \
 		$(PY) -m training.perception $$network --core $(CORE) || exit 1; done
+
+# The model that edits by instruction, on exact pairs of the world; goes on from where it was stopped.
+train-edits: setup
+	$(PY) -m training.edits --core $(CORE)

@@ -39,6 +39,7 @@ from pipeline_core.metrics.temporal import FrameDifferenceError  # noqa: E402
 from pipeline_core.models.folders.loading import load_video_model  # noqa: E402
 from pipeline_core.video.files import write_json  # noqa: E402
 from pipeline_core.world import RenderedBuffers, make_scene, render_styles  # noqa: E402
+from pipeline_core.world.captions import LOOK_PHRASES, PHOTOREAL_PHRASES  # noqa: E402
 from pipeline_core.world.materials import SIGN_COLOURS  # noqa: E402
 
 # Tags and fewest pixels of the objects whose colours are looked at.
@@ -197,17 +198,11 @@ def tune(frames: int) -> None:
 
 def steering(model, pairs: list[tuple]) -> dict[str, dict]:
     """Mean brightness, red-minus-blue and saturation of each weather prompt's result, over the same sources."""
-    looks = {
-        "day": "on a clear sunny day",
-        "dusk": "at dusk, warm sky",
-        "night": "at night, street lights",
-        "rain": "in the rain, wet road",
-    }
     result = {}
-    for look, words in looks.items():
+    for look in STEERED:
         outputs = []
         for source, _ in pairs:
-            prompt = f"a photorealistic dashcam video, {words}, {source.scene['description']}"
+            prompt = f"{PHOTOREAL_PHRASES[0]}, {LOOK_PHRASES[look][0]}, {source.scene['description']}"
             outputs.append(enhance(source.rgb, model, replace(STEERING, prompt=prompt), RenderedBuffers(source))[0])
         rgb = torch.cat(outputs)
         result[look] = {
@@ -218,7 +213,7 @@ def steering(model, pairs: list[tuple]) -> dict[str, dict]:
     return result
 
 
-STEERING = EnhanceSettings()
+STEERED, STEERING = ("day", "dusk", "night", "rain"), EnhanceSettings()
 
 
 def main() -> None:

@@ -7,20 +7,15 @@ can be contradicted is the weather, the time of day, and what there is in the st
 from __future__ import annotations
 
 from benchmarks.guided import Clip
+from pipeline_core.world.captions import LOOK_PHRASES, PHOTOREAL_PHRASES
 
+# Of each look, which of its captions' words the second five prompts take.
+LOOKS = {"day": 2, "dusk": 2, "night": 3, "rain": 3, "fog": 1}
 EMPTY = "no cars, no pedestrians, no traffic lights"
 # (the look whose twin is the reference, style and look words, what there is: None is the opposite of the scene)
 TOLD = (
-    ("day", "a photorealistic dashcam video, on a clear sunny day", None),
-    ("dusk", "a photorealistic dashcam video, at dusk, warm sky", None),
-    ("night", "a photorealistic dashcam video, at night, street lights", None),
-    ("rain", "a photorealistic dashcam video, in the rain, wet road", None),
-    ("fog", "a photorealistic dashcam video, in thick fog", None),
-    ("day", "a real video of driving, realistic lighting, sunny day, bright sky", EMPTY),
-    ("dusk", "a real video of driving, realistic lighting, dusk, orange horizon", EMPTY),
-    ("night", "a real video of driving, realistic lighting, in the dark at night", EMPTY),
-    ("rain", "a real video of driving, realistic lighting, on a rainy day, grey sky", EMPTY),
-    ("fog", "a real video of driving, realistic lighting, foggy weather, low visibility", EMPTY),
+    *((look, f"{PHOTOREAL_PHRASES[0]}, {LOOK_PHRASES[look][0]}", None) for look in LOOKS),
+    *((look, f"{PHOTOREAL_PHRASES[3]}, {LOOK_PHRASES[look][number]}", EMPTY) for look, number in LOOKS.items()),
 )
 PROMPTS = len(TOLD)
 

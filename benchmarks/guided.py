@@ -14,7 +14,7 @@ from torch import Tensor
 from benchmarks.embedded import SIZE, colour_metrics, mean
 from pipeline_core.conditions.estimated import Estimators
 from pipeline_core.conditions.maps import clip_disparity_limits, window_maps
-from pipeline_core.conditions.stack import normalise_weights
+from pipeline_core.conditions.stack import CONTROLS, normalise_weights
 from pipeline_core.diffusion import VE, Inversion, guided, invert, sample
 from pipeline_core.diffusion.frequency import low_pass
 from pipeline_core.diffusion.guidance import Guidance, Only
@@ -26,7 +26,7 @@ from pipeline_core.metrics.realism import FeatureStatistics, frechet_distance
 from pipeline_core.metrics.structure import EdgeF1
 from pipeline_core.models.folders.loading import load_video_model
 from pipeline_core.models.networks.video_model import VideoModel
-from pipeline_core.world import RenderedBuffers, make_scene, render_styles
+from pipeline_core.world import Render, RenderedBuffers, make_scene, render_styles
 from pipeline_core.world.scene import Scene
 
 EDGE_STRIDE = 2  # edge F1 on every second frame: neighbours say the same, and Canny is the dearest figure
@@ -51,7 +51,8 @@ class Clip:
 class Bench:
     """Clips as one batch: latent (S, C, t, h, w), hints of the same, the model, the critic and a count of calls.
 
-    one_by_one: every condition is a call of its own, instead of a part of the model's own batches.
+    one_by_one: every condition is a call of its own, instead of a part of the model's own batches. weigh: from the
+    controls' weights to what multiplies their branches.
     """
 
     model: VideoModel
@@ -61,6 +62,7 @@ class Bench:
     hints: dict[str, Tensor]
     calls: int = 0
     one_by_one: bool = True
+    weigh: Callable[[dict[str, float]], dict[str, float]] = normalise_weights
     inversions: dict = field(default_factory=dict)
 
     def take(self, indices: Sequence[int]) -> Bench:
@@ -96,7 +98,7 @@ class Bench:
             "inversion": [f"{preset.inversion_prompt}, {clip.description}" for clip in self.clips],
         } | prompts
         texts = {name: self.model.encode_text(words) for name, words in all_prompts.items()}
-        weights = normalise_weights(preset.control_weights if controls is None else controls)
+        weights = self.weigh(preset.control_weights if controls is None else controls)
         batched = self.model.predictor(texts, self.hints, weights, VE, cache)
 
         def predict(x: Tensor, sigma: float, branches: Sequence[str]) -> list[Tensor]:
@@ -155,8 +157,8 @@ class Bench:
         return row
 
 
-def open_bench(seeds: Sequence[int], looks: Sequence[str] = ("day",)) -> Bench:
-    """Render, encode and map every seed: one window of frames each."""
+def open_bench(seeds: Sequence[int], looks: Sequence[str] = ("day",), frames: int | None = None) -> Bench:
+    """Render, encode and map every seed: so many frames each, by default the preset's window."""
     from tqdm import tqdm
 
     model, critic = load_video_model(), load_critic()
@@ -164,23 +166,30 @@ def open_bench(seeds: Sequence[int], looks: Sequence[str] = ("day",)) -> Bench:
     for seed in tqdm(seeds, desc="scenes"):
         scene = make_scene(seed)
         styles = ("synthetic", *(f"photoreal.{look}" for look in looks))
-        renders = render_styles(scene, preset.window, SIZE, styles)
+        renders = render_styles(scene, frames or preset.window, SIZE, styles)
         source = renders.pop("synthetic")
         twins = {name.removeprefix("photoreal."): twin for name, twin in renders.items()}
         clips.append(Clip(scene, source, twins, {look: critic(twin.rgb)[1] for look, twin in twins.items()}))
-        buffers = RenderedBuffers(source)
-        limits = clip_disparity_limits(buffers)
-        maps = window_maps(preset.control_weights, source.rgb, 0, buffers, Estimators(), limits)
-        hints.append({name: model.encode_hint(values) for name, values in maps.items()})
+        hints.append({name: model.encode_hint(values) for name, values in exact_maps(source).items()})
         latents.append(model.encode(source.rgb))
     joined = {name: torch.cat([each[name] for each in hints]) for name in hints[0]}
     return Bench(model, critic, clips, torch.cat(latents), joined)
 
 
+def exact_maps(source: Render) -> dict[str, Tensor]:
+    """The job's control maps of a render, from its buffers."""
+    buffers = RenderedBuffers(source)
+    return window_maps(CONTROLS, source.rgb, 0, buffers, Estimators(), clip_disparity_limits(buffers))
+
+
 def figures_of(bench: Bench, clip: Clip, latent: Tensor, look: str) -> dict:
     """What one output shows, before it is averaged with the others."""
+    return figures_of_frames(bench.critic, clip, bench.model.decode(latent[None]), look)
+
+
+def figures_of_frames(critic: Callable, clip: Clip, output: Tensor, look: str) -> dict:
+    """The same of an output's frames (T, H, W, 3) in [0, 1]."""
     source, twin = clip.source, clip.twins[look]
-    output = bench.model.decode(latent[None])
     edges, lamps = EdgeF1(), LampColours(source.lights)
     edges.update(output[::EDGE_STRIDE], source.rgb[::EDGE_STRIDE])
     lamps.update(output)
@@ -188,7 +197,7 @@ def figures_of(bench: Bench, clip: Clip, latent: Tensor, look: str) -> dict:
     for what, objects in colour_metrics(source).items():
         objects.update(output, twin.rgb, source.classes, source.instances)
         decisions[what] = [decision.kept for decision in objects.decisions]
-    logits, features = bench.critic(output)
+    logits, features = critic(output)
     planes = (output - source.rgb).movedim(-1, 0)[None]
     return {
         "psnr": float(-10 * torch.log10((output - twin.rgb).square().mean())),

@@ -161,22 +161,18 @@ def measure(
 
 def embedded_denoiser(seed: int, cfg: float, precision: str = "fp32", interpolant: Interpolant = VE):
     """The embedded model on a held-out scene with its controls on, and the scene's latent."""
-    from benchmarks.embedded import RenderedBuffers
-    from pipeline_core.conditions.estimated import Estimators
-    from pipeline_core.conditions.maps import clip_disparity_limits, window_maps
+    from benchmarks.guided import exact_maps
     from pipeline_core.conditions.stack import normalise_weights
     from pipeline_core.models.folders.loading import load_video_model
     from pipeline_core.world import make_scene, render
 
     model = load_video_model(precision=precision)
     clip = render(make_scene(seed), model.preset.window, model.preset.size)
-    buffers = RenderedBuffers(clip)
     weights = normalise_weights(model.preset.control_weights)
-    maps = window_maps(weights, clip.rgb, 0, buffers, Estimators(), clip_disparity_limits(buffers))
     texts = model.encode_text([model.preset.inversion_prompt, model.preset.negative_prompt])
     predict = model.predictor(
         {"positive": texts[:1], "negative": texts[1:]},
-        {name: model.encode_hint(values) for name, values in maps.items()},
+        {name: model.encode_hint(values) for name, values in exact_maps(clip).items()},
         weights,
         interpolant,
     )

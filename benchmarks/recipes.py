@@ -33,6 +33,7 @@ def measure(out: Path, name: str, seconds: float) -> dict:
     import torch
 
     from training.dit import compile_blocks, stratified_error
+    from training.latents import TUNING_SEEDS
     from training.run.cache import ScenePool
     from training.run.learner import EXPONENTS
     from training.run.loop import one_step
@@ -45,7 +46,7 @@ def measure(out: Path, name: str, seconds: float) -> dict:
     run.cache.folder = out / "cache"  # one for all
     for sub in ("frames", "latents"):
         (run.cache.folder / sub).mkdir(parents=True, exist_ok=True)
-    tuning = ScenePool(run.cache, range(800_000, 800_024))
+    tuning = ScenePool(run.cache, range(TUNING_SEEDS, TUNING_SEEDS + 24))
     for seed in (*run.pool(), *tuning.seeds):
         run.cache.latents(seed)
     learner = run.learners["dit"]
@@ -71,10 +72,12 @@ def measure(out: Path, name: str, seconds: float) -> dict:
 
 def table(out: Path) -> str:
     """Markdown of what was measured."""
+    from training.run.learner import EXPONENTS
+
     rows = [json.loads(line) for line in (out / "recipes.jsonl").read_text(encoding="utf-8").splitlines()]
     lines = ["| recipe | steps | CPU s a clip | before | best average after | last weights |", "| --- |" + " --- |" * 5]
     for row in rows:
-        best = min(row[key] for key in ("16.97", "6.94", "2.0"))
+        best = min(row[str(exponent)] for exponent in EXPONENTS)
         clips = row["steps"] * RECIPES[row["recipe"]].get("batch", 8)
         lines.append(
             f"| {row['recipe']} | {row['steps']} | {row['seconds'] / clips:.3f} | {row['before']:.4f} "

@@ -21,27 +21,17 @@ SEEDS = (800_002, 800_007, 800_008, 800_011, 800_012, 800_015, 800_017, 800_021)
 TIMES = (0.2, 0.5, 0.8, 0.95)
 
 
-def maps_of(source) -> dict:
-    """The job's control maps of a render."""
-    from benchmarks.embedded import RenderedBuffers
-    from pipeline_core.conditions.estimated import Estimators
-    from pipeline_core.conditions.maps import clip_disparity_limits, window_maps
-
-    buffers = RenderedBuffers(source)
-    limits = clip_disparity_limits(buffers)
-    return window_maps(("edge", "depth", "segmentation"), source.rgb, 0, buffers, Estimators(), limits)
-
-
 def stages(model, source, twin) -> dict:
     """Frames by stage."""
     import torch
 
     from benchmarks.embedded import EnhanceSettings, RenderedBuffers, enhance
+    from benchmarks.guided import exact_maps
     from pipeline_core.diffusion import VE
 
     latent = model.encode(twin.rgb)
     frames = {"VAE": model.decode(latent)}
-    hints = {name: model.encode_hint(values) for name, values in maps_of(source).items()}
+    hints = {name: model.encode_hint(values) for name, values in exact_maps(source).items()}
     text = {"positive": model.encode_text([model.preset.prompt])}
     predict = model.predictor(text, hints, dict.fromkeys(hints, 1 / len(hints)), VE)
     noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(0))

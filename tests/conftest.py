@@ -80,6 +80,12 @@ def on_the_cpu():
         yield
 
 
+@pytest.fixture
+def without_own_networks(tmp_path, monkeypatch):
+    """As in a checkout without models/perception."""
+    monkeypatch.setattr("pipeline_core.perception.own.OWN", tmp_path / "perception")
+
+
 @pytest.fixture(scope="session")
 def tiny_networks():
     return build_tiny().requires_grad_(False)

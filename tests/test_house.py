@@ -50,7 +50,8 @@ ARROWS = {
     "job": FRAMES | {"diffusion", "longvideo"},
     "enhance": FRAMES | {"job"},
     "batch": ROOMS | {"job", "enhance"},
-    "cli": ROOMS | {"job", "enhance", "batch"},
+    "edits": ROOMS | {"job", "batch"},
+    "cli": ROOMS | {"job", "enhance", "batch", "edits"},
     "__main__": {"cli"},
 }
 

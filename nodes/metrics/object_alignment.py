@@ -14,6 +14,7 @@ from ..host.jobs import compute_device, progress_bar
 from ..host.paths import NONE, SEGMENTATION, transformers_folders
 from ..shared.clips import clip_input
 from ..shared.figures import main_number, object_text
+from ..shared.object_detectors import detector_folders, detector_inputs, object_detector
 from ..shared.object_masks import GROUPS, mask_buffers, mask_inputs
 from ..shared.packages import require_packages
 from ..shared.schema import search_words
@@ -48,6 +49,7 @@ class ObjectAlignment(io.ComfyNode):
                     tooltip="A transformers folder in models/semantic_segmentation. It finds objects in both clips, so "
                     "that lost and invented ones can be told; figures that end in _detected come from it.",
                 ),
+                *detector_inputs(),
             ],
             outputs=[
                 io.Float.Output(display_name="alignment", tooltip="Mean cosine of all objects, 1 is the same."),
@@ -62,23 +64,26 @@ class ObjectAlignment(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, source, output, segmentation_model, clip_vision=None, lights=None, signs=None, vehicles=None, people=None
-    ) -> io.NodeOutput:
-        detected = segmentation_model != NONE
+        cls, source, output, segmentation_model, clip_vision=None, lights=None, signs=None, vehicles=None, people=None,
+        detection_model=NONE, tracking_model=NONE,
+    ) -> io.NodeOutput:  # fmt: skip
+        segmented, folders = segmentation_model != NONE, detector_folders(detection_model, tracking_model)
+        detected = segmented or folders["detection_model"] is not None
         require_packages(*(["transformers"] if detected else []))
         clips = clip_input(source, "source"), clip_input(output, "output")
         masks = mask_buffers(dict(zip(GROUPS, (lights, signs, vehicles, people))), clips[0])
         if masks is None and not detected:
             raise UserError(
                 "No objects are known: connect a mask to lights, signs, vehicles or people, or choose a "
-                "segmentation_model."
+                "segmentation_model or a detection_model."
             )
         models = Estimators()
-        if detected:
+        if segmented:
             folder = transformers_folders(SEGMENTATION)[segmentation_model]
             models = load_estimators(segmentation=folder, device=str(compute_device()))
+        detect = object_detector(folders, str(compute_device()))
         encoder = None if clip_vision is None else vision_encoder(clip_vision)
-        extras = Extras(only=("objects",), encoder=encoder, estimators=models)
+        extras = Extras(only=("objects",), encoder=encoder, estimators=models, detect=detect)
         report = compare_frames(*clips, progress=progress_bar(), buffers=masks, extras=extras)
         numbers = [main_number(report["figures"]["objects"][name]) for name in MAIN]
         return io.NodeOutput(*numbers, json.dumps(report), ui=ui.PreviewText(object_text(report)))

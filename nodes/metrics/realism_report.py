@@ -1,6 +1,7 @@
 """Realism Report: every figure of the pack in one go, with plots, worst frames and files to keep."""
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import numpy as np
 import torch
 from comfy_api.latest import io, ui
 
-from ...pipeline_core.conditions.estimated import Estimators
 from ...pipeline_core.doors import open_picture, parse_json, writable
 from ...pipeline_core.errors import UserError
 from ...pipeline_core.metrics.compare import compare_frames
@@ -21,12 +21,14 @@ from ...pipeline_core.metrics.suite import Extras
 from ...pipeline_core.metrics.windows import load_video_encoder
 from ...pipeline_core.perception.estimators import load_estimators
 from ...pipeline_core.perception.flow import estimated_flow
+from ...pipeline_core.perception.own import NETWORKS, own_folder
 from ...pipeline_core.perception.text_image import load_text_image
 from ..host.encoders import vision_encoder
 from ..host.jobs import compute_device, progress_bar
 from ..host.paths import DEPTH, METRICS, NONE, SEGMENTATION, new_output_folder, transformers_folders, weight_files
 from ..shared.clips import clip_input
 from ..shared.figures import object_text
+from ..shared.object_detectors import detector_folders, detector_inputs, object_detector
 from ..shared.object_masks import GROUPS, mask_buffers, mask_inputs
 from ..shared.packages import require_packages
 from ..shared.schema import advanced, search_words
@@ -124,6 +126,15 @@ class RealismReport(io.ComfyNode):
                     tooltip="What the output should show, for PickScore.",
                     **advanced(io.String.Input),
                 ),
+                *detector_inputs(),
+                io.Boolean.Input(
+                    "own_models",
+                    default=False,
+                    optional=True,
+                    tooltip="Let this pack's own networks see depth, masks and objects where no model is chosen. They "
+                    "know its own world alone (Demo Drive).",
+                    **advanced(io.Boolean.Input),
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="plots", tooltip="One picture: a plot over the frames for every figure."),
@@ -145,9 +156,13 @@ class RealismReport(io.ComfyNode):
     @classmethod
     def execute(
         cls, source, output, name, filename_prefix, seams, critic, estimate_flow, lpips, prompt, reference=None,
-        real_frames=None, clip_vision=None, made_with=None, earlier_runs=None, **more,
+        real_frames=None, clip_vision=None, made_with=None, earlier_runs=None, detection_model=NONE,
+        tracking_model=NONE, own_models=False, **more,
     ) -> io.NodeOutput:  # fmt: skip
         chosen = {key: transformers_folders(kind).get(more[key]) for key, (kind, _) in FOLDERS.items()}
+        chosen |= detector_folders(detection_model, tracking_model)
+        if own_models:
+            chosen |= {key: chosen[key] or own_folder(network) for key, network in NETWORKS.items()}
         require_packages("kornia", *(["transformers"] if any(chosen.values()) else []))
         earlier = read_runs(earlier_runs)
         folder, subfolder = new_output_folder(filename_prefix)
@@ -197,7 +212,7 @@ def told_extras(chosen: dict, estimate_flow: bool, lpips, seams: tuple[int, ...]
                 "estimate_flow needs scikit-image, which is not installed: run pip install scikit-image with ComfyUI's "
                 "Python, or switch estimate_flow off."
             )
-        models = Estimators(models.depth, models.segmentation, estimated_flow)
+        models = replace(models, flow=estimated_flow)
     load = {
         "video_encoder": ("video_model", load_video_encoder),
         "text_image": ("clip_model", load_text_image),
@@ -205,6 +220,7 @@ def told_extras(chosen: dict, estimate_flow: bool, lpips, seams: tuple[int, ...]
         "judge": ("judge", load_judge),
     }
     loaded = {key: loader(chosen[name], device) for key, (name, loader) in load.items() if chosen[name]}
+    loaded["detect"] = object_detector(chosen, str(device))
     return {"estimators": models, "lpips": lpips, "seams": seams, "prompt": prompt, "device": device, **loaded}
 
 

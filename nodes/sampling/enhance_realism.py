@@ -41,12 +41,15 @@ class EnhanceRealism(io.ComfyNode):
                     "edge", optional=True, tooltip="Edge map of the clip. Not connected: made from the frames."
                 ),
                 io.Image.Input(
-                    "depth", optional=True, tooltip="Depth map of the clip, near white. Not connected: none is used."
+                    "depth",
+                    optional=True,
+                    tooltip="Depth map of the clip, near white. Not connected: estimated where the clip is of this "
+                    "pack's own world, else none is used.",
                 ),
                 io.Image.Input(
                     "segmentation",
                     optional=True,
-                    tooltip="Segmentation map in CARLA's colours. Not connected: none is used.",
+                    tooltip="Segmentation map in CARLA's colours. Not connected: as for depth.",
                 ),
                 io.String.Input(
                     "description",

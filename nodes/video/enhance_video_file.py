@@ -94,14 +94,16 @@ class EnhanceVideoFile(io.ComfyNode):
                     "depth_model",
                     options=[NONE, *transformers_folders(DEPTH)],
                     default=NONE,
-                    tooltip="A folder in models/depth_estimation, for clips whose buffers have no depth.",
+                    tooltip="A folder in models/depth_estimation, for clips whose buffers have no depth. none: the "
+                    "pack's own network, for clips of its own world alone.",
                     **advanced(io.Combo.Input),
                 ),
                 io.Combo.Input(
                     "segmentation_model",
                     options=[NONE, *transformers_folders(SEGMENTATION)],
                     default=NONE,
-                    tooltip="A folder in models/semantic_segmentation, for clips whose buffers have no classes.",
+                    tooltip="A folder in models/semantic_segmentation, for clips whose buffers have no classes. none: "
+                    "as for depth_model.",
                     **advanced(io.Combo.Input),
                 ),
                 flow_input("For motion and flow, where the clip's buffers have none", optional=False),

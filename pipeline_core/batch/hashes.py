@@ -10,15 +10,18 @@ from functools import cache
 from pathlib import Path
 
 from ..conditions.buffers import fingerprint
+from ..job.own_maps import OWN_MAPS
 from ..models.folders.loading import EMBEDDED
+from ..perception.own import own_folder
 from .clips import Source, files_below, files_of, stamp_of
 from .networks import NetworkChoice
 
 _ROOT = Path(__file__).resolve().parents[1]
 # Code that no result depends on: how commands look, who gives out the work, what is made of results, test scenes.
 _NO_PART = (
-    "cli/", "world/", "batch/engines/", "batch/export/", "batch/page/", "batch/results.py", "batch/graph_batch.py",
-    "batch/board.py", "batch/leases.py", "batch/plan.py", "batch/progress.py", "batch/quarantine.py", "batch/worker.py",
+    "cli/", "world/", "edits/", "batch/engines/", "batch/export/", "batch/page/", "batch/results.py",
+    "batch/graph_batch.py", "batch/board.py", "batch/leases.py", "batch/plan.py", "batch/progress.py",
+    "batch/quarantine.py", "batch/worker.py",
 )  # fmt: skip
 _SAMPLES, _BYTES = 64, 4096  # places and bytes at each that are read of a file of weights
 
@@ -51,7 +54,8 @@ def input_of(source: Source, skip: str | os.PathLike | None = None, earlier: Inp
 
 def model_hash(networks: NetworkChoice) -> str:
     """Of all that the networks are loaded from, a sample of every file of weights, and of what they compute in."""
-    places = {"model": networks.model or EMBEDDED, **networks.estimators()}
+    own = {f"own {name}": own_folder(name) for name in OWN_MAPS}
+    places = {"model": networks.model or EMBEDDED, **networks.estimators(), **own}
     parts = {name: None if place is None else _folder_hash(str(place)) for name, place in places.items()}
     return hash_of_values([parts, networks.precision, networks.weights])
 

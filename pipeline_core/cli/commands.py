@@ -4,9 +4,9 @@ import argparse
 
 from ..doors.limits import MOST_TEXT
 from ..errors import UserError
-from . import buffers, convert, demo, enhance, enhance_folder, export, metrics, page, plan, render, runs
+from . import buffers, convert, demo, enhance, enhance_folder, export, metrics, page, pairs, plan, render, runs
 
-COMMANDS = (enhance, enhance_folder, export, page, render, buffers, metrics, runs, convert, plan, demo)
+COMMANDS = (enhance, enhance_folder, export, page, render, buffers, metrics, runs, convert, plan, demo, pairs)
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

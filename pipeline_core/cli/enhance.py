@@ -39,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="RAFT's weights as safetensors, for --handover motion where the buffers have no flow; default: TV-L1, "
         "which needs no weights",
     )
-    parser.add_argument("--model", type=Path, help="model folder in diffusers format; default: the embedded model")
+    parser.add_argument(
+        "--model", type=Path, help="Cosmos-Transfer or Cosmos 3 folder in diffusers format; default: the embedded model"
+    )
     add_device(parser)
     parser.add_argument(
         "--precision",

@@ -21,6 +21,8 @@ from ..metrics.windows import load_video_encoder
 from ..perception.encoders import load_encoder
 from ..perception.estimators import load_estimators
 from ..perception.flow import estimated_flow
+from ..perception.objects import load_object_detector
+from ..perception.own import NETWORKS, own_folder
 from ..perception.text_image import load_text_image
 from ..video import media
 from ..video.files import write_json
@@ -30,7 +32,7 @@ from .files import add_device
 # Options that name a model's file or folder: their hashes go into the report.
 MODELS = (
     "lpips", "depth_model", "segmentation_model", "flow_model", "vision_model", "video_model", "clip_model",
-    "pickscore", "judge",
+    "pickscore", "judge", "detection_model", "tracking_model",
 )  # fmt: skip
 
 
@@ -50,6 +52,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--segmentation-model", type=Path, help="transformers folder; compares masks and detected objects of both clips"
     )
+    parser.add_argument(
+        "--detection-model", type=Path,
+        help="RT-DETR, DETR or Grounding DINO folder; finds objects of both clips in the segmentation model's place",
+    )  # fmt: skip
+    parser.add_argument("--tracking-model", type=Path, help="SAM 2 folder: masks of what --detection-model finds")
+    parser.add_argument(
+        "--own-models", action="store_true",
+        help="the world's own networks (models/perception) for depth, segmentation and detection models that are not "
+        "named; they know this pack's world alone",
+    )  # fmt: skip
     parser.add_argument("--flow-model", type=Path, help="RAFT's weights, for motion where the buffers have none")
     parser.add_argument(
         "--estimate-flow", action="store_true", help="the same by TV-L1 (scikit-image), seconds per frame at 1080p"
@@ -76,6 +88,8 @@ def run(options: argparse.Namespace) -> None:
     check_outputs(options)
     if options.real and not (options.vision_model or options.video_model):
         raise UserError("Real frames came without a feature network: add --vision-model or --video-model.")
+    if options.own_models:
+        take_own_models(options)
     made_by = read_made_by(options.made_by) if options.made_by else {}
     extras = chosen_extras(options, made_by)
     models = file_hashes({name: getattr(options, name) for name in MODELS})
@@ -114,6 +128,15 @@ def check_outputs(options: argparse.Namespace) -> None:
         check_seams(seams, frames)
 
 
+def take_own_models(options: argparse.Namespace) -> None:
+    """Put models/perception's folders where no model was named; UserError where none is there."""
+    folders = {name: folder for name, network in NETWORKS.items() if (folder := own_folder(network))}
+    if not folders:
+        raise UserError("There are no networks in models/perception: leave out --own-models, or name models.")
+    for name, folder in folders.items():
+        setattr(options, name, getattr(options, name) or folder)
+
+
 def json_files(path: Path) -> tuple[Path, Path, Path]:
     """What --json writes: figures as JSON and as CSV, and figures of every frame as CSV."""
     return path, path.with_suffix(".csv"), path.with_name(f"{path.stem}_frames.csv")
@@ -128,6 +151,10 @@ def chosen_extras(options: argparse.Namespace, made_by: dict) -> Extras:
             raise UserError("--estimate-flow needs scikit-image: run pip install scikit-image, or leave it out.")
         estimators = replace(estimators, flow=estimated_flow)
     seams = parse_seams(options.seams) or plan_seams(made_by.get("plan", {}).get("windows", []))
+    if options.tracking_model and not options.detection_model:
+        raise UserError("--tracking-model came without boxes to draw masks in: add --detection-model.")
+    detector = options.detection_model
+    detect = load_object_detector(detector, options.tracking_model, device) if detector else None
     pick = load_text_image(options.pickscore, device) if options.pickscore else None
     prompt = options.prompt or made_by.get("settings", {}).get("prompt") or ""
     if pick and not prompt:
@@ -141,6 +168,7 @@ def chosen_extras(options: argparse.Namespace, made_by: dict) -> Extras:
         real=options.real,
         output_buffers=open_buffers(options.output_buffers, options.output) if options.output_buffers else None,
         seams=seams,
+        detect=detect,
         video_encoder=load_video_encoder(options.video_model, device) if options.video_model else None,
         text_image=load_text_image(options.clip_model, device) if options.clip_model else None,
         pick=pick,

@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> None:
 
     def tell(part: str) -> None:
         if not traced:
-            print("Nothing was traced for this size before: about a minute.", file=sys.stderr)
+            print("Not all of this was traced before: up to a minute, longer on a busy machine.", file=sys.stderr)
         traced.append(part)
         print(f"  {part}", file=sys.stderr, flush=True)
 
@@ -57,7 +57,7 @@ def as_json(answer: Planned) -> dict:
             "weights": way.weights,
             "placement": way.placement,
             "streamed_bytes": way.streamed,
-            "conditions_in_a_batch": way.together,
+            "conditions_in_a_batch": 1 if answer.release.reads else way.together,
             "window": way.costs.frames,
             "windows": way.windows,
             "tiled_vae": way.tiled,

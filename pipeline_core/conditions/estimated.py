@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ class Estimators:
     segmentation: Estimate | None = None
     flow: Estimate | None = None
     depth_in_metres: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def chunks(frames: Iterable[Tensor]) -> Iterator[Tensor]:

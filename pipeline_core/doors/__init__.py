@@ -4,7 +4,7 @@ The inside of the core raises UserError for what it checks itself and lets every
 the system raise is turned into sentences here and nowhere else.
 """
 
-from .json_files import parse_json, read_json
+from .json_files import parse_json, read_json, read_json_lines
 from .loaders import loading
 from .paths import check_paths, regular_file, writable
 from .pictures import open_picture
@@ -19,6 +19,7 @@ __all__ = [
     "open_picture",
     "parse_json",
     "read_json",
+    "read_json_lines",
     "read_yaml",
     "regular_file",
     "sentence",

@@ -28,6 +28,18 @@ def read_json(path: str | os.PathLike, change: str, kind: type | None = dict):
     return parse_json(text, str(path), change, kind)
 
 
+def read_json_lines(path: str | os.PathLike, change: str) -> list[dict]:
+    """The objects of a file with one on every line (JSON Lines); empty lines count for nothing. UserError as
+    `read_json`, with the line's number."""
+    path = Path(path)
+    try:
+        lines = _bounded(regular_file(path, MOST_BYTES, change)).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: {change}.") from error
+    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    return [parse_json(line, f"Line {number} of {path}", change) for number, line in numbered]
+
+
 def parse_json(text: str, what: str, change: str, kind: type | None = dict):
     """`read_json` for a text; what: how the sentence calls it."""
     if len(text) > MOST_BYTES:

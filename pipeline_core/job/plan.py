@@ -22,6 +22,7 @@ from ..perception.flow import estimated_flow, require_flow
 from ..video.frames import as_floats, resize, working_size
 from .keep import keep_mask
 from .latent import job_interpolant, job_sigmas
+from .own_maps import with_own_networks
 from .settings import EnhanceSettings, resolve
 
 if TYPE_CHECKING:
@@ -100,12 +101,13 @@ def prepare(
 ) -> Job:
     """Plan a job for a clip of `frame_count` frames of `size` (height, width).
 
-    buffers: the simulator's; estimators: models for what the buffers lack; read: gives the clip's frames from the
-    start, for a first pass where depth is estimated, because its scale is the whole clip's (needed there only), and for
-    a second one with fused windows, which hold the clip's frames without it; maps: ready-made control maps of the whole
-    clip (see conditions.maps.check_maps), which go before buffers and models; description: what is in the clip, for the
-    preset's prompts, default: what the buffers say; keep: a mask (H, W) in [0, 1], pixels where it is at least a half
-    stay the clip's own.
+    buffers: the simulator's; estimators: models for what the buffers lack, models/perception's where none came and the
+    clip is of their world (see own_maps.py); read: gives the clip's frames from the start, to see whether it is, for a
+    first pass where depth is estimated, because its scale is the whole clip's (needed there only), and for a second one
+    with fused windows, which hold the clip's frames without it; maps: ready-made control maps of the whole clip (see
+    conditions.maps.check_maps), which go before buffers and models; description: what is in the clip, for the preset's
+    prompts, default: what the buffers say; keep: a mask (H, W) in [0, 1], pixels where it is at least a half stay the
+    clip's own.
     Raises UserError for settings out of range, an unknown control, maps or a mask that do not fit the clip, and depth
     to be estimated without read.
     """
@@ -119,8 +121,11 @@ def prepare(
         keep = keep_mask(keep, size)
         notes.append(f"The keep mask leaves {float(keep.float().mean()):.1%} of every frame as it is.")
     estimators = _with_flow(estimators, settings, buffers, notes)
-    weights = _control_weights(settings, maps, buffers, estimators, notes)
     work_size = working_size(size, preset.size, preset.spatial_ratio * 2)
+    if missing := _missing(settings, maps, buffers, estimators):
+        estimators = with_own_networks(estimators, missing, read, frame_count, work_size, model.device, notes)
+    weights = _control_weights(settings, maps, buffers, estimators, notes)
+    estimated = _estimated(weights, maps, buffers, estimators, notes)
     if work_size != size:
         notes.append(
             f"Frames of {size[1]}x{size[0]} were resized to {work_size[1]}x{work_size[0]} for the model, "
@@ -136,6 +141,7 @@ def prepare(
         "compute_factor": round(compute_factor(windows, frame_count), 3),
         "work_size": list(work_size),
         "controls": weights,
+        "estimated": estimated,
     }
     limits = None
     if "depth" in weights and "depth" not in maps:
@@ -168,14 +174,35 @@ def _control_weights(
     notes: list[str],
 ) -> dict[str, float]:
     """Normalised weights of the controls that are asked for and can be made."""
-    can_be_made = {*maps, *available_controls(buffers, estimators)}
-    missing = [name for name, weight in settings.controls.items() if weight > 0 and name not in can_be_made]
+    missing = _missing(settings, maps, buffers, estimators)
     if missing:
         notes.append(f"No {' and no '.join(missing)} control: {_what_gives(missing)}")
     if unused := [name for name in maps if settings.controls.get(name, 0) == 0]:
         notes.append(f"The {' and the '.join(unused)} map had no effect: its weight is 0 or the model lacks it.")
-    usable = {name: weight for name, weight in settings.controls.items() if name in can_be_made}
+    usable = {name: weight for name, weight in settings.controls.items() if name not in missing}
     return {name: weight for name, weight in normalise_weights(usable).items() if weight > 0}
+
+
+def _missing(
+    settings: EnhanceSettings, maps: Mapping[str, Tensor], buffers: Buffers | None, estimators: Estimators
+) -> list[str]:
+    """Controls that are asked for and cannot be made."""
+    can_be_made = {*maps, *available_controls(buffers, estimators)}
+    return [name for name, weight in settings.controls.items() if weight > 0 and name not in can_be_made]
+
+
+def _estimated(
+    weights: Mapping[str, float],
+    maps: Mapping[str, Tensor],
+    buffers: Buffers | None,
+    estimators: Estimators,
+    notes: list[str],
+) -> dict[str, str]:
+    """Which maps models make, by what; said in the notes too."""
+    known = {*maps, *available_controls(buffers, Estimators())}
+    by = {name: estimators.names.get(name, "a model") for name in weights if name not in known}
+    notes.extend(f"The {name} map was estimated from the frames by {model}." for name, model in by.items())
+    return by
 
 
 def _what_gives(missing: list[str]) -> str:

@@ -66,7 +66,8 @@ def window_key(job: str, window: Window, inputs: Mapping[str, Tensor], before: s
 
 def _weights(model: VideoModel) -> Iterator[Tensor | str]:
     """A sample of every weight of the networks: enough to tell two models apart, quick for the largest."""
-    for network in (model.transformer, model.vae, model.text_encoder, *model.branches.values()):
+    networks = (model.transformer, model.vae, model.text_encoder, *model.branches.values())
+    for network in (network for network in networks if network is not None):
         for name, weight in network.named_parameters():
             flat = weight.detach().flatten()
             yield name

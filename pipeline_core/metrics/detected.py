@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +13,6 @@ from .base import Figure, check_pair, mean_figure
 from .features import OBJECTS, Encode, crop
 from .presence import ObjectsPresent
 from .views import views
-
-Detect = Callable[[Tensor], tuple[Tensor, Tensor]]  # frames (T, H, W, 3) -> CARLA tags and ids, each (T, H, W)
 
 
 def components(mask: Tensor) -> Tensor:

@@ -15,11 +15,12 @@ from ..conditions.buffers import Buffers
 from ..conditions.estimated import Estimators
 from ..conditions.segmentation import CARLA_TAGS, TAG, VEHICLE_TAGS
 from ..errors import UserError
+from ..perception.objects import Detect
 from ..perception.text_image import TextImage
 from .agreement import DepthRMSE, MaskIoU
 from .base import Figure
 from .blur import BlurSSIM
-from .detected import Detect, DetectedObjects, objects_of
+from .detected import DetectedObjects, objects_of
 from .distribution import RealDistance, real_clips, real_frames
 from .features import Encode, FrameConsistency, ObjectAlignment
 from .fidelity import PSNR, SSIM, LowFrequencyError
@@ -189,13 +190,14 @@ class Suite:
         self._add(SOURCE, blur, lambda c: blur.update(c.output, c.source), asked)
         estimate = estimators.depth
         unseen = None if estimate else "not measured: give a depth model"
-        self._add(SOURCE, depth, lambda c: depth.update(1 / estimate(c.output), 1 / estimate(c.source)), unseen)
+        seer, names = _by(estimators, "depth"), _by(estimators, "segmentation")
+        self._add(SOURCE, depth, lambda c: depth.update(1 / estimate(c.output), 1 / estimate(c.source)), unseen, seer)
         unsegmented = None if estimators.segmentation else "not measured: give a segmentation model"
-        self._add(SOURCE, masks, lambda c: masks.update(*c.labels), unsegmented)
+        self._add(SOURCE, masks, lambda c: masks.update(*c.labels), unsegmented, names)
         untrue = unsegmented or (None if "semantic" in self.held else _NO_BUFFERS)
         self._add(
             SOURCE, true_masks, lambda c: true_masks.update(c.labels[0].cpu(), c.classes), untrue,
-            "against the simulator's classes", "_to_buffers",
+            "; ".join(filter(None, ["against the simulator's classes", names])), "_to_buffers",
         )  # fmt: skip
 
     def _colour(self) -> None:
@@ -242,7 +244,8 @@ class Suite:
         detected = DetectedObjects(_OBJECT_TAGS, self.extras.encoder, names=_NAMES)
         can = self.extras.detect is not None or self.extras.estimators.segmentation is not None
         undetected = None if can else "not measured: give a detector or a segmentation model"
-        self._add("objects", detected, lambda c: detected.update(c.output, c.source, *c.detected), undetected)
+        by = "" if self.extras.detect is not None else _by(self.extras.estimators, "segmentation")
+        self._add("objects", detected, lambda c: detected.update(c.output, c.source, *c.detected), undetected, by)
 
     def _time(self) -> None:
         flow = "flow" in self.held or self.extras.estimators.flow is not None
@@ -362,6 +365,11 @@ class _Absent:
 
     def compute(self) -> dict[str, Figure]:
         return self.figures
+
+
+def _by(estimators: Estimators, model: str) -> str:
+    """A remark that says which model a figure is by."""
+    return f"by {estimators.names[model]}" if model in estimators.names else ""
 
 
 def _series(metric) -> dict[str, list]:

@@ -103,6 +103,12 @@ FAMILIES = {
             control_weights={"edge": 0.1, "depth": 0.4, "segmentation": 0.5, "vis": 0.1}, maps="cosmos_transfer25",
             **{**_COSMOS, "window": 93, "shift": 5.0, "published_cfg": 3.0},
         ),
+        Family(
+            # NVIDIA's recipe is for one map, and each one more is as many tokens as the video.
+            "cosmos3", "Cosmos 3 Nano", control="tokens", maps="cosmos_transfer25",
+            control_weights={**_ONE, "depth": 0.0, "segmentation": 0.0, "vis": 0.0},
+            **{**_WAN_5B, "overlap": 9, "size": (704, 1280), "shift": 10.0, "published_cfg": 3.0, "steps": 35},
+        ),
         Family("wan", "Wan", **_WAN),
         Family("wan_5b", "Wan 2.2 5B", **_WAN_5B),
         Family("wan_vace", "Wan VACE", control=VACE, control_weights=_EVEN, maps="wan", **{**_WAN, "shift": 16.0}),

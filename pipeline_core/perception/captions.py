@@ -155,18 +155,22 @@ def file_prompts(
     device: str | torch.device | None = None,
 ) -> Prompts:
     """`compose` for a video file: the model of `folder` looks at frames of it; without one, the description counts."""
-    from ..video import media
-
     if folder is None:
         return compose(prompt_set, description)
-    caption = load_captioner(folder, device)
-    total = media.probe(clip).frames
-    wanted = {round(i * (total - 1) / max(1, PICTURES - 1)) for i in range(PICTURES)}
-    frames = [frame.float() / 255 for i, frame in enumerate(media.read_frames(clip)) if i in wanted]
-    return compose(prompt_set, caption(torch.stack(frames)))
+    return compose(prompt_set, clip_caption(load_captioner(folder, device), clip))
 
 
 Captioner = Callable[[Tensor], str]
+
+
+def clip_caption(captioner: Captioner, clip: str | Path) -> str:
+    """What a captioner says of a video file, from PICTURES frames spread evenly over it."""
+    from ..video import media
+
+    total = media.probe(clip).frames
+    wanted = {round(i * (total - 1) / max(1, PICTURES - 1)) for i in range(PICTURES)}
+    frames = [frame.float() / 255 for i, frame in enumerate(media.read_frames(clip)) if i in wanted]
+    return captioner(torch.stack(frames))
 
 
 def load_captioner(

@@ -21,10 +21,11 @@ from ..doors import loading, read_json
 from ..doors.tensors import read_header
 from ..errors import UserError
 from .flow import load_raft
+from .own import model_name
 from .preprocessing import DAMAGED, picture_settings
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-# Names that Cityscapes, ADE20K and Mapillary models use for what CARLA calls otherwise.
+# Names that Cityscapes, COCO, ADE20K and Mapillary models use for what CARLA calls otherwise.
 _OTHER_NAMES = {
     "person": "pedestrian",
     "tree": "vegetation",
@@ -33,6 +34,7 @@ _OTHER_NAMES = {
     "earth": "terrain",
     "streetlight": "pole",
     "signboard": "traffic sign",
+    "stop sign": "traffic sign",
     "minibike": "motorcycle",
     "van": "car",
 }
@@ -49,13 +51,14 @@ def load_estimators(
 ) -> Estimators:
     """Estimators of two local transformers folders, such as Depth Anything V2 and a Cityscapes SegFormer, and of a
     file of RAFT's weights. device: where they run, None is the best there is."""
-    device = chosen_device(device)
+    device, folders = chosen_device(device), {"depth": depth, "segmentation": segmentation}
     distance, metric = (None, False) if depth is None else _depth_estimate(Path(depth), device)
     return Estimators(
         depth=distance,
         depth_in_metres=metric,
         segmentation=None if segmentation is None else _segmentation_estimate(Path(segmentation), device),
         flow=None if flow is None else load_raft(flow, device),
+        names={name: model_name(Path(path)) for name, path in folders.items() if path is not None},
     )
 
 
@@ -67,7 +70,7 @@ def estimated_limits(estimate: Estimate, frames: Iterable[Tensor], scale: str = 
 
 def _depth_estimate(folder: Path, device: torch.device) -> tuple[Estimate, bool]:
     """The estimate, and whether it is in metres."""
-    model, prepare = _load(folder, "AutoModelForDepthEstimation", device)
+    model, prepare = load_for_frames(folder, "AutoModelForDepthEstimation", device)
     kind = getattr(model.config, "model_type", "")
     metric = kind in _METRIC_MODELS or getattr(model.config, "depth_estimation_type", "relative") == "metric"
 
@@ -85,7 +88,7 @@ def _depth_estimate(folder: Path, device: torch.device) -> tuple[Estimate, bool]
 def _segmentation_estimate(folder: Path, device: torch.device) -> Estimate:
     queries = model_type(folder) in _MASK_MODELS
     kind = "AutoModelForUniversalSegmentation" if queries else "AutoModelForSemanticSegmentation"
-    model, prepare = _load(folder, kind, device)
+    model, prepare = load_for_frames(folder, kind, device)
     tags = tags_of_labels(model.config.id2label, folder).to(device)
 
     @torch.no_grad()
@@ -106,17 +109,20 @@ def tags_of_labels(id2label: dict, folder: Path) -> Tensor:
     """Lookup table (labels,) uint8 from a model's labels to CARLA tags, 0 where there is no such tag."""
     tags = torch.zeros(max(map(int, id2label)) + 1, dtype=torch.uint8)
     for index, label in id2label.items():
-        for name in (part.strip().lower() for part in str(label).replace(";", ",").split(",")):
-            name = _OTHER_NAMES.get(name, name)
-            if name in TAG:
-                tags[int(index)] = TAG[name]
-                break
+        names = str(label).replace(";", ",").split(",")
+        tags[int(index)] = next((tag for tag in map(tag_of_name, names) if tag), 0)
     if not bool(tags.any()):
         raise UserError(
-            f"No label of the segmentation model {folder} is a street class (road, car, ...): give a model trained on "
-            "Cityscapes, ADE20K or the like."
+            f"No label of the model {folder} is a street class (road, car, ...): give one trained on Cityscapes, COCO, "
+            "ADE20K or the like."
         )
     return tags
+
+
+def tag_of_name(name: str) -> int:
+    """The CARLA tag of a class by the name that a data set gives it, 0 where there is none."""
+    name = name.strip().lower()
+    return TAG.get(_OTHER_NAMES.get(name, name), 0)
 
 
 def model_type(folder: Path) -> str | None:
@@ -142,8 +148,10 @@ def load_network(folder: Path, kind: str, device: str | torch.device):
     return model.to(device).eval().requires_grad_(False)
 
 
-def _load(folder: Path, kind: str, device: torch.device):
-    """A model in evaluation and the function that turns frames into its input."""
+def load_for_frames(folder: Path, kind: str, device: str | torch.device | None = None):
+    """A transformers model of the class `kind` in evaluation, and the function that turns frames into its input.
+    device: None is the best there is. UserError as `load_network`."""
+    device = chosen_device(device)
     model = load_network(folder, kind, device).float()  # kept in half precision or not: frames come in single
     mean, std, size = _preprocessing(folder)
     mean, std = (torch.tensor(values, device=device)[:, None, None] for values in (mean, std))

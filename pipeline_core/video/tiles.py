@@ -61,20 +61,22 @@ class Tiles:
 
         Parts may come one by one: none is held longer than until the next one is there.
         """
-        joined, weights = None, None
+        joined = None
         for place, (part, tile) in enumerate(zip(parts, self, strict=True)):
             if joined is None:
                 joined = part.new_zeros(*part.shape[:-2], self.rows[-1].stop, self.columns[-1].stop)
-                weights = _weights_like(self, part.device, part.dtype)
-            tile.cut(joined).add_(weights[place] * part)
+                down, across = _axis_weights(self, part.device, torch.promote_types(part.dtype, torch.float32))
+            row, column = divmod(place, len(self.columns))
+            tile.cut(joined).add_(torch.outer(down[row], across[column]).to(part.dtype) * part)
         return joined
 
 
 @lru_cache(maxsize=8)
-def _weights_like(tiles: Tiles, device: torch.device, dtype: torch.dtype) -> list[Tensor]:
-    """Weights (h, w) of every tile, brought over once and not at every step: the host would wait for each."""
+def _axis_weights(tiles: Tiles, device: torch.device, dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor]]:
+    """Weights of every span of rows and of columns, each 1-D, whose outer product weighs a tile; brought over once and
+    not at every step: the host would wait for each."""
     down, across = (window_weights(axis) for axis in (tiles.rows, tiles.columns))
-    return [torch.outer(y, x).to(device, dtype) for y in down for x in across]
+    return [span.to(device, dtype) for span in down], [span.to(device, dtype) for span in across]
 
 
 def plan_tiles(size: tuple[int, int], tile: tuple[int, int], overlap: int) -> Tiles:

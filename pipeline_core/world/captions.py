@@ -16,21 +16,21 @@ STYLES = (
     "photoreal.snow",
 )
 
-_SYNTHETIC = (
+SYNTHETIC_PHRASES = (
     "a synthetic driving simulator render, flat shading",
     "video game footage, cartoonish, low quality CG",
     "a computer graphics render of driving, saturated flat colours",
     "an unrealistic 3D game, aliased edges",
     "simulator footage, CG render, simple geometry, fake lighting",
 )
-_PHOTOREAL = (
+PHOTOREAL_PHRASES = (
     "a photorealistic dashcam video",
     "realistic driving footage, photograph, natural light",
     "photoreal video from a car camera, highly detailed",
     "a real video of driving, realistic lighting",
     "masterpiece, best quality, realistic lighting, photorealistic driving video",
 )
-_LOOKS = {
+LOOK_PHRASES = {
     "day": (
         "on a clear sunny day",
         "in daylight, clear weather",
@@ -70,7 +70,7 @@ def caption(scene: Scene | Town, style: str, rng: Random | None = None) -> str:
     pick = rng.choice if rng else lambda options: options[0]
     facts = scene.facts
     look = style.partition(".")[2] or "day"
-    parts = [pick(_SYNTHETIC)] if style == "synthetic" else [pick(_PHOTOREAL), pick(_LOOKS[look])]
+    parts = [pick(SYNTHETIC_PHRASES)] if style == "synthetic" else [pick(PHOTOREAL_PHRASES), pick(LOOK_PHRASES[look])]
     details = _details(facts, sunny=style == "synthetic" or look == "day")
     if rng:
         details = [d for d in details if rng.random() < 0.7]

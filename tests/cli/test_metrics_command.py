@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+from tiny_perception import save_rt_detr
 
 from pipeline_core.__main__ import main
 from pipeline_core.conditions.buffers import open_buffers, write_buffers
@@ -64,6 +65,33 @@ def test_what_made_the_clip_and_with_which_models(clips, segmentation_folder, tm
     assert "2 seams" in report["figures"]["time"]["mamse"]["note"]
 
 
+def test_a_detector_finds_the_objects_of_both_clips(clips, tmp_path, monkeypatch):
+    folder = save_rt_detr(tmp_path / "detector", ("car", "person", "traffic light"))
+    monkeypatch.setattr("pipeline_core.perception.objects.SURE", 0.0)  # of random weights every box is to count
+    asked = ["metrics", clips / "drive.mp4", clips / "drive.mp4", "--only", "objects", "--no-critic",
+             "--detection-model", folder, "--json", tmp_path / "m.json"]  # fmt: skip
+    assert main([str(a) for a in asked]) == 0
+    report = json.loads((tmp_path / "m.json").read_text())
+    assert report["figures"]["objects"]["objects_lost_detected"]["value"] == 0
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    assert report["about"]["models"]["detection_model"]["sha256"] == digest
+
+
+def test_the_worlds_own_models_are_called_so(clips, segmentation_folder, tmp_path, monkeypatch):
+    own = tmp_path / "perception"
+    own.mkdir()
+    (own / "segmentation").symlink_to(segmentation_folder)
+    monkeypatch.setattr("pipeline_core.perception.own.OWN", own)
+    asked = ["metrics", clips / "drive.mp4", clips / "twin.mp4", "--only", "structure,objects", "--no-critic",
+             "--own-models", "--json", tmp_path / "m.json"]  # fmt: skip
+    assert main([str(a) for a in asked]) == 0
+    report = json.loads((tmp_path / "m.json").read_text())
+    assert list(report["about"]["models"]) == ["segmentation_model"]
+    note = report["figures"]["to the source"]["mask_recall"]["note"]
+    assert "by models/perception/segmentation, the world's own network" in note
+    assert "not measured" in report["figures"]["to the source"]["depth_si_rmse"]["note"]
+
+
 def test_flow_is_estimated_where_asked(clips, tmp_path):
     pytest.importorskip("skimage")
     (tmp_path / "drive.mp4").write_bytes((clips / "drive.mp4").read_bytes())  # without buffers beside it
@@ -84,6 +112,7 @@ def test_flow_is_estimated_where_asked(clips, tmp_path):
     assert 0 < figures[1]["value"] < 0.05 and "estimated" in figures[1]["note"]
 
 
+@pytest.mark.usefixtures("without_own_networks")
 @pytest.mark.parametrize("wrong, word", [
     (["--only", "speed"], "speed"), (["--made-by", "none.json"], "--made-by"), (["--clip-model", "."], "config.json"),
     (["--video-model", "."], "config.json"), (["--judge", "."], "config.json"), (["--quality", "dover"], "--quality"),
@@ -91,6 +120,8 @@ def test_flow_is_estimated_where_asked(clips, tmp_path):
     (["--seams", "two"], "change seams"), (["--seams", "0"], "from 1"), (["--lpips", "none.safetensors"], "LPIPS"),
     (["--vision-model", "."], "config.json"), (["--output-buffers", "BUFFERS"], "another clip"),
     (["--real", "."], "--vision-model"), (["--quality", "mine=unfinished:score"], "--quality"),
+    (["--tracking-model", "."], "--detection-model"), (["--detection-model", "."], "config.json"),
+    (["--own-models"], "no networks in models/perception"),
     (["--report", "none/report"], "--report"), (["--json", "none/m.json"], "folder"),
 ])  # fmt: skip
 def test_wrong_options_are_one_sentence(clips, tmp_path, monkeypatch, capsys, wrong, word):

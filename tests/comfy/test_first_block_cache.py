@@ -91,7 +91,8 @@ def test_every_window_has_a_cache_of_its_own(server):
         server.run(scene)
         counts += saved(server, since)
     (alone, calls), (both, twice) = counts
-    assert twice == 2 * calls and 0 < alone and both > 0
+    assert twice == 2 * calls
+    assert alone > calls / 2 and both > calls  # nearly all of a slow walk, and of either window's
 
 
 def test_a_model_of_comfyuis_own_is_refused(server):

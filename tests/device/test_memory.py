@@ -79,7 +79,7 @@ def test_frames_that_cannot_fit_are_coded_by_tiles_at_once(folder, share, tiles,
     frames, sizes = torch.rand(5, 64, 64, 3, generator=torch.Generator().manual_seed(1)), []
     with PretendDevice(free=PLENTY) as device:
         model = load_video_model(folder, NAME, precision="fp32")
-        device.free = int(share * wan_coding_bytes(model.vae.config.base_dim, (8, 8), 4) / ROOM)
+        device.free = int(share * wan_coding_bytes(model.vae.config, (8, 8), 4) / ROOM)
         encode = model.vae.encode
         monkeypatch.setattr(model.vae, "encode", lambda x: (sizes.append(x.shape[-2:]), encode(x))[1])
         if tiles > 1:

@@ -150,8 +150,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("way", ["destructor", "library"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("way, number", [("destructor", signal.SIGTERM), ("library", signal.SIGINT)])
 def test_a_cancel_that_is_swallowed_is_heard_at_the_next_step(command, tmp_path, way, number):
     process = started([way, int(number), *command, tmp_path / "o.mp4"], "-c", LOST)
     said = process.communicate()[1]

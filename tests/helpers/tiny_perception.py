@@ -221,3 +221,40 @@ def save_mask2former(folder, labels):
     told = {"image_mean": [0.5] * 3, "image_std": [0.25] * 3, "size": {"height": 64, "width": 64}}
     (folder / "preprocessor_config.json").write_text(json.dumps(told))
     return folder
+
+
+def save_rt_detr(folder, labels):
+    """RT-DETR for the given labels on a tiny residual network, whose pictures are 64 x 96 as they are."""
+    from transformers import RTDetrConfig, RTDetrForObjectDetection, RTDetrResNetConfig
+
+    torch.manual_seed(1)
+    backbone = RTDetrResNetConfig(
+        embedding_size=8,
+        hidden_sizes=[8, 8, 16, 16],
+        depths=[1, 1, 1, 1],
+        layer_type="basic",
+        out_features=["stage2", "stage3", "stage4"],
+    )
+    config = RTDetrConfig(
+        backbone_config=backbone,
+        encoder_in_channels=[8, 16, 16],
+        encoder_hidden_dim=16,
+        d_model=16,
+        encoder_ffn_dim=16,
+        encoder_attention_heads=2,
+        decoder_in_channels=[16, 16, 16],
+        decoder_attention_heads=2,
+        decoder_ffn_dim=16,
+        decoder_layers=1,
+        hidden_expansion=0.5,
+        num_queries=6,
+        num_denoising=0,
+        id2label=dict(enumerate(labels)),
+        label2id={label: index for index, label in enumerate(labels)},
+        anchor_image_size=None,
+        eval_size=None,
+    )
+    shaken(RTDetrForObjectDetection(config)).save_pretrained(folder)
+    told = {"do_normalize": False, "size": {"height": 64, "width": 96}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(told))
+    return folder

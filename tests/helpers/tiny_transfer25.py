@@ -93,15 +93,16 @@ def tiny_parts(branches=("edge", "depth", "seg"), seed=0):
     return parts, controlnets
 
 
-def chat_tokenizer():
-    """A byte-level tokenizer with Qwen's special tokens and, in its words, Qwen2.5-VL's chat template."""
+def chat_tokenizer(more=()):
+    """A byte-level tokenizer with Qwen's special tokens, `more` beside them, and in its words Qwen2.5-VL's chat
+    template."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    special = [PADDING, "<|im_start|>", "<|im_end|>"]
+    special = [PADDING, "<|im_start|>", "<|im_end|>", *more]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     tokenizer.train_from_iterator([], trainers.BpeTrainer(special_tokens=special, initial_alphabet=alphabet))
     template = (

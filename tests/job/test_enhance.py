@@ -66,7 +66,7 @@ def test_ready_made_maps_give_what_the_buffers_give(model, frames):
         assert not torch.equal(enhance(clip.rgb, model, settings, maps=other, description=told)[0], from_buffers), name
 
 
-def test_without_maps_edges_are_made_and_the_rest_is_said_to_be_missing(model):
+def test_without_maps_edges_are_made_and_the_rest_is_said_to_be_missing(model, without_own_networks):
     clip, settings = render(make_scene(3), 5, (32, 48)), EnhanceSettings(start="sdedit", strength=0.9, steps=3)
     plain, report = enhance(clip.rgb, model, settings)
     assert any("No depth and no segmentation control" in note for note in report.notes)

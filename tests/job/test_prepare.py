@@ -10,6 +10,7 @@ from pipeline_core.job.settings import EnhanceSettings
 from pipeline_core.models.folders.loading import load_video_model
 
 SIZE = (32, 48)
+pytestmark = pytest.mark.usefixtures("without_own_networks")
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,7 @@ def train(options: argparse.Namespace) -> None:
     from .card import write_card
     from .data import TRAINING, TUNING, shard
     from .fit import fit
+    from .world import write_statistics
 
     task = importlib.import_module(f".{options.network}", __package__).TASK
     out = options.out or RUNS / options.network
@@ -58,6 +59,8 @@ def train(options: argparse.Namespace) -> None:
         if not stop():
             folder = options.model or MODELS / options.network
             task.write(model, folder)
+            if options.network == "depth":
+                write_statistics(folder, shards, tuning)
             write_card(options.network, folder, out)
 
 

@@ -100,7 +100,7 @@ def figures(model: torch.nn.Module, shards: list[Shard]) -> dict[str, float]:
                     for name in names:
                         label = NAMES.index(name)
                         wanted = true["boxes"][true["class_labels"] == label] * scale
-                        hits, count = _matches(logits[:, label].sigmoid(), predicted * scale, wanted, least)
+                        hits, count = matches(logits[:, label].sigmoid(), predicted * scale, wanted, least)
                         rows[name] += hits
                         counts[name] += count
         for name in names:
@@ -108,7 +108,7 @@ def figures(model: torch.nn.Module, shards: list[Shard]) -> dict[str, float]:
     return report
 
 
-def _matches(scores: Tensor, predicted: Tensor, wanted: Tensor, least: int) -> tuple[list[tuple[float, bool]], int]:
+def matches(scores: Tensor, predicted: Tensor, wanted: Tensor, least: int) -> tuple[list[tuple[float, bool]], int]:
     """(score, right) of every prediction of a class in a frame, best first, and how many objects there were to find.
 
     Objects with a side below `least` pixels are neither to be found nor wrong; no more are predictions that small.

@@ -15,6 +15,7 @@ from pipeline_core.errors import UserError
 
 from ..run.checkpoint import read_state, read_tensors, save_checkpoint
 from ..run.log import RunLog
+from .data import draw
 
 WARMUP = 100  # steps
 AVERAGE = 0.998  # of the weights, per step
@@ -23,8 +24,8 @@ AVERAGE = 0.998  # of the weights, per step
 @dataclass(frozen=True)
 class Task:
     """A network and how it learns. build: its model, new; batch: frames a step; rate: AdamW's highest; loss: (model,
-    Batch) -> scalar; figures: (model, shards) -> name -> number, of scenes it was not trained on; write: (model,
-    folder) -> a model folder in the released layout."""
+    batch) -> scalar; figures: (model, shards) -> name -> number, of scenes it was not trained on; write: (model,
+    folder) -> a model folder in the released layout; draw: (shards, count, generator) -> a batch."""
 
     build: Callable
     batch: int
@@ -33,6 +34,7 @@ class Task:
     loss: Callable
     figures: Callable
     write: Callable
+    draw: Callable = draw
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,6 @@ def fit(
     Batches are functions of (seed, step), the rate of (step, steps): the same machine ends at the same weights however
     often it was stopped. UserError where the folder's checkpoint is of other steps or another seed.
     """
-    from .data import draw
-
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     model = task.build()
@@ -86,7 +86,7 @@ def fit(
         torch.manual_seed(seed * 1_000_003 + step)  # dropout and the like
         model.train()
         with torch.autocast("cpu", torch.bfloat16):
-            loss = task.loss(model, draw(shards, task.batch, generator))
+            loss = task.loss(model, task.draw(shards, task.batch, generator))
         optimizer.param_groups[0]["lr"] = task.rate * _share(step, steps)
         optimizer.zero_grad()
         loss.backward()

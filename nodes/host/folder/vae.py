@@ -13,7 +13,7 @@ from ....pipeline_core.models.folders.loading import load_part
 from ....pipeline_core.models.folders.preset import Preset
 from ....pipeline_core.models.folders.preset_file import read_preset
 from ....pipeline_core.models.networks.grid import check_frames
-from ....pipeline_core.models.networks.vae import decode_latents, encode_clips, latent_statistics
+from ....pipeline_core.models.networks.vae import decode_latents, encode_clips, is_wan, latent_statistics
 from .parts import shared_patcher
 
 PATCH = (1, 2, 2)  # of every Cosmos transformer; a clip has to divide into it
@@ -70,7 +70,7 @@ class VideoVAE(comfy.sd.VAE):
         self.process_input = self.process_output = lambda image: image
         # A Wan VAE codes four frames at a time, others the whole clip: activations of one full-size stage, a few of
         # which are alive at once, (frames x height x width) x width.
-        most = WAN_FRAMES if type(network.vae).__name__ == "AutoencoderKLWan" else 1 << 30
+        most = WAN_FRAMES if is_wan(network.vae) else 1 << 30
         frames = lambda count: min(count, most)  # noqa: E731
         self.memory_used_encode = lambda shape, dtype: 400 * frames(shape[-3]) * shape[-2] * shape[-1] * 4
         self.memory_used_decode = lambda shape, dtype: (

@@ -79,7 +79,7 @@ def arrangements(release: Release, costs: Costs, room: int, job: Job) -> Iterato
         network = held.network + costs.controls * held.branch
         tiled, frames_peak, coding = _coding(costs, held.vae, room)
         text_peak = held.text + costs.text.peak
-        for together in sorted({job.conditions, 1}, reverse=True):
+        for together in [job.conditions] if release.reads else sorted({job.conditions, 1}, reverse=True):
             step = costs.two if together == 2 else costs.one
             spent = step.peak + kept_bytes(release, costs) + (together < job.conditions) * latent_bytes(release, costs)
             stages = {"text": text_peak, "frames": frames_peak, "steps": network + spent}
@@ -100,7 +100,9 @@ def arrangements(release: Release, costs: Costs, room: int, job: Job) -> Iterato
             stages["text"] = min(stages["text"], room)
             if stages["frames"] > room:
                 continue
-            calls = count * job.steps * (1 + job.conditions // together)
+            calls = (
+                count * job.steps * (_calls(release, costs, 1, 1) + _calls(release, costs, job.conditions, together))
+            )
             a_pass = costs.one + (step if together == job.conditions else costs.one.times(2))
             hints = coding[0].times(costs.controls) if release.hint != 3 else Cost()
             window = a_pass.times(job.steps) + hints + coding[0] + coding[1]
@@ -110,6 +112,11 @@ def arrangements(release: Release, costs: Costs, room: int, job: Job) -> Iterato
             yield Arrangement(
                 costs, job, weights, placement, together, tiled, count, stages, streamed, work, calls, loads
             )  # fmt: skip
+
+
+def _calls(release: Release, costs: Costs, conditions: int, together: int) -> int:
+    """How often a step calls the network."""
+    return conditions + (costs.controls > 0) if release.reads else conditions // together
 
 
 def best(release: Release, costs: Costs, room: int, job: Job, card: Card) -> Arrangement | None:

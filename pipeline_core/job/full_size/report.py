@@ -89,15 +89,15 @@ def lines(planned: Planned) -> list[str]:
     held, window = costs.held[way.weights], costs.frames
     parts = [f"network {_gib(held.network)}"] + ["one of two at a time"] * (release.experts > 1)
     parts += [f"{maps} {_gib(costs.controls * held.branch)}"] * bool(held.branch and costs.controls)
-    parts += [f"text encoder {_gib(held.text)}", f"VAE {_gib(held.vae)}"]
+    parts += [f"text encoder {_gib(held.text)}"] * (not release.reads) + [f"VAE {_gib(held.vae)}"]
     return [
         head,
         row("weights", f"{way.weights}: {', '.join(parts)}"),
-        row("fits", _fits(way, planned.memory)),
+        row("fits", _fits(release, way)),
         row("streamed", f"{_gib(way.streamed)} at every call" if way.streamed else "nothing"),
         row("main memory", f"{_gib(_all(costs, held, release))} of weights"),
         row("window", f"{window} frames" + (f", {way.windows} windows" if way.windows > 1 else "")),
-        row("prompts", _prompts(way)),
+        row("prompts", _prompts(release, way)),
         row("VAE", _vae(way, costs)),
         row("a step", f"{_gib((costs.two if way.together == 2 else costs.one).peak)} beside the weights, "
             f"{costs.one.flops / 1e15:.3g} PFLOP for each prompt"),
@@ -116,18 +116,21 @@ def row(name: str, text: str) -> str:
     return f"  {name.ljust(12)}{text}"
 
 
-def _fits(way: Arrangement, memory: float) -> str:
+def _fits(release: Release, way: Arrangement) -> str:
+    parts = "VAE and network" if release.reads else "text encoder, VAE and network"
     peak = f"at most {_gib(way.peak)} at once, and about {_gib(int(RESERVED))} for the driver"
     return {
         WHOLE: f"everything stays on the card; {peak}",
-        TURNS: f"text encoder, VAE and network take turns; {peak}",
+        TURNS: f"{parts} take turns; {peak}",
         STREAMED: f"the network only in part; {peak}",
     }[way.placement]
 
 
-def _prompts(way: Arrangement) -> str:
+def _prompts(release: Release, way: Arrangement) -> str:
     if way.job.conditions == 1:
         return "one (cfg 1)"
+    if release.reads:
+        return "one after the other, the network reads them itself"
     return "both in one batch" if way.together == 2 else "one after the other, which costs no time"
 
 

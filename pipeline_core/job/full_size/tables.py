@@ -41,7 +41,7 @@ def _costs_row(release: Release, costs: Costs) -> str:
         release.title,
         f"{width}x{height}, {costs.frames}, {costs.controls}",
         f"{_gib(bf16)} / {_gib(fp8)}" + (", twice" if release.experts > 1 else ""),
-        f"{_gib(costs.held['bf16'].text)} / {_gib(costs.held['fp8'].text)}",
+        "inside" if release.reads else f"{_gib(costs.held['bf16'].text)} / {_gib(costs.held['fp8'].text)}",
         _gib(costs.held["bf16"].vae),
         _gib(costs.one.peak),
         _gib(costs.two.peak),

@@ -14,13 +14,16 @@ from ...errors import UserError
 
 BRANCH_PREFIX = "controlnet_"
 LONE_BRANCH = "controlnet"  # of a pipeline that diffusers saved with its one branch
+TRANSFER, OMNI = "CosmosTransformer3DModel", "Cosmos3OmniTransformer"
 # The classes a part may have; None is any video autoencoder.
 CLASSES = {
-    "transformer": ("CosmosTransformer3DModel",),
+    "transformer": (TRANSFER, OMNI),
     "controlnet": ("CosmosControlNetModel",),
     "text_encoder": ("T5EncoderModel", "Qwen2_5_VLForConditionalGeneration"),
     "vae": None,
 }
+# Heads of Cosmos 3 for words, sound and actions: nothing here reads them, and files may be with or without them.
+UNREAD = ("lm_head.", "audio_", "action_")
 # How the released branches call what is called otherwise here.
 RELEASED_NAMES = {"seg": "segmentation", "blur": "vis"}
 RESTORE = "restore the model folder"
@@ -43,12 +46,27 @@ def read_index(folder: str | Path) -> Mapping[str, list[str]]:
 
 
 def is_model_folder(folder: str | Path) -> bool:
-    """Whether a folder's model_index.json names a Cosmos transformer; nothing else is read, nothing is raised."""
+    """Whether a folder's model_index.json names a Cosmos-Transfer transformer; nothing else is read or raised."""
+    return _transformer(folder) == TRANSFER
+
+
+def is_omni_folder(folder: str | Path) -> bool:
+    """Whether a folder's model_index.json names a Cosmos 3 transformer, which reads text and control maps itself."""
+    return _transformer(folder) == OMNI
+
+
+def _transformer(folder: str | Path) -> str:
+    """The class of a folder's transformer, "" where that cannot be read."""
     try:
-        part = read_index(folder).get("transformer")
+        return read_index(folder).get("transformer", [""])[-1]
     except (UserError, OSError):
-        return False
-    return isinstance(part, list) and part[-1:] == [*CLASSES["transformer"]]
+        return ""
+
+
+def network_parts(folder: str | Path) -> list[str]:
+    """The parts that are loaded as networks: the transformer, its text encoder where it has one, VAE, branches."""
+    text = [] if is_omni_folder(folder) else ["text_encoder"]
+    return ["transformer", *text, "vae", *branch_parts(folder).values()]
 
 
 def is_branch(part: str) -> bool:

@@ -1,4 +1,4 @@
-"""Load a Cosmos-Transfer model folder in diffusers' layout: the embedded one, or a full-size one, the same way."""
+"""Load a Cosmos-Transfer or Cosmos 3 folder in diffusers' layout: embedded or of full size, the same way."""
 
 from __future__ import annotations
 
@@ -13,17 +13,33 @@ from ...devices import chosen_device, free_memory
 from ...doors import loading
 from ...doors.tensors import Stored
 from ...errors import UserError
+from ..networks.cosmos3 import ORDER, Cosmos3Model, without_heads
 from ..networks.text import language_part, tokenise
 from ..networks.vae import check_statistics
 from ..networks.video_model import VideoModel
 from ..released.tensor_lists import renamed_tensor
-from .layout import CLASSES, branch_parts, check_kind, check_layers, is_branch, part_folder, read_headers, read_index
+from .layout import (
+    CLASSES,
+    UNREAD,
+    branch_parts,
+    check_kind,
+    check_layers,
+    is_branch,
+    is_omni_folder,
+    network_parts,
+    part_folder,
+    read_headers,
+    read_index,
+)
 from .memory import Plan, plan_memory
 from .placement import Turns, in_one_byte, streamed
 from .precision import check_bf16_weights, choose_precision
 from .preset_file import read_preset
 
 EMBEDDED = Path(__file__).resolve().parents[3] / "models" / "embedded"
+WHOLE_MAPS = (
+    "Cosmos 3 is shown each control map whole: the weights count by their sum, as the strength of all maps together."
+)
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp8": torch.bfloat16}  # what weights are computed from
 
 
@@ -50,7 +66,8 @@ def load_video_model(
     device = chosen_device(device)
     bf16, note = choose_precision(precision, device)
     names, preset = branch_parts(folder), read_preset(folder)
-    unknown = sorted(set(preset.control_weights) - set(names))
+    omni = is_omni_folder(folder)
+    unknown = sorted(set(preset.control_weights) - set(ORDER if omni else names))
     if unknown:
         raise UserError(f"{folder}/preset.json weighs the control {unknown[0]!r}, which the folder does not have.")
     plan = plan_memory(folder, preset, weights, free_memory(device), str(device))
@@ -60,21 +77,27 @@ def load_video_model(
     if plan.placement == "none":
         raise UserError(plan.sentence())
     check_bf16_weights(plan.weights, device)
-    transformer, text_encoder, *branches = (
-        _placed(load_part(folder, part, TYPES[plan.weights]), plan, device)
-        for part in ("transformer", "text_encoder", *names.values())
-    )
-    vae, tokenizer = load_part(folder, "vae"), load_tokenizer(folder)
+    parts = {
+        part: _placed(load_part(folder, part, TYPES[plan.weights]), plan, device)
+        for part in network_parts(folder)
+        if part != "vae"
+    }
+    transformer, text_encoder = parts["transformer"], parts.get("text_encoder")
+    branches = {name: parts[part] for name, part in names.items()}
+    vae, words = load_part(folder, "vae"), "text_tokenizer" if omni else "tokenizer"
+    tokenizer = load_tokenizer(folder, words)
     check_statistics(vae)  # before the work: does it state sensible ones
-    highest, known = max(tokenizer.get_vocab().values()), text_encoder.config.vocab_size
+    reader = text_encoder or transformer
+    highest, known = max(tokenizer.get_vocab().values()), reader.config.vocab_size
     if highest >= known:
-        raise UserError(f"{folder}/tokenizer has a token {highest} but the text encoder knows {known}; restore both.")
+        raise UserError(f"{folder}/{words} has a token {highest} but what reads it knows {known}; restore both.")
     groups = {"frames": [vae]}
     if plan.placement == "parts":
-        groups |= {"text": [text_encoder], "steps": [transformer, *branches]}
-    return VideoModel(
+        groups |= {"text": [text_encoder] if text_encoder else [], "steps": [transformer, *branches.values()]}
+    notes = [note, WHOLE_MAPS if omni else ""]
+    return (Cosmos3Model if omni else VideoModel)(
         transformer=transformer,
-        branches=dict(zip(names, branches)),
+        branches=branches,
         vae=vae.to(device) if plan.placement == "whole" else vae,
         text_encoder=text_encoder,
         tokenizer=tokenizer,
@@ -83,7 +106,7 @@ def load_video_model(
         bf16=bf16,
         together=plan.together,
         turns=None if plan.placement == "whole" else Turns(groups, device),
-        notes=(note,) if note else (),
+        notes=tuple(filter(None, notes)),
     )
 
 
@@ -97,8 +120,8 @@ def _placed(network: torch.nn.Module, plan: Plan, device: torch.device) -> torch
 
 
 def branch_names(folder: str | Path) -> list[str]:
-    """The modalities a model folder has control branches for, sorted."""
-    return list(branch_parts(folder))
+    """The modalities a model folder takes control maps of."""
+    return list(ORDER) if is_omni_folder(folder) else list(branch_parts(folder))
 
 
 def load_part(folder: str | Path, name: str, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
@@ -130,7 +153,7 @@ def load_part(folder: str | Path, name: str, dtype: torch.dtype = torch.float32)
         part, info = getattr(module, class_name).from_pretrained(
             str(path), local_files_only=True, use_safetensors=True, output_loading_info=True, **options
         )
-    part = language_part(part) if name == "text_encoder" else part
+    part = language_part(part) if name == "text_encoder" else without_heads(part)
     _check_weights(path, part, info, class_name, stored)
     return part.eval().requires_grad_(False)
 
@@ -158,8 +181,9 @@ def _check_weights(
         ("lacks", info.get("missing_keys")),
         ("has the unknown", info.get("unexpected_keys")),
     ):
+        tensors = sorted(tensor for tensor in tensors or () if not tensor.startswith(UNREAD))
         if tensors:
-            first = sorted(tensors)[0]
+            first = tensors[0]
             words = renamed_tensor(class_name, first, stored)
             raise UserError(f"{path} {problem} tensor {first}{words}; restore the weights that belong to it.")
     for name, tensor in part.state_dict().items():
@@ -167,13 +191,16 @@ def _check_weights(
             raise UserError(f"The tensor {name} in {path} holds NaN or Inf; restore the weights of this part.")
 
 
-def load_tokenizer(folder: str | Path):
-    """The tokenizer of a model folder. Raises UserError when it is missing or cannot read a prompt."""
+def load_tokenizer(folder: str | Path, name: str = "tokenizer"):
+    """The tokenizer of a model folder. Raises UserError when it is missing or cannot read a prompt.
+
+    name: of its part.
+    """
     from transformers import PreTrainedTokenizerFast
 
-    path = Path(folder) / "tokenizer"
-    if "tokenizer" not in read_index(folder) or not (path / "tokenizer.json").is_file():
-        raise UserError(f"{folder} has no tokenizer/tokenizer.json; restore that part of the model folder.")
+    path = Path(folder) / name
+    if name not in read_index(folder) or not (path / "tokenizer.json").is_file():
+        raise UserError(f"{folder} has no {name}/tokenizer.json; restore that part of the model folder.")
     with loading(path, "a tokenizer", "restore that part of the model folder"):
         tokenizer = PreTrainedTokenizerFast.from_pretrained(str(path), local_files_only=True)
         tokenise(tokenizer, ["a street"], 2)  # a damaged one may load and fail at the first prompt

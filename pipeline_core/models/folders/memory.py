@@ -14,21 +14,25 @@ from pathlib import Path
 from ...doors import read_json
 from ...doors.tensors import Stored
 from ...errors import UserError
-from .layout import RESTORE, branch_parts, part_folder, read_headers
+from .layout import RESTORE, UNREAD, branch_parts, is_omni_folder, network_parts, part_folder, read_headers
 from .preset import Preset
 
 WEIGHTS = ("auto", "fp32", "bf16", "fp8")
 SMALL = 250_000_000  # weights of a transformer that stay 32 bits by themselves
 GIB = 2**30
-# Left in their files: a text encoder's eyes and vocabulary head.
-UNUSED = ("visual.", "model.visual.", "lm_head.")
+# Left in their files: eyes, and heads that nothing reads.
+UNUSED = ("visual.", "model.visual.", *UNREAD)
 # fp8 holds the matrices of these; norms, embeddings and the network's doors keep two bytes.
 MATRICES = ("transformer_blocks.", "control_blocks.", "crossattn_proj.", "layers.")
+WIDE = "time_embedder."  # of Cosmos 3: 32 bits whatever the rest has, says its class
 # Tensors of a token's width that a step holds at once: the stream, its norm, q, k, v and their rotated copies in four
 # bytes, the attention's answer, an MLP of four widths; and what every running control branch keeps between its blocks.
 BLOCK_TENSORS, BRANCH_TENSORS = 15, 3.6
 VAE_BYTES_PER_CELL = 9200 * 64  # of a Wan VAE of full width, per latent cell and byte, for 93 frames
 FULL_VAE_WIDTH = 96
+RESIDUAL = 1.61  # as much as that takes a Wan 2.2 VAE of the same width
+# What BLOCK_TENSORS is, of Cosmos 3, whose maps are tokens beside the video's; and what the video has to itself.
+OMNI_TENSORS, OMNI_OWN = 16.1, 1.5
 ROOM = 0.9  # of what is free: kernels take some for themselves, and there are gaps between tensors
 
 
@@ -89,30 +93,32 @@ def plan_memory(
 ) -> Plan:
     """The plan for one window of the preset's size with two conditions and all of the folder's controls.
 
+    Cosmos 3 takes one condition at a time, and the maps that its preset gives a weight.
+
     weights: "auto" (32 bits for a small transformer, else bf16), "fp32", "bf16" or "fp8" (matrices in one byte).
     free: bytes the device can give, None where main memory is the device's own. Raises UserError like load_part.
     """
-    folder = Path(folder)
-    controls = list(branch_parts(folder).values())
-    headers = {
-        name: read_headers(part_folder(folder, name)) for name in ("transformer", "text_encoder", "vae", *controls)
-    }
+    folder, omni = Path(folder), is_omni_folder(folder)
+    branches = list(branch_parts(folder).values())
+    controls = sum(weight > 0 for weight in preset.control_weights.values()) if omni else len(branches)
+    headers = {name: read_headers(part_folder(folder, name)) for name in network_parts(folder)}
     weights = chosen_weights(weights, headers["transformer"])
     parts = {name: _part(name, header, weights) for name, header in headers.items()}
     cells = _cells(preset)
-    step, coding = step_bytes(folder, cells, len(controls)), _coding_bytes(folder, cells)
-    sampling = parts["transformer"].in_memory + sum(parts[name].in_memory for name in controls)
+    step, coding = step_bytes(folder, cells, controls), _coding_bytes(folder, cells)
+    sampling = parts["transformer"].in_memory + sum(parts[name].in_memory for name in branches)
+    batch = 1 if omni else 2
     stages = {
-        "text": parts["text_encoder"].in_memory,
+        "text": 0 if omni else parts["text_encoder"].in_memory,
         "frames": parts["vae"].in_memory + coding,
-        "steps": sampling + 2 * step,
+        "steps": sampling + batch * step,
     }
-    placement, together = "whole", 0
+    placement, together = "whole", 1 if omni else 0
     if free is not None:
         all_parts = sum(part.in_memory for part in parts.values())
         blocks = 2 * max(part.block for part in parts.values())
         single = {**stages, "steps": sampling + step}
-        if all_parts + max(2 * step, coding) <= free:
+        if all_parts + max(batch * step, coding) <= free:
             pass
         elif max(stages.values()) <= free:
             placement = "parts"
@@ -139,7 +145,10 @@ def step_bytes(folder: Path, cells: tuple[int, int, int], controls: int) -> int:
     """`forward_bytes` of a folder's transformer in two bytes. UserError where it states no sizes."""
     path = Path(folder) / "transformer" / "config.json"
     config = read_json(path, RESTORE)
-    patch, sizes = config.get("patch_size"), [config.get("num_attention_heads"), config.get("attention_head_dim")]
+    if is_omni_folder(folder):
+        patch, sizes = [1, *[config.get("latent_patch_size")] * 2], [config.get("hidden_size")]
+    else:
+        patch, sizes = config.get("patch_size"), [config.get("num_attention_heads"), config.get("attention_head_dim")]
     if not (isinstance(patch, list) and len(patch) == 3 and all(type(n) is int and n > 0 for n in [*patch, *sizes])):
         raise UserError(f"{path} states no sizes of a transformer: {RESTORE}.")
     return forward_bytes(config, cells, controls)
@@ -148,17 +157,24 @@ def step_bytes(folder: Path, cells: tuple[int, int, int], controls: int) -> int:
 def forward_bytes(config: Mapping, cells: Sequence[int], controls: int, each: int = 2) -> int:
     """Bytes of one condition's step beside the weights, for a latent of (t, h, w) cells.
 
-    config: of a CosmosTransformer3DModel. each: bytes of a value.
+    config: of a CosmosTransformer3DModel or a Cosmos3OmniTransformer. each: bytes of a value.
     """
+    if "latent_patch_size" in config:
+        tokens = cells[0] * math.prod(math.ceil(side / config["latent_patch_size"]) for side in cells[1:])
+        return int(tokens * config["hidden_size"] * each * (OMNI_TENSORS * (1 + controls) + OMNI_OWN))
     tokens = math.prod(side // patch for side, patch in zip(cells, config["patch_size"], strict=True))
     width = config["num_attention_heads"] * config["attention_head_dim"]
     return int(tokens * width * each * (BLOCK_TENSORS + BRANCH_TENSORS * controls))
 
 
-def wan_coding_bytes(width: int, size: Sequence[int], each: int = 2) -> int:
-    """Bytes a Wan VAE of this width needs beside its weights for frames of (h, w) latent cells: it codes one after the
-    other. each: bytes of a value."""
-    return math.prod(size) * VAE_BYTES_PER_CELL * each * width // FULL_VAE_WIDTH
+def wan_coding_bytes(config: Mapping, size: Sequence[int], each: int = 2) -> int:
+    """Bytes a Wan VAE needs beside its weights for frames of (h, w) latent cells: it codes one after the other.
+
+    config: of the VAE. each: bytes of a value.
+    """
+    width = config.get("decoder_base_dim") or config.get("base_dim", FULL_VAE_WIDTH)
+    share = width / FULL_VAE_WIDTH * (RESIDUAL if config.get("is_residual") else 1)
+    return int(math.prod(size) * VAE_BYTES_PER_CELL * each * share)
 
 
 def is_matrix(name: str, stored: Stored) -> bool:
@@ -169,9 +185,15 @@ def is_matrix(name: str, stored: Stored) -> bool:
 def _part(name: str, tensors: Mapping[str, Stored], weights: str) -> PartBytes:
     in_memory, blocks = 0, {}
     for key, stored in tensors.items():
-        if name == "text_encoder" and key.startswith(UNUSED):
+        if key.startswith(UNUSED):
             continue
-        each = 4 if weights == "fp32" or name == "vae" else 1 if weights == "fp8" and is_matrix(key, stored) else 2
+        each = (
+            4
+            if weights == "fp32" or name == "vae" or key.startswith(WIDE)
+            else 1
+            if weights == "fp8" and is_matrix(key, stored)
+            else 2
+        )
         in_memory += stored.count * each
         block = ".".join(key.split(".")[:2]) if "blocks." in key else ".".join(key.split(".")[:4])
         blocks[block] = blocks.get(block, 0) + stored.count * each
@@ -186,10 +208,11 @@ def _cells(preset: Preset) -> tuple[int, int, int]:
 
 def _coding_bytes(folder: Path, cells: tuple[int, int, int]) -> int:
     """`wan_coding_bytes` of a folder's VAE, whatever its kind."""
-    width = read_json(folder / "vae" / "config.json", RESTORE).get("base_dim", FULL_VAE_WIDTH)
-    if type(width) is not int or width < 1:
+    config = read_json(folder / "vae" / "config.json", RESTORE)
+    widths = [config.get("base_dim", FULL_VAE_WIDTH), config.get("decoder_base_dim") or FULL_VAE_WIDTH]
+    if any(type(width) is not int or width < 1 for width in widths):
         raise UserError(f"{folder / 'vae' / 'config.json'} states no width of a VAE: {RESTORE}.")
-    return wan_coding_bytes(width, cells[1:])
+    return wan_coding_bytes(config, cells[1:])
 
 
 def _size(count: int) -> str:

@@ -16,6 +16,7 @@ class Preset:
     units (a flow sampler gets the same levels as sigma / (1 + sigma)).
     control_weights: modality -> weight before the w / max(1, sum w) rule.
     maps: how its control maps were made in training, a row of conditions.conventions.CONVENTIONS.
+    control_guidance: what the sum of the control weights is multiplied by where a network takes maps whole (Cosmos 3).
     given_time: flow time at which the network is shown frames that are given, None: it takes none.
     """
 
@@ -40,4 +41,5 @@ class Preset:
     inversion_prompt: str = "a synthetic driving simulator render, flat shading"
     control_weights: dict[str, float] = field(default_factory=lambda: {"edge": 1.0, "depth": 1.0, "segmentation": 1.0})
     maps: str = "embedded"
+    control_guidance: float = 1.0
     given_time: float | None = None

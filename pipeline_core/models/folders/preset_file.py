@@ -12,7 +12,7 @@ from ...doors.limits import SIDE
 from ...errors import UserError, shown
 from ...video.files import write_text
 from ..networks.prediction import PREDICTIONS
-from ..released.transfer25 import released_preset
+from ..released import cosmos3, transfer25
 from .preset import Preset
 
 INTERPOLANTS = ("ve", "flow")
@@ -29,19 +29,21 @@ RANGES = {
     "steps": (1, 1000),
     "strength": (1e-3, 1.0),
     "cfg": (0.0, 50.0),
+    "control_guidance": (0.0, 10.0),
     "given_time": (0.0, 1.0),
 }
 
 
 def read_preset(folder: Path) -> Preset:
-    """Preset of a model folder; a released one without preset.json has its own (see released.py).
+    """Preset of a model folder; a released one without preset.json has its own (see models/released).
 
     UserError when preset.json is missing, not JSON or names an unknown setting, prediction or interpolant.
     """
     path = Path(folder) / "preset.json"
     if not path.is_file():
-        if (released := released_preset(Path(folder))) is not None:
-            return released
+        for release in (transfer25, cosmos3):
+            if (released := release.released_preset(Path(folder))) is not None:
+                return released
         raise UserError(f"{folder} has no preset.json; choose a model folder that was prepared for this pack.")
     values = read_json(path, "restore the file that came with the model")
     unknown = sorted(set(values) - {f.name for f in fields(Preset)})

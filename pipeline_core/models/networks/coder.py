@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 
@@ -10,8 +11,8 @@ from torch import Tensor
 
 from ...devices import free_memory
 from ...video.tiles import Tiles, plan_tiles
-from ..folders.memory import FULL_VAE_WIDTH, ROOM, wan_coding_bytes
-from .vae import decode_latents, encode_clips
+from ..folders.memory import ROOM, wan_coding_bytes
+from .vae import decode_latents, encode_clips, is_wan
 
 SIDES = (512, 256)  # pixels of a tile's side, the larger first; 512 with this overlap is ComfyUI's own
 OVERLAP = 64  # pixels that neighbours share and that are blended
@@ -22,7 +23,8 @@ class Coder:
 
     A tile's pixels go to the device when its turn comes, and what is decoded leaves it before the next one: of a clip
     in tiles the device holds its latent and one tile. Where the device says how much memory it has free and what the
-    VAE takes is known, clips that cannot fit are not tried whole. Tiles are for good: so is the device's size.
+    VAE takes is known, clips that cannot fit are not tried whole. Tiles are for good: so is the device's size. A side
+    that would not cut a clip is passed over: it would be the same try again.
     """
 
     def __init__(self, vae: torch.nn.Module, ratio: int, device: torch.device):
@@ -50,7 +52,7 @@ class Coder:
     def _coded(self, size: tuple[int, int], whole: Callable[[], Tensor], by_tiles: Callable[[Tiles], Tensor]) -> Tensor:
         """What `whole` gives, or `by_tiles`, for frames of `size` latent cells."""
         if not self.side and not self._fits(size):
-            self._next()
+            self._cut(size)
         while True:
             try:
                 if not self.side:
@@ -58,24 +60,27 @@ class Coder:
                 side, overlap = self.side // self.ratio, OVERLAP // self.ratio
                 return by_tiles(plan_tiles(size, (side, side), overlap))
             except torch.OutOfMemoryError:
-                if self.side == SIDES[-1]:
+                if not self._cut(size):
                     raise
-            self._next()
 
     def _fits(self, size: tuple[int, int]) -> bool:
         """Whether frames may be coded whole; for devices and VAEs of which too little is known the try will tell."""
         free = free_memory(self.device)
-        if free is None or type(self.vae).__name__ != "AutoencoderKLWan":
+        if free is None or not is_wan(self.vae):
             return True
         narrow = torch.is_autocast_enabled(self.device.type)
         each = 2 if narrow else next(self.vae.parameters()).element_size()
-        return wan_coding_bytes(self.vae.config.get("base_dim", FULL_VAE_WIDTH), size, each) <= ROOM * free
+        return wan_coding_bytes(self.vae.config, size, each) <= ROOM * free
 
-    def _next(self) -> None:
-        """From here on by tiles, or by smaller ones."""
-        self.side = next(side for side in SIDES if side < self.side or not self.side)
-        warnings.warn(
-            f"The clip is too large for the VAE on {self.device}: it is coded by tiles of {self.side} pixels, whose "
-            "seams are blended.",
-            stacklevel=4,
-        )
+    def _cut(self, size: tuple[int, int]) -> bool:
+        """From here on by tiles, or by smaller ones; whether there are any that cut frames of `size` latent cells."""
+        least = min(self.side or math.inf, max(size) * self.ratio)
+        side = next((side for side in SIDES if side < least), 0)
+        if side:
+            self.side = side
+            warnings.warn(
+                f"The clip is too large for the VAE on {self.device}: it is coded by tiles of {side} pixels, whose "
+                "seams are blended.",
+                stacklevel=4,
+            )
+        return bool(side)

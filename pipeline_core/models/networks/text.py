@@ -1,4 +1,7 @@
-"""Prompts to text embeddings: T5 as Cosmos 1 reads it, or Cosmos-Reason1 (a Qwen2.5-VL) as Cosmos 2.5 does."""
+"""Prompts to text embeddings: T5 as Cosmos 1 reads it, or Cosmos-Reason1 (a Qwen2.5-VL) as Cosmos 2.5 does.
+
+Cosmos 3 reads token ids itself.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,20 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ...errors import UserError
+
 # What Cosmos 2.5 was trained with: Qwen's chat form around a fixed instruction. Written here and not taken from the
 # folder's chat template, which is a program.
 CHAT = (
     "<|im_start|>system\nYou are a helpful assistant who will provide prompts to an image generator.<|im_end|>\n"
     "<|im_start|>user\n{}<|im_end|>\n"
+)
+# What Cosmos 3's transfer was trained with, as diffusers' step has it: the chat up to where the answer begins, then the
+# end of text and the start of vision.
+COSMOS3_CHAT = (
+    "<|im_start|>system\nYou are a helpful assistant that generates images or videos following the user's instructions "
+    "and control signals (edge maps, blur, depth, or segmentation).<|im_end|>\n"
+    "<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n<|im_end|><|vision_start|>"
 )
 
 
@@ -41,6 +53,16 @@ def tokenise(tokenizer, prompts: Sequence[str], length: int, chat: bool = False)
     options = {"padding": "max_length", "truncation": True, "max_length": length, "return_tensors": "pt"}
     tokens = tokenizer(texts, add_special_tokens=not chat, **options)
     return tokens["input_ids"], tokens["attention_mask"]
+
+
+def cosmos3_tokens(tokenizer, prompts: Sequence[str], most: int) -> list[list[int]]:
+    """Token ids of each prompt inside COSMOS3_CHAT. UserError for one of more than `most`: none is cut."""
+    texts = [COSMOS3_CHAT.format(prompt) for prompt in prompts]
+    tokens = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    longest = max(map(len, tokens))
+    if longest > most:
+        raise UserError(f"A prompt came with {longest} tokens; this model takes {most}: make it shorter.")
+    return tokens
 
 
 def embed_tokens(text_encoder: torch.nn.Module, ids: Tensor, mask: Tensor) -> Tensor:

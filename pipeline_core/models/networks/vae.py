@@ -12,6 +12,11 @@ _WRONG = (
 )
 
 
+def is_wan(vae: torch.nn.Module) -> bool:
+    """Whether a VAE is Wan's, which codes one latent frame after the other and remembers those before."""
+    return type(vae).__name__ == "AutoencoderKLWan"
+
+
 def latent_statistics(vae: torch.nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and std of the VAE's latents, each (1, C, 1, 1, 1) float32, from its config (Wan) or buffers (LTX).
 

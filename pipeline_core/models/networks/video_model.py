@@ -30,19 +30,19 @@ Predict = Callable[[Tensor, float, Sequence[str]], list[Tensor]]
 class VideoModel:
     """The parts of a diffusers Cosmos-Transfer folder, ready to run. Made by `load_video_model`.
 
-    branches: modality -> CosmosControlNetModel. device: where the networks are and latents come out.
-    bf16: whether networks with weights of 32 bits run under bfloat16 autocast; results differ slightly from float32,
-    so two runs are comparable only with the same value. preset: the model's own defaults. together: the most conditions
-    that go through the network in one batch, 0 is all; fewer need less memory and the same work, and each pass takes no
-    more than the device has memory free for (see `predictor`). turns: moves the networks to the device where they do
-    not fit there together; None leaves them where they are. notes: what is otherwise than it was asked for, a sentence
-    each, for the report.
+    branches: modality -> CosmosControlNetModel. text_encoder: None where the transformer reads text itself. device:
+    where the networks are and latents come out. bf16: whether networks with weights of 32 bits run under bfloat16
+    autocast; results differ slightly from float32, so two runs are comparable only with the same value. preset: the
+    model's own defaults. together: the most conditions that go through the network in one batch, 0 is all; fewer need
+    less memory and the same work, and each pass takes no more than the device has memory free for (see `predictor`).
+    turns: moves the networks to the device where they do not fit there together; None leaves them where they are.
+    notes: what is otherwise than it was asked for, a sentence each, for the report.
     """
 
     transformer: torch.nn.Module
     branches: Mapping[str, torch.nn.Module]
     vae: torch.nn.Module
-    text_encoder: torch.nn.Module
+    text_encoder: torch.nn.Module | None
     tokenizer: object
     preset: Preset
     device: torch.device
@@ -50,6 +50,21 @@ class VideoModel:
     together: int = 0
     turns: Turns | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """The modalities that it takes maps of."""
+        return tuple(self.branches)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the transformer's state and text come in."""
+        return self.transformer.patch_embed.proj.weight.dtype
+
+    @property
+    def patch(self) -> tuple[int, int, int]:
+        """Latent cells (t, h, w) of a token."""
+        return self.transformer.config.patch_size
 
     def encode(self, frames: Tensor) -> Tensor:
         """Latent (1, C, t, h, w), float32, normalised, of frames (T, H, W, 3) in [0, 1]; t = 1 + (T - 1) / ratio.
@@ -109,16 +124,15 @@ class VideoModel:
         if interpolant not in (VE, FLOW):
             raise UserError(f"The interpolant is {interpolant!r}; give VE or FLOW.")
         for modality in [*weights, *hints]:
-            if modality not in self.branches:
-                raise UserError(f"This model has no {modality} control; it has {', '.join(self.branches) or 'none'}.")
+            if modality not in self.controls:
+                raise UserError(f"This model has no {modality} control; it has {', '.join(self.controls) or 'none'}.")
         for modality, weight in weights.items():
             if modality not in hints and (isinstance(weight, Tensor) or weight != 0):
                 raise UserError(f"The control {modality} has a weight but no map; give its map or weight 0.")
         used = {m: w for m, w in weights.items() if isinstance(w, Tensor) or w != 0}
         # Once for the pass and not at every call: the texts of a large model are hundreds of megabytes.
-        dtype = self.transformer.patch_embed.proj.weight.dtype
-        texts = {name: text.to(self.device, dtype) for name, text in conditions.items()}
-        shown_hints = {m: hints[m].to(self.device, dtype) for m in used}
+        texts = self._bound_texts(conditions)
+        shown_hints = {m: hints[m].to(self.device, self.dtype) for m in used}
         token_weights = functools.cache(lambda shape: {m: self._token_weights(w, shape) for m, w in used.items()})
         together: int | None = None
         caches: dict[tuple[str, ...], FirstBlockCache] = {}
@@ -139,13 +153,13 @@ class VideoModel:
             flow, t = flow_state(x, level, interpolant == VE)
             shown = network_input(flow, t, self.preset.prediction).to(self.device, torch.float32)
             if together is None and len(branches) > 1:
-                together = self._fitting(shown, dtype, len(used))
+                together = self._fitting(shown, len(used))
             answers: list[Tensor] = []
             while len(answers) < len(branches):
                 names = tuple(branches[len(answers) :][: together or None])
-                text = torch.cat([texts[name].expand(x.shape[0], -1, -1) for name in names])
+                weighted = token_weights(shown.shape[2:])
                 try:
-                    answer = self._answer(shown, t, text, shown_hints, token_weights(shown.shape[2:]), cache_of(names))
+                    answer = self._answer(shown, t, names, texts, shown_hints, weighted, cache_of(names))
                 except torch.OutOfMemoryError:
                     if len(names) == 1:
                         raise
@@ -156,16 +170,22 @@ class VideoModel:
 
         return predict
 
+    def _bound_texts(self, conditions: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The texts of a pass as the network is shown them."""
+        return {name: text.to(self.device, self.dtype) for name, text in conditions.items()}
+
     def _answer(
         self,
         shown: Tensor,
         t: Tensor,
-        text: Tensor,
+        names: Sequence[str],
+        texts: Mapping[str, Tensor],
         hints: Mapping[str, Tensor],
         weights: Mapping[str, float | Tensor],  # of tokens
         cache: FirstBlockCache | None,
     ) -> Tensor:
-        """The network's answer for every text of a batch, text by text, to what it is shown."""
+        """The network's answer for every named text of a batch, text by text, to what it is shown."""
+        text = torch.cat([texts[name].expand(len(shown), -1, -1) for name in names])
         state = shown.repeat(len(text) // len(shown), 1, 1, 1, 1)
         controls = [
             (self.branches[m], hints[m].repeat(len(state) // len(hints[m]), 1, 1, 1, 1), w) for m, w in weights.items()
@@ -180,16 +200,15 @@ class VideoModel:
         """A float as it is; a map (T, H, W) averaged over each token's cells of a latent (t, h, w): (1, tokens, 1)."""
         if not isinstance(weight, Tensor):
             return float(weight)
-        patch = self.transformer.config.patch_size
-        return token_grid_weights(weight.to(self.device), shape, patch).flatten()[None, :, None]
+        return token_grid_weights(weight.to(self.device), shape, self.patch).flatten()[None, :, None]
 
-    def _fitting(self, shown: Tensor, dtype: torch.dtype, controls: int) -> int:
+    def _fitting(self, shown: Tensor, controls: int) -> int:
         """The most conditions of one batch, 0 is all: as planned, and as the device has room for now."""
         self._enter("steps")
         free = free_memory(self.device)
         if free is None:
             return self.together
-        each = len(shown) * forward_bytes(self.transformer.config, shown.shape[2:], controls, dtype.itemsize)
+        each = len(shown) * forward_bytes(self.transformer.config, shown.shape[2:], controls, self.dtype.itemsize)
         fitting = max(1, int(ROOM * free) // each)
         return min(fitting, self.together or fitting)
 
@@ -205,7 +224,7 @@ class VideoModel:
             yield self._coder
 
     def _check_frames(self, frames: Tensor, what: str) -> None:
-        check_frames(frames, what, self.preset, self.transformer.config.patch_size)
+        check_frames(frames, what, self.preset, self.patch)
 
     def _enter(self, stage: str) -> None:
         if self.turns is not None:

@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from ..networks.coder import OVERLAP, SIDES
 from .cost import Cost
 from .releases import RELEASES, Release
 
 COUNTS = Path(__file__).with_name("counts.json")
-TILE, TILE_STEP = 512, 448  # pixels of a VAE tile's side, and from one tile to the next: ComfyUI's own
+TILE, TILE_STEP = SIDES[0], SIDES[0] - OVERLAP  # pixels of a VAE tile's side, and from one tile to the next
 HELD = ("bf16", "fp8")
 SAME = 0.05  # two networks of one family are the same release within this share of their weights
 

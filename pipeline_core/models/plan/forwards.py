@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import Linear, Module, ModuleList, Sequential, SiLU
 
 from ..networks.cosmos import add_masks, cosmos_forward, input_channels, patchify
+from ..networks.cosmos3 import cosmos3_forward
 from ..released.transfer1 import HINT_WIDTHS, PATCH
 
 # (network, branches, state, time (B,), text, one hint for each control) -> what the network answers
@@ -77,6 +78,19 @@ def transfer25(network, branches, x, time, text, hints) -> Tensor:
     """Cosmos-Transfer2.5, by the pack's own forward."""
     controls = [(branch, hint, 0.5) for branch, hint in zip(branches, hints)]
     return cosmos_forward(network, controls, x, time, text)
+
+
+def cosmos3(network, branches, x, time, text, hints) -> Tensor:
+    """Cosmos 3: maps are tokens before the video's, prompts (of token ids) go through one after the other; the first
+    also without the maps, which is the release's guidance towards them."""
+    answers = [
+        cosmos3_forward(network, [hint[place][None] for hint in hints], state, time[place], text[place])
+        for place, state in enumerate(x.split(1))
+    ]
+    if hints:
+        bare = cosmos3_forward(network, [], x[:1], time[0], text[0])
+        answers[0] = bare + 1.5 * (answers[0] - bare)
+    return torch.cat(answers)
 
 
 def wan_vace(network, branches, x, time, text, hints) -> Tensor:

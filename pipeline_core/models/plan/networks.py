@@ -15,6 +15,7 @@ from torch.nn import Module, Parameter
 
 from ...doors.tensors import Stored
 from ..folders.memory import is_matrix
+from ..networks.cosmos3 import without_heads
 from .cost import Cost
 from .tracker import FusedAttention, Tracker
 
@@ -36,9 +37,12 @@ class Studio:
         self._built: dict[tuple[str, torch.dtype], Module] = {}
 
     def network(self, name: str, dtype: torch.dtype) -> Module:
-        """The network of configs/NAME.json with weights of `dtype`, for inference; built once."""
+        """The network of configs/NAME.json with weights of `dtype`, for inference; heads that nothing reads left out.
+
+        Built once.
+        """
         if (name, dtype) not in self._built:
-            self._built[name, dtype] = self.emptied(build(read_config(name)), dtype)
+            self._built[name, dtype] = self.emptied(without_heads(build(read_config(name))), dtype)
         return self._built[name, dtype]
 
     def emptied(self, network: Module, dtype: torch.dtype) -> Module:

@@ -12,7 +12,8 @@ from . import forwards
 @dataclass(frozen=True)
 class Release:
     """One model as people download it. network, branch, vae, text: names in configs/; branch is "" where the controls
-    are inside the network, and `hint` the channels of what shows it a map (of pixels: 3). experts: networks that share
+    are inside the network, and `hint` the channels of what shows it a map (of pixels: 3); text is "" where the network
+    reads prompts itself, one after the other because they differ in length. experts: networks that share
     the steps, of which one is at work at a time. tokens, width: of a prompt's embedding. vae_type, text_type: what
     these two are held and computed in. controls: maps that the workflow gives it, and the most that it takes.
     folder: whether this pack loads it (Load Video Model, the command line), or ComfyUI does.
@@ -36,6 +37,11 @@ class Release:
     folder: bool = False
 
     @property
+    def reads(self) -> bool:
+        """Whether the network reads prompts itself."""
+        return not self.text
+
+    @property
     def size(self) -> tuple[int, int]:
         return self.family.size
 
@@ -52,6 +58,11 @@ RELEASES = {
         Release(
             "cosmos_transfer25", "Cosmos-Transfer2.5 2B", FAMILIES["cosmos_transfer25"], forwards.transfer25,
             "transfer25", "wan21_vae", "qwen25_vl_7b", 512, 100352, branch="transfer25_branch", vae_type="fp32",
+            folder=True,
+        ),
+        Release(
+            "cosmos3_nano", "Cosmos 3 Nano transfer", FAMILIES["cosmos3"], forwards.cosmos3, "cosmos3_nano",
+            "wan22_vae", "", 512, 0, hint=48, vae_type="fp32", controls=1, most_controls=4,
             folder=True,
         ),
         Release(

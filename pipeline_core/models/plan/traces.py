@@ -18,8 +18,9 @@ from ...diffusion.guidance import Guidance, Predict, guided
 from ...diffusion.inversion.exact import best_form, retrace_exact
 from ...diffusion.run import Run
 from ..folders.preset import Preset
+from ..networks.cosmos3 import ORDER, Cosmos3Model
 from ..networks.text import embed_tokens
-from ..networks.vae import decode_latents, encode_clips
+from ..networks.vae import decode_latents, encode_clips, is_wan
 from ..networks.video_model import VideoModel
 from .cost import Cost
 from .forwards import Transfer1Branch
@@ -56,15 +57,19 @@ class Step:
         self.branches = [branch_network(studio, release)] * controls if release.branch else []
         # As it is kept between steps.
         self.state = studio.empty(1, release.family.channels, *shape, dtype=torch.float64)
-        self.texts = {
-            name: studio.empty(1, release.tokens, release.width) for name in ("positive", "negative", "inversion")
-        }
+        self.texts = {name: self._text(1) for name in ("positive", "negative", "inversion")}
         self.hints = [self._hint() for _ in range(controls)]
 
     def _hint(self) -> Tensor:
         t, h, w = self.shape
         pixels = self.release.family.spatial_ratio if self.release.hint == 3 else 1
         return self.studio.empty(1, self.release.hint, t, h * pixels, w * pixels)
+
+    def _text(self, conditions: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Embeddings, or token ids for a network that reads itself: real ones, which are looked at once a pass."""
+        if self.release.reads:
+            return torch.zeros(conditions, self.release.tokens, dtype=torch.int64)
+        return self.studio.empty(conditions, self.release.tokens, self.release.width, dtype=dtype)
 
     def bare(self, conditions: int) -> Cost:
         """The network alone on a batch, with everything in its own type: nothing of this pack."""
@@ -82,10 +87,10 @@ class Step:
         return self._walk(Only("inversion"), 1)
 
     def _inputs(self, conditions: int) -> tuple[Tensor, Tensor, Tensor, Sequence[Tensor]]:
-        release, empty = self.release, partial(self.studio.empty, dtype=COMPUTE)
+        empty = partial(self.studio.empty, dtype=COMPUTE)
         x = empty(conditions, *self.state.shape[1:])
         hints = [empty(conditions, *hint.shape[1:]) for hint in self.hints]
-        return x, empty(conditions, dtype=torch.float32), empty(conditions, release.tokens, release.width), hints
+        return x, empty(conditions, dtype=torch.float32), self._text(conditions, COMPUTE), hints
 
     def _walk(self, guidance: Guidance, together: int) -> Cost:
         interpolant = VE if self.release.family.interpolant == "ve" else FLOW
@@ -113,9 +118,10 @@ class Step:
 
     def _of_folder(self, together: int, interpolant) -> Predict:
         """A loaded model folder's own prediction."""
-        names = [f"control{place}" for place in range(len(self.hints))]
+        names = ORDER[: len(self.hints)]
         branches, device = dict(zip(names, self.branches)), torch.device("cpu")
-        model = VideoModel(self.network, branches, None, None, None, Preset(), device, bf16=True, together=together)
+        kind, preset = Cosmos3Model if self.release.reads else VideoModel, Preset(control_guidance=1.5)
+        model = kind(self.network, branches, None, None, None, preset, device, bf16=True, together=together)
         return model.predictor(self.texts, dict(zip(names, self.hints)), dict.fromkeys(names, 0.5), interpolant)
 
 
@@ -140,7 +146,7 @@ def _coding(run: Callable[[int], Cost], studio: Studio, release: Release, frames
     if ratio == 1:
         return run(1).times(frames)
     count = 1 + (frames - 1) // ratio
-    if type(vae_of(studio, release)).__name__ != "AutoencoderKLWan" or count <= STEADY + 1:
+    if not is_wan(vae_of(studio, release)) or count <= STEADY + 1:
         return run(frames)
     before, after = (astuple(run(1 + (each - 1) * ratio)) for each in (STEADY, STEADY + 1))
     return Cost(*(b + (a - b) * (count - STEADY) for b, a in zip(before, after)))

@@ -80,12 +80,21 @@ def test_a_step_takes_what_was_estimated(folder):
 
 def test_the_estimates_are_the_traces_of_the_release():
     """And never below them: a step under three maps and under two, the VAE whole and by ComfyUI's tile."""
-    costs, config = defaults(RELEASES["cosmos_transfer25"]), read_config("transfer25")
+    costs, config, vae = defaults(RELEASES["cosmos_transfer25"]), read_config("transfer25"), read_config("wan21_vae")
     assert (costs.frames, costs.size, costs.controls) == (93, (704, 1280), 3)
     for controls, cost in ((3, costs.one), (2, costs.fewer)):
         assert cost.peak <= forward_bytes(config, (24, 88, 160), controls) <= 1.05 * cost.peak
     for size, cost in (((88, 160), costs.decode), ((64, 64), costs.tile)):
-        assert cost.peak <= wan_coding_bytes(96, size) <= 1.05 * cost.peak
+        assert cost.peak <= wan_coding_bytes(vae, size) <= 1.05 * cost.peak
+
+
+def test_the_estimates_are_the_traces_of_cosmos3():
+    costs, config, vae = defaults(RELEASES["cosmos3_nano"]), read_config("cosmos3_nano"), read_config("wan22_vae")
+    assert (costs.frames, costs.size, costs.controls) == (121, (704, 1280), 1)
+    for controls, cost in ((1, costs.one), (0, costs.fewer)):
+        assert cost.peak <= forward_bytes(config, (31, 44, 80), controls) <= 1.05 * cost.peak
+    for size, cost in (((44, 80), costs.decode), ((32, 32), costs.tile)):
+        assert cost.peak <= wan_coding_bytes(vae, size) <= 1.05 * cost.peak
 
 
 def least_free(folder, preset, best):

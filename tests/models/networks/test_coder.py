@@ -65,6 +65,27 @@ def test_frames_no_larger_than_a_tile_are_one_tile():
     assert torch.equal(tiled.encode(frames), Coder(Cells(), RATIO, CPU).encode(frames))
 
 
+@pytest.mark.parametrize(
+    "size, tries", [((400, 320), [400, 256]), ((512, 96), [512, 256]), ((520, 96), [520, 512, 256])]
+)
+def test_a_tile_that_would_not_cut_a_clip_is_not_tried(size, tries):
+    tiled, frames = Coder(Cells(256), RATIO, CPU), clip(*size)
+    with pytest.warns(UserWarning, match="coded by tiles of") as said:
+        latent = tiled.encode(frames)
+    assert list(dict.fromkeys(tiled.vae.sides)) == tries and len(said) == len(tries) - 1
+    assert (latent - Coder(Cells(), RATIO, CPU).encode(frames)).abs().max() < 1e-6
+    tiled.side = 512  # from a larger clip before
+    with pytest.warns(UserWarning, match="coded by tiles of 256"):
+        tiled.encode(frames)
+
+
+def test_a_clip_that_no_tile_cuts_is_the_devices_own_error_at_once():
+    tiled = Coder(Cells(96), RATIO, CPU)
+    with pytest.raises(torch.OutOfMemoryError):
+        tiled.encode(clip(256, 128))
+    assert tiled.vae.sides == [256] and tiled.side == 0
+
+
 def test_what_the_smallest_tile_cannot_is_the_devices_own_error():
     with pytest.warns(UserWarning, match="by tiles"), pytest.raises(torch.OutOfMemoryError):
         Coder(Cells(128), RATIO, CPU).encode(clip(600, 320))

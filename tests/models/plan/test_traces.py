@@ -1,10 +1,13 @@
 """Traces at full size against published counts, and what this pack costs beside the bare network."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
+from pipeline_core.models.plan import tracing
+from pipeline_core.models.plan.cost import Cost
 from pipeline_core.models.plan.counts import COUNTS, Costs, as_json, defaults, release_of, scaled
 from pipeline_core.models.plan.networks import CONFIGS, Studio, held_bytes, read_config
 from pipeline_core.models.plan.releases import RELEASES
@@ -125,3 +128,35 @@ def test_a_loaded_network_is_recognised_by_its_weights():
     assert release_of("wan_vace", 2_153_972_032).name == "wan_vace_1.3b"
     assert release_of("wan_vace", 1_000_000) is None
     assert release_of("unknown", 17_337_592_896) is None
+
+
+def test_another_number_of_controls_is_two_steps_and_nothing_else(monkeypatch):
+    """What the file has is not traced again: of one map less the step itself, and VAE, text and weights of any."""
+    asked = []
+
+    class Stepping:
+        def __init__(self, studio, release, shape, controls):
+            self.controls = controls
+
+        def inversion(self):
+            asked.append(("one", self.controls))
+            return Cost(flops=1)
+
+        def guided(self, cfg):
+            asked.append(("two", self.controls))
+            return Cost(flops=2)
+
+    def never(*_):
+        raise AssertionError("traced again")
+
+    monkeypatch.setattr(tracing, "Step", Stepping)
+    for name in ("encoding", "decoding", "reading", "_held"):
+        monkeypatch.setattr(tracing, name, never)
+    release = RELEASES["cosmos_transfer25"]
+    known, told = defaults(release), []
+    assert tracing.costs_for(release, known.size, known.frames, known.controls, told.append) == known
+    less = tracing.costs_for(release, known.size, known.frames, 2, told.append)
+    assert asked == [("two", 2), ("one", 1)] and told == ["two", "fewer"]
+    assert less == replace(known, controls=2, one=known.fewer, two=Cost(flops=2), fewer=Cost(flops=1))
+    more = tracing.costs_for(release, known.size, known.frames, 4, told.append)
+    assert asked[2:] == [("one", 4), ("two", 4)] and more.fewer == known.one

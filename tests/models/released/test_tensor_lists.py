@@ -13,6 +13,7 @@ from pipeline_core.models.released.transfer1 import network_size, own_names
 
 # Billions of weights, and how many tensors, by what the releases' pages and other readings of the files state.
 STATED = {
+    "cosmos3_nano": (15.16, None),
     "cosmos_transfer1_base": (7.24, None),
     "cosmos_transfer1_branch": (0.89, None),
     "cosmos_transfer25": (2.41, None),
@@ -50,7 +51,7 @@ def test_a_list_is_as_large_as_the_release(name):
 def test_patterns():
     assert expanded("a.{8..11}.{q,k}.w") == [f"a.{n}.{w}.w" for n in (8, 9, 10, 11) for w in "qk"]
     assert expanded("plain") == ["plain"]
-    with pytest.raises(UserError, match="There is no release wan9; give one of cosmos_transfer1_base, "):
+    with pytest.raises(UserError, match="There is no release wan9; give one of cosmos3_nano, cosmos_transfer1_base, "):
         read_release("wan9")
 
 
@@ -59,6 +60,7 @@ CONFIGS = {
     "transfer25": "cosmos_transfer25",
     "transfer25_branch": "cosmos_transfer25_branch",
     "wan_vace_1.3b": "wan21_vace_1_3b_diffusers",
+    "cosmos3_nano": "cosmos3_nano",
     "transfer1": "cosmos_transfer1_base",
     "wan_vace_14b": "wan21_vace_14b",
     "ltxv_13b": "ltxv_13b",

@@ -1,0 +1,123 @@
+"""The papers' tables: every kind of row runs on a tiny network, a cut-off run goes on, claims say what figures say."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+
+from benchmarks import guided
+from benchmarks.papers import calibration, cfg, conditions, downstream, maps, prompts, table
+from benchmarks.papers.table import Claim, Table
+from pipeline_core.models.folders.loading import load_video_model
+from pipeline_core.models.folders.preset import Preset
+
+TABLES = [module.TABLE for module in (cfg, conditions, calibration, maps, prompts)]
+
+
+@pytest.fixture(scope="module")
+def bench(model_folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(guided, "load_video_model", lambda: load_video_model(model_folder))
+        patch.setattr(guided, "SIZE", (32, 48))
+        opened = guided.open_bench(table.HELD_OUT[:1], prompts.LOOKS, frames=5)
+    opened.model = replace(opened.model, preset=replace(opened.model.preset, steps=5))
+    return opened
+
+
+@pytest.mark.parametrize("tried", TABLES, ids=lambda tried: tried.name)
+def test_every_kind_of_row_runs_and_every_claim_names_rows(tried, bench, monkeypatch):
+    monkeypatch.setattr(calibration, "STEPS", 5)
+    first = {make.__code__: name for name, make in reversed(tried.rows.items())}
+    last = {make.__code__: name for name, make in tried.rows.items()}
+    for name in {*first.values(), *last.values()}:
+        for scene in table._row(bench, tried.rows[name]):
+            assert scene["figures"]["psnr"][1] >= 1 and scene["figures"]["calls"][0] > 0, name
+    named = {tried.base, *tried.paper, *(name for claim in tried.claims for name in (claim.ours, claim.theirs))}
+    assert named <= tried.rows.keys()
+
+
+@dataclass(frozen=True)
+class Model:
+    preset: Preset
+
+
+@dataclass
+class Stub:
+    """A bench of nothing: rows get the number of its scene."""
+
+    scenes: list[int]
+    model: Model = Model(Preset())  # noqa: RUF009 (frozen)
+
+    def take(self, indices):
+        return Stub([self.scenes[i] for i in indices])
+
+
+@pytest.fixture
+def measured(tmp_path, monkeypatch):
+    """The scenes of every row that was asked for, in order."""
+    asked = []
+
+    def row(bench, make):
+        asked.append(bench.scenes)
+        return [{"figures": {"psnr": [make(bench) + seed, 1]}, "seconds": 1.0} for seed in bench.scenes]
+
+    monkeypatch.setattr(table, "WORK", tmp_path)
+    monkeypatch.setattr(table, "open_bench", lambda seeds, looks, frames: Stub(list(seeds)))
+    monkeypatch.setattr(table, "_row", row)
+    return asked
+
+
+def test_a_run_that_was_cut_off_goes_on_where_it_was(measured):
+    def cut(bench):
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        return 20.0
+
+    tried = Table("tried", "Tried", {"a": lambda bench: 10.0, "b": cut}, "a")
+    with pytest.raises(KeyboardInterrupt):
+        table.measure(tried, [1, 2, 3], "weights")
+    scenes = table.measure(tried, [1, 2, 3, 4], "weights")
+    assert measured == [[1, 2, 3], [1, 2, 3], [4], [1, 2, 3, 4]]  # only what was cut off once more
+    assert [scene["rows"]["b"]["figures"]["psnr"] for scene in scenes] == [[20.0 + seed, 1] for seed in (1, 2, 3, 4)]
+    table.measure(tried, [1, 2], "weights")
+    assert len(measured) == 4
+    table.measure(tried, [1], "other weights")
+    assert measured[4:] == [[1], [1]]
+
+
+def rows(**scenes):
+    return [{"row": name, "by_scene": {"psnr": pairs}} for name, pairs in scenes.items()]
+
+
+@pytest.mark.parametrize(
+    ("ours", "by", "verdict"),
+    [
+        ([3.0, 4.0, 4.0, 4.0, 5.0], 0.0, "confirmed"),  # 1 to 2 above
+        ([3.0, 4.0, 4.0, 4.0, 5.0], 2.5, "refuted"),
+        ([3.0, 4.0, 4.0, 4.0, 5.0], 1.5, "undecided"),
+        ([2.0, 2.0, 2.0, 2.0, 3.0], 0.0, "refuted"),  # equal is not above
+        ([3.0, 4.0], 0.0, "confirmed so far"),
+    ],
+)
+def test_a_claim_is_decided_where_its_whole_interval_is_on_one_side(ours, by, verdict):
+    theirs = [2.0, 2.0, 2.0, 2.0, 3.0][: len(ours)]
+    pairs = rows(a=[[value, 1] for value in ours], b=[[value, 1] for value in theirs])
+    checked = Claim("a is above b", "psnr", "a", "b", by).checked(pairs)
+    assert checked["verdict"] == verdict
+    assert checked["value"] == pytest.approx((sum(ours) - sum(theirs)) / len(ours))
+
+
+def test_shares_are_compared_over_all_views():
+    checked = Claim("a", "psnr", "a", "b").checked(rows(a=[[4, 4], [9, 12]], b=[[2, 4], [9, 12]]))
+    assert checked["value"] == 2 / 16
+    nothing = Claim("a", "psnr", "a", "b").checked(rows(a=[[0, 0]], b=[[0, 0]]))
+    assert nothing["value"] is None and nothing["verdict"] == "undecided"
+
+
+def test_the_gap_that_frames_close_is_their_share_of_the_way():
+    scene = torch.tensor([0.0, 0.1, 0.2], dtype=torch.float64)  # what makes one scene harder cancels out
+    values = {arm: (scene + level).expand(2, 3) for arm, level in zip(downstream.ARMS, (0.3, 0.5, 0.6, 0.7))}
+    rows = {row["row"]: row for row in downstream.summaries(values, dict.fromkeys(downstream.ARMS, 9))}
+    assert [row["gap"] for row in rows.values()] == pytest.approx([0, 0.5, 0.75, 1])
+    assert rows["enhanced"]["interval"]["gap"] == pytest.approx([0.5, 0.5])
+    assert rows["raw"]["miou"] == pytest.approx(0.4)
