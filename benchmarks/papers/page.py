@@ -114,10 +114,10 @@ INTRODUCTION = """
 benchmark. The world is small and so is the model: rows compare methods, not models. In brackets are 95 % of bootstrap
 draws over the scenes; few scenes make them coarse. Below each table stand sentences of the paper, or ours, as the
 difference that they claim: *confirmed* and *refuted* where the whole interval is on one side (*so far* where there are
-fewer than five scenes), else *undecided*. Critic and Frechet distance are the world's own critic's. Lamps, vehicles and
+fewer than five scenes, or fewer that show such an object), else *undecided*. Critic and Frechet distance are the world's own critic's. Lamps, vehicles and
 signs are the share of views that keep their colour.
 
-![Guidance, calibration and errors of the maps](images/papers.png)
+![Curves of these tables with their intervals](images/papers.png)
 """
 
 
