@@ -81,7 +81,8 @@ def model_pair(
     networks = [model.transformer, *(model.branches[name] for name in job.weights)]
     passes = {"interpolant": job.interpolant, "callback": lambda *_: step_done()}
     noise, solver, under = _start(replace(job, texts={"positive": captions[0]}), inputs, x0, settings, passes)
-    with replacing(networks, caption_map(model, triple, settings.alignment)) as replacement:
+    tokens = caption_map(model, triple, settings.alignment).to(model.device, torch.float32)
+    with replacing(networks, tokens) as replacement:
         paired = replacing_predict(predict, replacement, job.sigmas, settings.shares)
         denoise = guided(paired, CFG(job.settings.cfg))
         both = [None if part is None else part.expand(2, *part.shape[1:]) for part in (noise, under)]

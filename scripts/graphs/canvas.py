@@ -26,7 +26,7 @@ PICTURES = {
     "MaskPreview": 60,
     "PreviewImage": 60,
     "SaveImage": 60,
-    "SaveVideo": 60,
+    "SaveVideo": 90,
     "SamplerCustomAdvanced": 260,
     "VideoRealismDDIMInvert": 260,
     "VideoRealismDualPromptSampler": 260,

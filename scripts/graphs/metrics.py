@@ -34,6 +34,7 @@ def objects_kept(canvas: Canvas) -> None:
         masks[name] = buffers["mask"]
     canvas.group("Objects", 430)
     canvas.node("VideoRealismObjectAlignment", "Object Alignment", report=16, source=before, output=after, **masks)
+    canvas.group("Pictures", 400)
     compared(canvas, "objects_kept", {"before": before, "after": after})
 
 

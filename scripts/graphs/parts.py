@@ -211,7 +211,7 @@ def conditioned(
     canvas.group("Model, prompts, maps", 250)
     model = video_model(canvas)
     conditions = prompts(canvas, model["clip"], preset_texts(inversion), description)
-    canvas.column(250)
+    canvas.column(280)
     return model, *mapped(canvas, conditions, maps)
 
 
@@ -382,5 +382,5 @@ def file_result(canvas: Canvas, name: str, parts: Node, clips: dict[str, Node | 
     canvas.column(380)
     video = video_of(canvas, clips["enhanced"], parts["fps"], parts["audio"])
     contact_sheet(canvas, name, compare)
-    saved(canvas, video, name, tall=330)
+    saved(canvas, video, name, tall=300)
     return metrics
