@@ -83,6 +83,7 @@ def table(result: dict) -> list[str]:
         "",
         *lines(cells),
         "",
+        *([f"Not measured yet: {'; '.join(about['missing'])}.", ""] if about.get("missing") else []),
         *lines(claims),
         "",
     ]
@@ -97,14 +98,14 @@ def section() -> str:
 
 
 def verdicts(results: list[dict]) -> list[str]:
-    """One paragraph of the claims of all tables for each verdict."""
+    """The claims of all tables by verdict."""
     claims = [claim for result in results for claim in result["about"]["claims"]]
     text = []
     for verdict in ("confirmed", "refuted", "undecided"):
         sentences = [claim["claim"] + ("" if claim["verdict"] == verdict else " (so far)")
                      for claim in claims if claim["verdict"].startswith(verdict)]  # fmt: skip
         if sentences:
-            text += [f"**{verdict.capitalize()}.** {'; '.join(sentences)}.", ""]
+            text += [f"{verdict.capitalize()}:", *(f"- {sentence}" for sentence in sentences), ""]
     return text
 
 
@@ -114,10 +115,10 @@ INTRODUCTION = """
 benchmark. The world is small and so is the model: rows compare methods, not models. In brackets are 95 % of bootstrap
 draws over the scenes; few scenes make them coarse. Below each table stand sentences of the paper, or ours, as the
 difference that they claim: *confirmed* and *refuted* where the whole interval is on one side (*so far* where there are
-fewer than five scenes), else *undecided*. Critic and Frechet distance are the world's own critic's. Lamps, vehicles and
-signs are the share of views that keep their colour.
+fewer than five scenes, or fewer that show such an object), else *undecided*. Critic and Frechet distance are the
+world's own critic's. Lamps, vehicles and signs are the share of views that keep their colour.
 
-![Guidance, calibration and errors of the maps](images/papers.png)
+![Curves of these tables with their intervals](images/papers.png)
 """
 
 

@@ -102,6 +102,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     options.add_argument("--scenes", type=int, default=SCENES, help=f"at most {len(HELD_OUT)}")
     options.add_argument("--frames", type=int, help="of every clip")
     options.add_argument("--steps", type=int, help="of one pass")
+    options.add_argument("--finished", action="store_true", help="measure nothing: the rows that are there already")
     return options
 
 
@@ -114,8 +115,10 @@ def chosen_size(options: argparse.Namespace) -> str:
 def report(table: Table, options: argparse.Namespace) -> None:
     """Measure what is not measured yet; print the table, what the paper says beside it, and the claims; write JSON."""
     table = replace(table, frames=options.frames or table.frames, steps=options.steps or table.steps)
-    weights = weights_of()
-    scenes = measure(table, HELD_OUT[: options.scenes], weights)
+    weights, seeds, whole = weights_of(), HELD_OUT[: options.scenes], table.rows
+    if options.finished:
+        table = finished(table, seeds, weights)
+    scenes = measure(table, seeds, weights)
     rows = summaries(table, scenes)
     claims = [claim.checked(rows) for claim in table.claims]
     common.finish(
@@ -125,6 +128,7 @@ def report(table: Table, options: argparse.Namespace) -> None:
         [],
         shown={"title": table.title, "base": table.base, "columns": table.columns},
         claims=claims,
+        missing=[name for name in whole if name not in table.rows],
         seeds=[scene["seed"] for scene in scenes],
         frames=table.frames,
         steps=table.steps,
@@ -135,6 +139,14 @@ def report(table: Table, options: argparse.Namespace) -> None:
     )
     for claim in claims:
         print(claim_line(claim))
+
+
+def finished(table: Table, seeds: Sequence[int], weights: str) -> Table:
+    """The table without the rows that some of the scenes lack, and without the claims about those."""
+    scenes = [_read(table, seed, weights) for seed in seeds]
+    rows = {name: make for name, make in table.rows.items() if all(name in scene["rows"] for scene in scenes)}
+    claims = tuple(claim for claim in table.claims if {claim.ours, claim.theirs} <= rows.keys())
+    return replace(table, rows=rows, claims=claims)
 
 
 def claim_line(claim: dict) -> str:

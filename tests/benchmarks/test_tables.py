@@ -93,6 +93,15 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(measured):
     assert measured[4:] == [[1], [1]]
 
 
+def test_what_is_finished_is_a_table_without_the_rest(measured):
+    claims = (Claim("a", "psnr", "a", "a"), Claim("b", "psnr", "b", "a"))
+    tried = Table("tried", "Tried", {"a": lambda bench: 10.0}, "a", claims=claims)
+    table.measure(tried, [1, 2], "weights")
+    longer = replace(tried, rows={**tried.rows, "b": lambda bench: 20.0})
+    assert table.finished(longer, [1, 2], "weights") == replace(tried, claims=claims[:1])
+    assert not table.finished(longer, [1, 2, 3], "weights").rows
+
+
 def rows(**scenes):
     return [{"row": name, "by_scene": {"psnr": pairs}} for name, pairs in scenes.items()]
 
