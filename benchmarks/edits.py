@@ -51,12 +51,13 @@ from pipeline_core.world.captions import description  # noqa: E402
 HELD_OUT, TUNING, LEARNED = range(900_020, 900_030), range(800_020, 800_030), range(800_040, 800_052)
 FRAMES, SIZE, FPS = 5, (96, 160), 24.0
 ASKED = ("dusk", "night", "rain", "fog")  # the looks that the embedded model was trained on, besides day
-PROMISED = "prompt-to-prompt"
+PROMISED, OWN_NOISE = "prompt-to-prompt", "own noise"
 WAYS = {
     PROMISED: PairSettings(Shares(0.8, 0.4)),
+    OWN_NOISE: PairSettings(Shares(0.8, 0.4), start="inversion"),  # of the scene by day, which is the source then
     "noise shared": PairSettings(Shares(0.0, 0.0)),  # and nothing else
-    "all replaced": PairSettings(Shares(1.0, 1.0)),
 }
+CLIPS = {"noise": "synthetic", "inversion": "photoreal.day"}  # what the pairs are made of, by their start
 COLUMNS = ("pairs", "count", "structure", "asked", "toward", "psnr", "source_psnr")
 CHOSEN = Thresholds(text=-0.25, frames=-0.3, direction=0.6)  # for the statistics below, by one tuning scene
 
@@ -117,19 +118,19 @@ def triples_of(seed: int) -> list[Triple]:
 
 def made_pairs(seeds: range, out: Path, ways: dict[str, PairSettings]) -> dict[str, list[dict]]:
     """Rows of the pair set of every way, and of the exact one."""
-    clips = out / "clips"
-    clips.mkdir(parents=True, exist_ok=True)
-    for seed in seeds:
-        path = clips / f"{seed}.mp4"
-        if not path.is_file():
-            render_file(seed, FRAMES, FPS, SIZE, "synthetic", path, path.with_name(f"{seed}_buffers"))
+    for start, style in CLIPS.items():
+        (out / "clips" / start).mkdir(parents=True, exist_ok=True)
+        for seed in seeds:
+            path = out / "clips" / start / f"{seed}.mp4"
+            if not path.is_file():
+                render_file(seed, FRAMES, FPS, SIZE, style, path, path.with_name(f"{seed}_buffers"))
     triples = [triple for seed in seeds for triple in triples_of(seed)]
     choice, networks, rows = NetworkChoice(precision="fp32"), None, {}
     for name, settings in {"exact": None, **ways}.items():
         by = "exact" if settings is None else "model"
         recipe = PairRecipe(len(ASKED), by=by, frames=FRAMES, settings=settings or PairSettings())
         target = out / name.replace(" ", "_")
-        tasks = plan_pairs(clips, target, recipe, choice, triples)
+        tasks = plan_pairs(out / "clips" / recipe.settings.start, target, recipe, choice, triples)
         if by == "model" and networks is None:
             networks = load_networks(choice)
         preset = read_preset(EMBEDDED)
@@ -196,18 +197,26 @@ def main() -> None:
         scores = tuple(each[0]["scores"])
         common.print_table([{**pair, **pair["scores"]} for pair in each], ("way", "id", *COLUMNS[2:], *scores))
     by_name = {row["pairs"]: row for row in table}
-    plain, filtered, exact = by_name[PROMISED], by_name[f"{PROMISED}, filtered"], by_name["exact"]
-    promises = [
-        common.Promise("edge F1 of an edit to its source", plain["structure"], 0.85),
-        common.Promise("the same as a share of the exact pairs'", plain["structure"] / exact["structure"], 0.85),
-        common.Promise("share of pairs with the asked look", plain["asked"], 0.8),
-        common.Promise("edge F1 that the filter adds", gained(plain, filtered, "structure"), 0.0),
-        common.Promise("share with the asked look that the filter adds", gained(plain, filtered, "asked"), 0.0),
-    ]
+    promises = [p for name in (PROMISED, OWN_NOISE) if name in by_name for p in promised(name, by_name)]
     common.finish(
         options.json, table, COLUMNS, promises, seeds=list(seeds), learned=list(LEARNED), frames=FRAMES, each=each,
         filtered_by=network.name, thresholds=vars(CHOSEN), command="python benchmarks/edits.py --json OUT.json",
     )  # fmt: skip
+
+
+def promised(name: str, by_name: dict[str, dict]) -> list[common.Promise]:
+    plain, filtered, exact = by_name[name], by_name[f"{name}, filtered"], by_name["exact"]
+    return [
+        common.Promise(f"{name}: edge F1 of an edit to its source", plain["structure"], 0.85),
+        common.Promise(
+            f"{name}: the same as a share of the exact pairs'", plain["structure"] / exact["structure"], 0.85
+        ),
+        common.Promise(f"{name}: share of pairs with the asked look", plain["asked"], 0.8),
+        common.Promise(f"{name}: edge F1 that the filter adds", gained(plain, filtered, "structure"), 0.0),
+        common.Promise(
+            f"{name}: share with the asked look that the filter adds", gained(plain, filtered, "asked"), 0.0
+        ),
+    ]
 
 
 def gained(plain: dict, filtered: dict, column: str) -> float | None:

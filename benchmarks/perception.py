@@ -1,6 +1,6 @@
 """The world's own perception networks on scenes that nothing else ever used, and a job from their maps alone.
 
-    python benchmarks/perception.py --json benchmarks/results/perception.json    on scenes 940000 to 940019
+    python benchmarks/perception.py --json benchmarks/results/perception.json    on scenes 940020 to 940039
     python benchmarks/perception.py --foreign A.mp4 B.mp4 --json OUT.json        with clips that are none of the world's
 
 Every network goes through the loader that a user's goes through; one that is not there counts as not measured. Frames
@@ -28,12 +28,13 @@ from torch import Tensor  # noqa: E402
 
 from benchmarks import common  # noqa: E402
 from benchmarks.papers.intervals import DRAWS  # noqa: E402
+from pipeline_core.job.own_maps import OWN_MAPS, frames_to_look_at  # noqa: E402
 from pipeline_core.metrics.report import file_hashes  # noqa: E402
 from pipeline_core.perception import own  # noqa: E402
 from pipeline_core.perception.world_distance import load_world_distance  # noqa: E402
 from training.perception.data import Shard, shard  # noqa: E402
 
-HELD_OUT = range(940_000, 940_020)
+HELD_OUT = range(940_020, 940_040)
 JOBS = range(940_100, 940_104)  # scenes of the job from RGB alone
 KINDS = ("synthetic", "photoreal")
 COLUMNS = ("network", "figure", "value", "low", "high", "target", "scenes")
@@ -191,7 +192,6 @@ def world_rows(shards: list[Shard], foreign: Sequence[Path]) -> list[dict]:
 
 def looked_at(path: Path) -> Tensor:
     """The frames by which a job tells whose clip it is."""
-    from pipeline_core.job.own_maps import frames_to_look_at
     from pipeline_core.models.folders.loading import EMBEDDED
     from pipeline_core.models.folders.preset_file import read_preset
     from pipeline_core.video.frames import working_size
@@ -229,7 +229,9 @@ def job_rows(seeds: Sequence[int]) -> list[dict]:
             print(f"scene {seed}, {name}: {values[name][-1][0]:.2f} dB", flush=True)
     rows = [row("job", f"PSNR to the twin, {name}", share, each) for name, each in values.items()]
     lost = [(exact[0] - alone[0], 1) for exact, alone in zip(values["exact buffers"], values["RGB alone"])]
-    return [*rows, row("job", "dB lost without buffers", share, lost)]
+    there = [name for name in OWN_MAPS if own.own_folder(name)]
+    only = "" if len(there) == len(OWN_MAPS) else f", {there[0]} alone estimated"
+    return [*rows, row("job", f"dB lost without buffers{only}", share, lost)]
 
 
 ROWS = {
@@ -270,7 +272,7 @@ def main() -> None:
         rows += measure(shards) if name in there else []
     if "depth" in there:
         rows += world_rows(shards, options.foreign)
-    if options.jobs and {"depth", "segmentation"} <= set(there):
+    if options.jobs and "depth" in there:
         rows += job_rows(JOBS[: options.jobs])
     common.finish(
         options.json,

@@ -45,13 +45,14 @@ ARROWS = {
     "conditions": {"video"},
     "models": {"conditions", "diffusion", "video"},
     "perception": {"conditions", "models", "video"},
+    "finetune": FRAMES | {"diffusion"},
     "longvideo": FRAMES | {"diffusion"},
     "metrics": FRAMES | {"diffusion"},
     "job": FRAMES | {"diffusion", "longvideo"},
     "enhance": FRAMES | {"job"},
     "batch": ROOMS | {"job", "enhance"},
     "edits": ROOMS | {"job", "batch"},
-    "cli": ROOMS | {"job", "enhance", "batch", "edits"},
+    "cli": ROOMS | {"job", "enhance", "batch", "edits", "finetune"},
     "__main__": {"cli"},
 }
 

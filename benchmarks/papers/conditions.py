@@ -100,6 +100,8 @@ TABLE = table.Table(
     },
     claims=(
         Claim("Without edges the result is farther from the source", "ssim", ALL, "without edge"),
+        Claim("Without edges the result from random noise is farther from the source", "ssim",
+              "from random noise, all three", "from random noise, without edge"),
         Claim("Without any control photorealism collapses (by .1 of the critic)", "critic", ALL, "none", 0.1),
         Claim("Without any control the twin is missed", "psnr", ALL, "none"),
         Claim("Three maps are better than edges alone", "psnr", ALL, "edge alone"),

@@ -135,7 +135,8 @@ def quantiles(values: Tensor) -> list[float]:
 
 
 def main() -> None:
-    parser = table.parser(__doc__)
+    parser = common.parser(__doc__.split("\n")[0])
+    parser.add_argument("--scenes", type=int, default=table.SCENES, help="to test on")
     parser.add_argument("--steps", type=int, default=STEPS, help="of every training")
     parser.add_argument("--runs", type=int, default=RUNS, help="trainings of every arm")
     parser.add_argument("--training-scenes", type=int, default=len(TRAINING))

@@ -15,8 +15,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from pipeline_core.cli.waiting import wait_passively  # noqa: E402
 
@@ -34,8 +33,8 @@ from pipeline_core.conditions.maps import window_maps  # noqa: E402
 from pipeline_core.conditions.stack import CONTROLS  # noqa: E402
 from pipeline_core.job.settings import EnhanceSettings  # noqa: E402
 from pipeline_core.perception.estimators import estimated_limits, load_estimators  # noqa: E402
+from pipeline_core.perception.own import own_folder  # noqa: E402
 
-NETWORKS = ROOT / "models" / "perception"
 EXACT, ESTIMATED = "exact", "estimated from the frames"
 Change = Callable[[Maps, Clip], Maps]
 
@@ -63,7 +62,8 @@ def drawn(change: Callable, amount: float) -> Make:
 
 @lru_cache(maxsize=1)
 def estimators() -> Estimators:
-    return load_estimators(NETWORKS / "depth", NETWORKS / "segmentation")
+    """The world's own networks."""
+    return load_estimators(own_folder("depth"), own_folder("segmentation"))
 
 
 def estimated(maps: Maps, clip: Clip) -> Maps:
@@ -74,7 +74,7 @@ def estimated(maps: Maps, clip: Clip) -> Maps:
 
 def rows() -> dict[str, Make]:
     rows = {EXACT: row(lambda maps, clip: maps)}
-    if all((NETWORKS / name / "config.json").is_file() for name in ("depth", "segmentation")):
+    if own_folder("depth") and own_folder("segmentation"):
         rows[ESTIMATED] = row(estimated)
     rows |= {f"noise {share:g}": drawn(noisy, share) for share in (0.1, 0.2, 0.4)}
     rows |= {f"holes in {share:.0%}": drawn(holed, share) for share in (0.1, 0.3, 0.6)}

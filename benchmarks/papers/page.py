@@ -1,6 +1,8 @@
 """The papers' tables as they lie in benchmarks/results/papers, into docs/results.md and docs/images.
 
-python benchmarks/papers/page.py
+    python benchmarks/papers/page.py
+
+Nothing is measured.
 """
 
 from __future__ import annotations

@@ -11,9 +11,10 @@ KINDS = {"noise": (BLUE, "o"), "holes": (ORANGE, "s"), "blur": (GREEN, "^"), "wr
 
 
 def plot(results: Path, path: Path) -> None:
-    figure, axes = pyplot().subplots(1, 3, figsize=(15.6, 4.6))
-    panels = (("cfg", guidance), ("calibration", rounds), ("maps", errors))
-    for axis, (name, panel) in zip(axes, panels, strict=True):
+    panels = {"cfg": guidance, "calibration": rounds, "maps": errors}
+    panels = {name: panel for name, panel in panels.items() if (results / f"{name}.json").exists()}
+    figure, axes = pyplot().subplots(1, len(panels), figsize=(5.2 * len(panels), 4.6), squeeze=False)
+    for axis, (name, panel) in zip(axes[0], panels.items(), strict=True):
         panel(axis, {row["row"]: row for row in json.loads((results / f"{name}.json").read_text())["rows"]})
         axis.grid(alpha=0.3)
     figure.tight_layout()

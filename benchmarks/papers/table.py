@@ -27,7 +27,7 @@ from pipeline_core.metrics.realism import FeatureStatistics, frechet_distance
 from pipeline_core.video.files import write_json
 
 ROOT = Path(__file__).resolve().parents[2]
-WORK, RESULTS = ROOT / "benchmarks" / "out" / "papers", ROOT / "benchmarks" / "results" / "papers"
+WORK = ROOT / "benchmarks" / "out" / "papers"
 HELD_OUT = range(930_000, 930_012)  # of all tables, and of nothing else
 SCENES = 5
 KINDS = ("lamps", "vehicles", "signs")

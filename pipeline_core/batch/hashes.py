@@ -11,7 +11,9 @@ from pathlib import Path
 
 from ..conditions.buffers import fingerprint
 from ..job.own_maps import OWN_MAPS
+from ..models.folders.layout import sample_hash
 from ..models.folders.loading import EMBEDDED
+from ..models.folders.lora import parse_lora
 from ..perception.own import own_folder
 from .clips import Source, files_below, files_of, stamp_of
 from .networks import NetworkChoice
@@ -19,11 +21,10 @@ from .networks import NetworkChoice
 _ROOT = Path(__file__).resolve().parents[1]
 # Code that no result depends on: how commands look, who gives out the work, what is made of results, test scenes.
 _NO_PART = (
-    "cli/", "world/", "edits/", "batch/engines/", "batch/export/", "batch/page/", "batch/results.py",
+    "cli/", "world/", "edits/", "finetune/", "batch/engines/", "batch/export/", "batch/page/", "batch/results.py",
     "batch/graph_batch.py", "batch/board.py", "batch/leases.py", "batch/plan.py", "batch/progress.py",
     "batch/quarantine.py", "batch/worker.py",
 )  # fmt: skip
-_SAMPLES, _BYTES = 64, 4096  # places and bytes at each that are read of a file of weights
 
 
 def hash_of_values(values: object) -> str:
@@ -57,7 +58,8 @@ def model_hash(networks: NetworkChoice) -> str:
     own = {f"own {name}": own_folder(name) for name in OWN_MAPS}
     places = {"model": networks.model or EMBEDDED, **networks.estimators(), **own}
     parts = {name: None if place is None else _folder_hash(str(place)) for name, place in places.items()}
-    return hash_of_values([parts, networks.precision, networks.weights])
+    loras = [[sample_hash(lora.path), lora.weight] for lora in map(parse_lora, networks.loras)]
+    return hash_of_values([parts, networks.precision, networks.weights, *([loras] if loras else [])])
 
 
 @cache
@@ -75,18 +77,4 @@ def code_hash() -> str:
 def _folder_hash(place: str) -> str:
     root = Path(place)
     files = [root] if root.is_file() else sorted(files_below(root))
-    return hash_of_values([[path.name, _sample(path)] for path in files])
-
-
-def _sample(path: Path) -> str:
-    """Of a file's size and of pieces spread over it, the whole of a small one."""
-    digest, size = hashlib.sha256(), path.stat().st_size
-    digest.update(f"{size} ".encode())
-    with path.open("rb") as file:
-        if size <= _SAMPLES * _BYTES:
-            digest.update(file.read())
-        else:
-            for index in range(_SAMPLES):
-                file.seek(index * (size - _BYTES) // (_SAMPLES - 1))
-                digest.update(file.read(_BYTES))
-    return digest.hexdigest()
+    return hash_of_values([[path.name, sample_hash(path)] for path in files])

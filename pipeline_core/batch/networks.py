@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NetworkChoice:
-    """Folders and files, absolute paths or None, and what networks run on and in: as the options of `enhance`."""
+    """Folders and files, absolute paths or None, and what networks run on and in: as the options of `enhance`.
+
+    loras: LORA or LORA:WEIGHT each, absolute paths too.
+    """
 
     model: str | None = None
     depth_model: str | None = None
@@ -30,6 +33,7 @@ class NetworkChoice:
     device: str | None = None
     precision: str = "auto"
     weights: str = "auto"
+    loras: tuple[str, ...] = ()
 
     def estimators(self) -> dict[str, str | None]:
         """{name: path} of the networks beside the video model."""
@@ -39,7 +43,8 @@ class NetworkChoice:
         """The same as options of the command line, those with their default left out."""
         usual = NetworkChoice()
         values = {name: value for name, value in asdict(self).items() if value != getattr(usual, name)}
-        return [part for name, value in values.items() for part in (f"--{name.replace('_', '-')}", value)]
+        loras = [part for lora in values.pop("loras", ()) for part in ("--lora", lora)]
+        return [part for name, value in values.items() for part in (f"--{name.replace('_', '-')}", value)] + loras
 
 
 @dataclass(frozen=True)
@@ -64,10 +69,13 @@ class Networks:
 def load_networks(choice: NetworkChoice) -> Networks:
     """UserError as `load_video_model` and `load_estimators`."""
     from ..models.folders.loading import load_video_model
+    from ..models.folders.lora import parse_lora
     from ..perception.estimators import load_estimators
 
     folders = [None if path is None else Path(path) for path in choice.estimators().values()]
     depth, segmentation, flow = folders
     estimators = load_estimators(depth, segmentation, choice.device, flow)
     folder = None if choice.model is None else Path(choice.model)
-    return Networks(load_video_model(folder, choice.device, choice.precision, choice.weights), estimators)
+    loras = [parse_lora(text) for text in choice.loras]
+    model = load_video_model(folder, choice.device, choice.precision, choice.weights, loras=loras)
+    return Networks(model, estimators)

@@ -4,9 +4,25 @@ import argparse
 
 from ..doors.limits import MOST_TEXT
 from ..errors import UserError
-from . import buffers, convert, demo, enhance, enhance_folder, export, metrics, page, pairs, plan, render, runs
+from . import (
+    buffers,
+    convert,
+    demo,
+    enhance,
+    enhance_folder,
+    export,
+    metrics,
+    page,
+    pairs,
+    plan,
+    render,
+    runs,
+    train_lora,
+)
 
-COMMANDS = (enhance, enhance_folder, export, page, render, buffers, metrics, runs, convert, plan, demo, pairs)
+COMMANDS = (
+    enhance, enhance_folder, export, page, render, buffers, metrics, runs, convert, plan, train_lora, demo, pairs,
+)  # fmt: skip
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:

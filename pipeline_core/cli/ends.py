@@ -72,6 +72,32 @@ def heed_cancel() -> None:
         raise KeyboardInterrupt
 
 
+@contextmanager
+def after_the_step() -> Iterator[Callable[[], bool]]:
+    """For work whose steps are better finished: gives stop(), true once Ctrl-C or SIGTERM came. A second one cancels
+    at once. Left alone outside the main thread."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def again() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def ask(number: int, frame) -> None:
+        asked.set()
+        again()
+
+    try:
+        for number in before:
+            signal.signal(number, ask)
+        yield asked.is_set
+    finally:
+        again()
+
+
 def _cancel_again(usual: Callable) -> Callable:
     """For sys.unraisablehook: a cancel that Python had to drop is sent again, as soon as the dropper has returned."""
 

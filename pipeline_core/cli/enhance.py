@@ -6,6 +6,7 @@ from pathlib import Path
 from ..conditions.buffers import buffers_beside, find_buffers
 from ..conditions.stack import parse_controls
 from ..doors import check_paths, writable
+from ..errors import UserError
 from ..job.dials import job_settings
 from ..job.files import enhance_file, windows_folder
 from ..job.keep import read_keep_mask
@@ -16,6 +17,7 @@ from ..metrics.report import environment
 from ..metrics.seams import plan_seams
 from ..metrics.suite import Extras
 from ..models.folders.loading import load_video_model
+from ..models.folders.lora import parse_lora
 from ..models.folders.memory import WEIGHTS
 from ..models.folders.precision import PRECISIONS
 from ..perception.captions import PROMPT_SETS, file_prompts
@@ -41,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model", type=Path, help="Cosmos-Transfer or Cosmos 3 folder in diffusers format; default: the embedded model"
+    )
+    add_lora(parser)
+    parser.add_argument(
+        "--simdrop-reference",
+        metavar="LORA[:WEIGHT]",
+        help="with --simdrop: a LoRA of the model trained on simulated clips, with which the model says what to move "
+        "away from; default: the inversion prompt says it",
     )
     add_device(parser)
     parser.add_argument(
@@ -96,6 +105,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=Path, help="write what was done as JSON")
 
 
+def add_lora(parser: argparse.ArgumentParser) -> None:
+    """--lora, which may come several times."""
+    parser.add_argument(
+        "--lora",
+        action="append",
+        default=[],
+        metavar="LORA[:WEIGHT]",
+        help="LoRA for the model, of train-lora or another in diffusers' layout, and how much of it, such as look:0.8; "
+        "several: give it again",
+    )
+
+
 def add_setting(parser: argparse.ArgumentParser, name: str, setting: Setting) -> None:
     """An option for one setting of the job, None where it is not given."""
     option, destination = setting.option or f"--{name.replace('_', '-')}", {"dest": name, "help": setting.help}
@@ -111,6 +132,10 @@ def add_setting(parser: argparse.ArgumentParser, name: str, setting: Setting) ->
 
 def run(options: argparse.Namespace) -> None:
     check_outputs(options)
+    loras = [parse_lora(text) for text in options.lora]
+    reference = options.simdrop_reference and parse_lora(options.simdrop_reference, "--simdrop-reference")
+    if reference and not options.simdrop:
+        raise UserError("--simdrop-reference has no effect without --simdrop: give its weight, such as --simdrop 0.2.")
     facts = examine(options.input)
     if not options.accept_damaged:
         facts.refuse_damage(", or go on with what is there by --accept-damaged")
@@ -121,7 +146,7 @@ def run(options: argparse.Namespace) -> None:
     estimators = load_estimators(options.depth_model, options.segmentation_model, options.device, options.flow_model)
     worded = worded_prompts(options, buffers)  # before the video model needs the memory
     tell = print if options.model is not None else None
-    model = load_video_model(options.model, options.device, options.precision, options.weights, tell)
+    model = load_video_model(options.model, options.device, options.precision, options.weights, tell, loras, reference)
     settings = job_settings(model.preset, worded | given_settings(options), options.realism, options.faithfulness)
     try:
         with progress_bar("enhance", "step") as progress:
@@ -160,6 +185,9 @@ def check_outputs(options: argparse.Namespace) -> None:
     """UserError unless what is written can be written and nothing that is read is written over."""
     read = {"the input": options.input}
     read |= {f"--{name.replace('_', '-')}": getattr(options, name) for name in READ}
+    if options.simdrop_reference is not None:
+        read["--simdrop-reference"] = parse_lora(options.simdrop_reference, "--simdrop-reference").path
+    read |= {f"--lora {text}": parse_lora(text).path for text in options.lora}
     if options.buffers is None:
         read["the buffers"] = buffers_beside(options.input)
     check_paths(read, {"-o": options.output, "--report": options.report}, {"windows": windows_folder(options.output)})
@@ -189,6 +217,4 @@ def given_settings(options: argparse.Namespace) -> dict:
     values = {name: getattr(options, name) for name in SETTINGS if getattr(options, name) is not None}
     if "controls" in values:
         values["controls"] = parse_controls(values["controls"])
-    if "cfg_range" in values:
-        values["cfg_range"] = tuple(values["cfg_range"])
-    return values
+    return {name: tuple(value) if SETTINGS[name].kind == "interval" else value for name, value in values.items()}

@@ -22,9 +22,10 @@ from ..devices import chosen_device
 from ..doors import check_paths, writable
 from ..errors import UserError
 from ..job.table import SETTINGS
+from ..models.folders.lora import parse_lora, require_peft
 from ..models.folders.memory import WEIGHTS
 from ..models.folders.precision import PRECISIONS
-from .enhance import add_setting, given_settings
+from .enhance import add_lora, add_setting, given_settings
 from .files import add_device
 
 ENGINES = ("local", "ray", "comfyui")
@@ -55,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done; nothing is written")
     for name in MODELS:
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path, help="as for enhance")
+    add_lora(parser)
     add_device(parser)
     parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="as for enhance")
     parser.add_argument("--weights", choices=WEIGHTS, default="auto", help="as for enhance")
@@ -95,7 +97,12 @@ def check_options(options: argparse.Namespace) -> None:
         raise UserError(f"--timeout is {options.timeout} but must be above 0: change --timeout.")
     if options.engine == "comfyui" and not options.servers:
         raise UserError("--engine comfyui needs servers: give --servers host:port, several with commas between.")
+    if options.engine == "comfyui" and options.lora:
+        raise UserError("--engine comfyui has no --lora: load it in the server's graph, or choose another engine.")
     read = {f"--{name.replace('_', '-')}": getattr(options, name) for name in (*MODELS, "recipe")}
+    if options.lora:
+        require_peft("A LoRA")
+    read |= {f"--lora {text}": parse_lora(text).path for text in options.lora}
     check_paths({"IN": options.folder, **read}, {}, {"OUT": options.out})
     writable(options.out, "the results", folder=True)
     if options.engine == "local":
@@ -105,7 +112,10 @@ def check_options(options: argparse.Namespace) -> None:
 def planned(options: argparse.Namespace) -> Plan:
     paths = {name: getattr(options, name) for name in MODELS}
     paths = {name: None if path is None else str(path.absolute()) for name, path in paths.items()}
-    choice = NetworkChoice(**paths, device=options.device, precision=options.precision, weights=options.weights)
+    choice = NetworkChoice(
+        **paths, device=options.device, precision=options.precision, weights=options.weights,
+        loras=tuple(str(Path(text).absolute()) for text in options.lora),
+    )  # fmt: skip
     shard = parse_shard(options.shard) if options.shard else array_shard()
     return make_plan(options.folder, options.out, load_recipe(options.recipe), choice, given_settings(options), shard)
 

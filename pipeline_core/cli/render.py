@@ -4,6 +4,8 @@ import argparse
 from contextlib import nullcontext
 from pathlib import Path
 
+import torch
+
 from ..conditions.buffers import BuffersWriter
 from ..doors import check_paths, writable
 from ..doors.limits import DRIVE, FRAMES, RATES, SEEDS, check_range
@@ -62,7 +64,10 @@ def render_file(
     count = frames_at_once(size)
     chunks = [range(i, min(i + count, frames)) for i in range(0, frames, count)]
     # The buffers name the finished clip by its bytes, so their folder closes after the clip does.
-    beside = nullcontext() if buffers is None else BuffersWriter(buffers, output, scene_data(scene, style))
+    about = scene_data(scene, style)
+    if buffers is not None:
+        about["cameras"] = scene.camera(torch.arange(frames), *size).matrices()
+    beside = nullcontext() if buffers is None else BuffersWriter(buffers, output, about)
     # Full chroma: at this size 4:2:0 alone would cost a flat-shaded clip more than ten decibels.
     with (
         progress_bar(f"render {style}", "chunk") as progress,

@@ -182,11 +182,12 @@ class Rescale:
 @dataclass(frozen=True)
 class SimDrop:
     """D = D_inner + T, T = weight (D_pos - D_ref), |T| held to cap |D_pos| per sample (RMS; SimDrop,
-    2503.20822).
+    2503.20822); then `rescale` of the way back to D_inner's std per sample (Lin 2023, eq. 15-16).
 
     Pushes away from what a reference says a simulator looks like: a reference model, a LoRA or a prompt that names the
     synthetic look. D_pos - D_ref is far longer than a text direction (as the CFG negative it turned pictures nearly
-    black at scale 2), hence its own weight and bound. weight 0 is off and costs nothing.
+    black at scale 2), hence its own weight and bound. weight 0 is off and costs nothing. rescale in [0, 1]: 0 leaves
+    what the push adds to contrast.
     """
 
     inner: Guidance
@@ -194,8 +195,11 @@ class SimDrop:
     cap: float = 0.1
     reference: str = "reference"
     positive: str = "positive"
+    rescale: float = 0.0
 
     def __post_init__(self):
+        if not 0 <= self.rescale <= 1:
+            raise UserError(f"rescale is {self.rescale}, but it has to be between 0 and 1; change rescale.")
         if not self.cap > 0:
             raise UserError(f"cap is {self.cap}, but it has to be above 0; change cap (weight 0 switches SimDrop off).")
 
@@ -209,7 +213,11 @@ class SimDrop:
             return d
         term = self.weight * (x0[self.positive] - x0[self.reference])
         bound = self.cap * per_sample_rms(x0[self.positive]) / per_sample_rms(term).clamp_min(1e-12)
-        return d + term * bound.clamp_max(1.0)
+        pushed = d + term * bound.clamp_max(1.0)
+        if self.rescale == 0:
+            return pushed
+        ratio = per_sample_std(d) / per_sample_std(pushed).clamp_min(1e-12)
+        return pushed * (self.rescale * ratio + 1 - self.rescale)
 
 
 def per_sample_std(x: Tensor) -> Tensor:

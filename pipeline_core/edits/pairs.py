@@ -63,8 +63,13 @@ def model_pair(
 
     job: `prepare`d with `settings.job(seed)` for the clip, of one window; clip: its frames (T, h, w, 3) at the model's
     size. Both sides go through the network in one batch. step_done is called after every step and may raise, to cancel.
+    UserError for Cosmos 3, whose text is no attention of its own.
     """
     model = job.model
+    if model.text_encoder is None:
+        raise UserError(
+            "Cosmos 3 has no attention to the text alone that could be replaced: give a Cosmos-Transfer model."
+        )
     inputs, x0 = window_inputs(job, 0, clip), model.encode(clip)
     # One by one: in a batch the same caption may come out another in its last bits.
     captions = [model.encode_text([caption]) for caption in (triple.caption, triple.edited_caption)]
@@ -76,7 +81,8 @@ def model_pair(
     networks = [model.transformer, *(model.branches[name] for name in job.weights)]
     passes = {"interpolant": job.interpolant, "callback": lambda *_: step_done()}
     noise, solver, under = _start(replace(job, texts={"positive": captions[0]}), inputs, x0, settings, passes)
-    with replacing(networks, caption_map(model, triple, settings.alignment)) as replacement:
+    tokens = caption_map(model, triple, settings.alignment).to(model.device, torch.float32)
+    with replacing(networks, tokens) as replacement:
         paired = replacing_predict(predict, replacement, job.sigmas, settings.shares)
         denoise = guided(paired, CFG(job.settings.cfg))
         both = [None if part is None else part.expand(2, *part.shape[1:]) for part in (noise, under)]

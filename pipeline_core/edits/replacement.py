@@ -51,9 +51,8 @@ class Replacement:
         if len(q) % 2:
             raise UserError(f"A batch of {len(q)} came, but sources and their edits are needed by turns: give pairs.")
         mask = mask if mask is None else mask.expand(len(q), *mask.shape[1:])
-        sources = [None if x is None else x[0::2].repeat_interleave(2, 0) for x in (q, k, mask)]
+        q_s, k_s, mask_s = (None if x is None else x[0::2].repeat_interleave(2, 0) for x in (q, k, mask))
         values = self._taken(v[1::2]) if cross else v[1::2]
-        q_s, k_s, mask_s = sources
         mixed = F.scaled_dot_product_attention(q_s, k_s, _by_turns(v[0::2], values), mask_s)
         if not (cross and self._keeps):
             return mixed

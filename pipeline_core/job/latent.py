@@ -28,7 +28,7 @@ from ..diffusion.sigmas import as_grid
 from ..longvideo import Finished, HandOver
 from ..longvideo.handover import handed_start, last_corrected, with_handover
 from .settings import EnhanceSettings
-from .starts import INVERSION_FREE, make_start, start_guidance
+from .starts import INVERSION_FREE, make_start, start_guidance, with_simdrop
 
 if TYPE_CHECKING:
     from ..models.folders.preset import Preset
@@ -58,9 +58,9 @@ def enhance_latent(
 ) -> tuple[Tensor, dict]:
     """From the source's latent x0 to the enhanced one, by the chosen start. Returns it and the report entries.
 
-    predict: answers the branches inversion, positive and negative. sigmas: descending, of both passes. Of the
-    settings, start, cfg, cfg_range, guidance_reach, method, inversion_steps, noise_blend, solver and the calibration's
-    are read. seed: of the fresh noise.
+    predict: answers the branches inversion, positive and negative, and with simdrop "reference". sigmas: descending, of
+    both passes. Of the settings, start, cfg, cfg_range, guidance_reach, simdrop and what goes with it, method,
+    inversion_steps, noise_blend, solver and the calibration's are read. seed: of the fresh noise.
     """
     finished = enhance_handed(predict, x0, sigmas, settings, interpolant, seed, step_done)
     return finished.latent, finished.entry
@@ -82,6 +82,7 @@ def enhance_handed(
         guidance = ConflictDamping(guidance, reach=settings.guidance_reach)
     if settings.cfg_range is not None:
         guidance = Interval(guidance, *map(interpolant.from_ve_sigma, settings.cfg_range))
+    guidance = with_simdrop(guidance, settings, interpolant)
     denoise = guided(predict, guidance)
     state = {"state_dtype": finest_dtype(x0.device), "callback": step_done}
     start = make_start(predict, denoise, x0, sigmas, settings, interpolant, seed, state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,10 +14,11 @@ from ..conditions.conventions import map_convention
 from ..conditions.estimated import Estimators
 from ..conditions.maps import available_controls, check_maps, clip_disparity_limits
 from ..conditions.stack import normalise_weights
-from ..diffusion import Interpolant
+from ..diffusion import VE, Interpolant
 from ..errors import UserError
 from ..longvideo import Window, plan_windows
 from ..longvideo.plan import compute_factor
+from ..models.networks.video_model import REFERENCE
 from ..perception.estimators import estimated_limits
 from ..perception.flow import estimated_flow, require_flow
 from ..video.frames import as_floats, resize, working_size
@@ -148,6 +150,8 @@ def prepare(
         limits = _depth_limits(buffers, estimators, read, work_size, preset.maps)
     report = Report(settings.to_dict(), notes, plan)
     texts = _embedded(model, settings)
+    if settings.simdrop:
+        notes.append(_simdrop_cost(model, settings))
     return Job(
         model, settings, windows, size, work_size, texts, weights, buffers, estimators, limits, maps, report, keep, read
     )
@@ -245,4 +249,17 @@ def _embedded(model: VideoModel, settings: EnhanceSettings) -> dict[str, Tensor]
         "inversion": settings.inversion_prompt,
     }
     embeddings = model.encode_text(list(prompts.values()))
-    return {branch: embeddings[i : i + 1] for i, branch in enumerate(prompts)}
+    texts = {branch: embeddings[i : i + 1] for i, branch in enumerate(prompts)}
+    if settings.simdrop:
+        # What it moves away from: the words for the source, or the wished-for words as the reference LoRA takes them.
+        texts[REFERENCE] = texts["positive" if model.reference else "inversion"]
+    return texts
+
+
+def _simdrop_cost(model: VideoModel, settings: EnhanceSettings) -> str:
+    """What SimDrop's reference costs, in one sentence."""
+    levels = job_sigmas(settings, model.preset, VE)[:-1]
+    low, high = settings.simdrop_range or (0.0, math.inf)
+    steps = int(((levels >= low) & (levels <= high)).sum())
+    how = f"the model with {model.reference} on, in a pass of its own" if model.reference else "the inversion prompt"
+    return f"SimDrop's reference is {how}: one condition more at {steps} of {len(levels)} steps."

@@ -53,7 +53,7 @@ class KeptWindows:
 def job_name(shared: object, model: VideoModel) -> str:
     """Hash of what all windows of a job share. shared: settings and sizes, plain values; model: its preset and weights,
     the version of this package and what the networks run on and in."""
-    facts = [shared, asdict(model.preset), __version__, model.device.type, model.bf16]
+    facts = [shared, asdict(model.preset), __version__, model.device.type, model.bf16, model.reference]
     return hash_of(json.dumps(facts, sort_keys=True), *_weights(model))
 
 

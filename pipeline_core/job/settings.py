@@ -9,7 +9,7 @@ from ..models.folders.preset import Preset
 from .table import SETTINGS
 
 # What may be None in a job that runs: it has no default, and None is off or everywhere.
-MAY_STAY_OPEN = ("guidance_reach", "cfg_range", "inversion_steps")
+MAY_STAY_OPEN = ("guidance_reach", "cfg_range", "simdrop_range", "inversion_steps")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,9 @@ class EnhanceSettings:
     cfg_range: (lowest, highest) sigma, VE units, between which guidance acts; None is everywhere. inversion_steps: of
     the inversion alone, some of the levels of the other pass; None is all of them, and the exact way back. cache:
     threshold of the first-block cache of the sampling pass (see models/networks/step_cache.py), 0 is off.
+    simdrop: weight of the push away from a reference that looks simulated (see diffusion.SimDrop), 0 is off; the
+    reference is the inversion prompt, or the model with its reference LoRA on (see VideoModel). simdrop_range: (lowest,
+    highest) sigma, VE units, of it; None is everywhere. simdrop_rescale: share of a step's contrast that it is held to.
     """
 
     prompt: str | None = None
@@ -75,6 +78,9 @@ class EnhanceSettings:
     cfg_range: tuple[float, float] | None = None
     inversion_steps: int | None = None
     cache: float = 0.0
+    simdrop: float = 0.0
+    simdrop_range: tuple[float, float] | None = None
+    simdrop_rescale: float = 0.7
 
     def to_dict(self) -> dict:
         """Plain values for a report."""

@@ -7,7 +7,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..diffusion import CFG, Interpolant, Only, Predict, blend_noise, calibrate_noise, guided, invert
+from ..diffusion import (
+    CFG,
+    Interpolant,
+    Interval,
+    Only,
+    Predict,
+    SimDrop,
+    blend_noise,
+    calibrate_noise,
+    guided,
+    invert,
+)
+from ..diffusion.guidance import Guidance
 from ..diffusion.inversion.retrace import Retrace
 from ..diffusion.run import Denoise
 from .settings import EnhanceSettings
@@ -28,6 +40,16 @@ class Start(NamedTuple):
 def start_guidance(settings: EnhanceSettings) -> CFG:
     """Guidance at settings.cfg, away from the negative prompt; FlowAlign's is away from the source's own."""
     return CFG(settings.cfg, negative="inversion" if settings.start == "flowalign" else "negative")
+
+
+def with_simdrop(guidance: Guidance, settings: EnhanceSettings, interpolant: Interpolant) -> Guidance:
+    """The guidance with SimDrop's push between the levels of settings.simdrop_range; as it is where simdrop is 0."""
+    if settings.simdrop == 0:
+        return guidance
+    pushed = SimDrop(guidance, settings.simdrop, rescale=settings.simdrop_rescale)
+    if settings.simdrop_range is None:
+        return pushed
+    return Interval(pushed, *map(interpolant.from_ve_sigma, settings.simdrop_range), outside=guidance)
 
 
 def make_start(

@@ -125,6 +125,13 @@ SETTINGS = {
     "guidance_reach": Setting(
         "hold guidance back to this share of what the prompt itself changes; 0.1 makes any cfg safe", high=10
     ),
+    "simdrop": Setting(
+        "push away from what looks simulated, by the inversion prompt or by --simdrop-reference; 0 is off. It costs a "
+        "condition more",
+        high=10,
+    ),
+    "simdrop_range": Setting("with simdrop: push only between these noise levels (sigma)", "interval", high=math.inf),
+    "simdrop_rescale": Setting("with simdrop: hold a step's contrast to what it was without, 0 (not) to 1"),
     "steps": Setting("model steps of one pass", "count", 1, 1000),
     "controls": Setting('weights such as "edge=1,depth=1,seg=0.5", or "none"', "weights"),
     "method": Setting("how to invert: exact loses nothing; see diffusion/invert.py", "choice", choices=METHODS),

@@ -33,6 +33,7 @@ from .presence import ObjectsPresent
 from .prompts import ClipQuality, PickScore, unmeasured
 from .realism import Critic, Realism
 from .report import collect, environment
+from .reprojection import reprojection_of
 from .seams import Drift, SeamError
 from .signs import SignShapes
 from .statistics import ColourAndGradient
@@ -253,6 +254,8 @@ class Suite:
         remark = "" if "flow" in self.held else "flow estimated on the source"
         for metric in (FlowError(), SeamError(self.extras.seams)):
             self._add("time", metric, lambda c, metric=metric: metric.update(*c.motion), missing, remark)
+        still, unplaced = reprojection_of(self.buffers)
+        self._add("time", still, lambda c: still.update(c.output, self.buffers.depth(*c.span), c.classes), unplaced)
         consistent = FrameConsistency(self.extras.encoder)
         unseen = None if self.extras.encoder is not None else _NO_ENCODER
         self._add("time", consistent, lambda c: consistent.update(c.output), unseen)

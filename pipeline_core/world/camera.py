@@ -60,3 +60,16 @@ class Camera:
         u = 0.5 * self.width + self.focal * x / safe
         v = self.horizon_row - self.focal * y / safe
         return torch.stack([u, v], dim=-1), z
+
+    def matrices(self) -> dict:
+        """{"intrinsics": 3x3, "world_to_camera": 3x4 of every frame} as plain lists: OpenCV's form, x right, y down, z
+        forward, the middle of the first pixel at (0.5, 0.5)."""
+        if self.rotation is None:
+            c, s, none, one = self.yaw.cos(), self.yaw.sin(), torch.zeros_like(self.yaw), torch.ones_like(self.yaw)
+            axes = torch.stack([torch.stack(axis, -1) for axis in ((c, none, -s), (none, one, none), (s, none, c))], 1)
+        else:
+            axes = self.rotation.mT
+        axes = axes.double() * torch.tensor([1.0, -1.0, 1.0], dtype=torch.float64)[:, None]  # down, where up was
+        shift = -torch.einsum("fij,fj->fi", axes, self.position.double())
+        intrinsics = [[self.focal, 0.0, self.width / 2], [0.0, self.focal, self.horizon_row], [0.0, 0.0, 1.0]]
+        return {"intrinsics": intrinsics, "world_to_camera": torch.cat([axes, shift[..., None]], -1).tolist()}

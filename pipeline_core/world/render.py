@@ -81,7 +81,8 @@ class RenderedBuffers:
     channels = ("depth", "semantic", "instance", "flow")
 
     def __init__(self, clip: Render) -> None:
-        self._clip, self.frames, self.lights, self.scene = clip, len(clip.rgb), clip.lights, clip.scene
+        self._clip, self.frames, self.lights = clip, len(clip.rgb), clip.lights
+        self.scene = clip.scene if clip.camera is None else {**clip.scene, "cameras": clip.camera.matrices()}
         self.height, self.width = clip.rgb.shape[1:3]
 
     def depth(self, start: int = 0, stop: int | None = None) -> Tensor:

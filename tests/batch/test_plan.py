@@ -92,6 +92,9 @@ def test_a_hash_changes_with_what_it_is_of_and_with_nothing_else(folder, model_f
     assert {**other, "model": 0} == {**first["town__c.default-0"], "model": 0}
     assert model_hash(NetworkChoice(precision="bf16")) != model_hash(NetworkChoice(precision="fp32"))
     assert model_hash(NetworkChoice(device="cpu")) == model_hash(NetworkChoice())
+    (folder / "look.safetensors").write_bytes(b"a LoRA")
+    half, whole = (model_hash(NetworkChoice(loras=(f"{folder / 'look.safetensors'}:{w}",))) for w in (0.5, 1))
+    assert len({half, whole, model_hash(NetworkChoice())}) == 3
     assert len(code_hash()) == 64
 
 
@@ -179,12 +182,13 @@ ALL = {
 
 def test_the_command_of_a_failure_does_the_same_to_the_clip_alone(folder):
     source = plan_of(folder).sources[0][0]
-    choice = NetworkChoice(model="/m o/d", device="cpu", precision="fp32")
+    choice = NetworkChoice(model="/m o/d", device="cpu", precision="fp32", loras=("/look:0.5", "/other"))
     command = command_for(folder, Task(source, Variant("night-0", ALL, "night", 0, 2**62), {}), choice)
     options = parse(shlex.split(command)[3:])
     assert given_settings(options) == {**ALL, "seed": 2**62}
     assert (options.input, options.buffers) == (source.clip, source.buffers)
     assert (str(options.model), options.device, options.precision) == ("/m o/d", "cpu", "fp32")
+    assert options.lora == ["/look:0.5", "/other"]
 
 
 def test_the_command_of_a_recording_that_cannot_be_read_reads_it(tmp_path):

@@ -8,10 +8,10 @@ import torch
 from benchmarks import perception
 from pipeline_core.conditions.estimated import Estimators
 from pipeline_core.conditions.segmentation import TAG
+from pipeline_core.finetune.checkpoint import save_checkpoint
 from pipeline_core.perception.grounding import Box
 from training.perception.card import write_card
 from training.perception.data import Shard
-from training.run.checkpoint import save_checkpoint
 from training.run.log import RunLog
 
 STYLES = ["synthetic", "photoreal.day"]

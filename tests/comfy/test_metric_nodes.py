@@ -1,10 +1,12 @@
 """The measuring nodes in a real server: the core's own numbers, ComfyUI's vision encoders, the files they write."""
 
 import json
+import shutil
 
 import pytest
 import torch
 from comfy_server import Graph, RunError
+from tiny_perception import save_rt_detr
 
 from pipeline_core.metrics.compare import compare_frames
 from pipeline_core.metrics.masks import MaskBuffers
@@ -142,3 +144,22 @@ def test_objects_need_a_mask_or_a_model(server):
     graph.add("VideoRealismObjectAlignment", **wires)
     with pytest.raises(RunError, match="No objects are known"):
         server.run(graph)
+
+
+def test_a_detector_looks_for_objects_and_is_named(server):
+    folder = server.base / "models" / "object_detection" / "street"
+    folder.mkdir(parents=True)
+    save_rt_detr(folder, ("car", "person", "traffic light"))
+    graph, chosen = Pair(), {"detection_model": "street"}
+    wires = {"source": graph.source, "output": graph.output}
+    aligned = graph.add("VideoRealismObjectAlignment", **wires, segmentation_model="none", **chosen)
+    report = graph.add("VideoRealismReport", **REPORT, **wires, **chosen)
+    texts = [graph.text(aligned[7]), graph.text(report[4])]
+    try:
+        outputs = server.run(graph)
+    finally:
+        shutil.rmtree(folder)
+    one, two = (json.loads(outputs[text]["text"][0]) for text in texts)
+    for figures in (one["figures"]["objects"], two["figures"]["objects"]):
+        assert not figures["objects_lost_detected"]["note"].startswith("not measured")
+    assert len(two["about"]["models"]["detection_model"]["sha256"]) == 64

@@ -41,6 +41,9 @@ OTHER = {
     "detail": "0.5",
     "refine": "0.2",
     "refine_start": "inversion",
+    "simdrop": "0.2",
+    "simdrop_range": "0.1 5",
+    "simdrop_rescale": "0.5",
 }
 ILLEGAL = {
     "strength": "0",

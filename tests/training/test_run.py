@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from pipeline_core.errors import UserError
-from training.run.checkpoint import NAME, read_state, save_checkpoint
+from pipeline_core.finetune.checkpoint import NAME, read_state, save_checkpoint
 from training.run.log import RunLog
 from training.run.loop import Habits, train
 from training.run.opening import open_run

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from pipeline_core.finetune.checkpoint import read_state
 from pipeline_core.metrics.report import file_hashes
 from pipeline_core.video.files import write_json
 
-from ..run.checkpoint import read_state
 from ..run.log import RunLog
 from .data import FRAMES, TRAINING, TUNING
 

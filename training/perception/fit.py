@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from pipeline_core.errors import UserError
+from pipeline_core.finetune.checkpoint import read_state, read_tensors, save_checkpoint
 
-from ..run.checkpoint import read_state, read_tensors, save_checkpoint
 from ..run.log import RunLog
 from .data import draw
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from pipeline_core.errors import UserError
+from pipeline_core.finetune.checkpoint import NAME, read_state, read_tensors, save_checkpoint
 from pipeline_core.models.folders.preset_file import read_preset
 
 from ..channel_weights import channel_weights, decoder_energy
@@ -19,7 +20,6 @@ from ..export import load_networks
 from ..latents import load_vae
 from ..vae import parameter_groups as vae_groups
 from .cache import SceneCache
-from .checkpoint import NAME, read_state, read_tensors, save_checkpoint
 from .config import RunConfig, new_config, stored_config, write_config
 from .fresh import write_fresh_model
 from .learner import Learner

@@ -5,6 +5,7 @@ Only JSON and safetensors headers are read here, so that a wrong file is refused
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,11 +23,18 @@ CLASSES = {
     "text_encoder": ("T5EncoderModel", "Qwen2_5_VLForConditionalGeneration"),
     "vae": None,
 }
+# Those whose transformer can be fine-tuned: Wan's are ComfyUI's to run.
+TRAINABLE = {
+    "transformer": ("CosmosTransformer3DModel", "WanTransformer3DModel"),
+    "text_encoder": (*CLASSES["text_encoder"], "UMT5EncoderModel"),
+    "vae": None,
+}
 # Heads of Cosmos 3 for words, sound and actions: nothing here reads them, and files may be with or without them.
 UNREAD = ("lm_head.", "audio_", "action_")
 # How the released branches call what is called otherwise here.
 RELEASED_NAMES = {"seg": "segmentation", "blur": "vis"}
 RESTORE = "restore the model folder"
+_SAMPLES, _BYTES = 64, 4096  # places and bytes at each that `sample_hash` reads
 
 
 def read_index(folder: str | Path) -> Mapping[str, list[str]]:
@@ -121,6 +129,21 @@ def check_layers(part: Path, tensors: int) -> None:
     for name, value in read_json(path, RESTORE).items():
         if type(value) is int and abs(value) > (tensors if "layers" in name or "blocks" in name else 2**31):
             raise UserError(f"{path} says {name} {value}, which its weights do not have: {RESTORE}.")
+
+
+def sample_hash(path: Path) -> str:
+    """SHA-256 of a file's size and of pieces spread over it, of the whole of a small one: it tells two files of weights
+    apart without reading gigabytes."""
+    digest, size = hashlib.sha256(), path.stat().st_size
+    digest.update(f"{size} ".encode())
+    with path.open("rb") as file:
+        if size <= _SAMPLES * _BYTES:
+            digest.update(file.read())
+        else:
+            for index in range(_SAMPLES):
+                file.seek(index * (size - _BYTES) // (_SAMPLES - 1))
+                digest.update(file.read(_BYTES))
+    return digest.hexdigest()
 
 
 def _named(part: object) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from .layout import (
     read_headers,
     read_index,
 )
+from .lora import Lora, add_reference, merge_loras
 from .memory import Plan, plan_memory
 from .placement import Turns, in_one_byte, streamed
 from .precision import check_bf16_weights, choose_precision
@@ -49,6 +50,8 @@ def load_video_model(
     precision: str = "auto",
     weights: str = "auto",
     tell: Callable[[str], None] | None = None,
+    loras: Sequence[Lora] = (),
+    reference: Lora | None = None,
 ) -> VideoModel:
     """VideoModel of a diffusers folder; nothing but safetensors is read and nothing is downloaded.
 
@@ -59,6 +62,8 @@ def load_video_model(
     weights: in memory, "fp32", "bf16", "fp8" (matrices in one byte, computed in bf16) or "auto": fp32 for a small
     model, else bf16; the VAE's always fp32. tell: gets the memory plan, line by line, before anything is loaded.
     On a GPU the networks stay there, take turns or are brought layer by layer, as that plan says.
+    loras: merged into the transformer, one after the other (see lora.py). reference: the LoRA with which it answers
+    SimDrop's branch "reference", and no other.
     Raises UserError for a missing folder or part, a part of another kind, weights that are missing, do not belong or
     hold NaN, naming the first one, a GPU too small for one window, and bfloat16 asked for where it cannot be had.
     """
@@ -77,24 +82,25 @@ def load_video_model(
     if plan.placement == "none":
         raise UserError(plan.sentence())
     check_bf16_weights(plan.weights, device)
-    parts = {
-        part: _placed(load_part(folder, part, TYPES[plan.weights]), plan, device)
-        for part in network_parts(folder)
-        if part != "vae"
-    }
+    dtype, parts = TYPES[plan.weights], {}
+    for part in network_parts(folder):
+        if part != "vae":
+            network = load_part(folder, part, dtype)
+            if part == "transformer":  # before it is held in one byte or streamed
+                merge_loras(network, loras)
+                if reference is not None:
+                    add_reference(network, reference)
+            parts[part] = _placed(network, plan, device)
     transformer, text_encoder = parts["transformer"], parts.get("text_encoder")
     branches = {name: parts[part] for name, part in names.items()}
     vae, words = load_part(folder, "vae"), "text_tokenizer" if omni else "tokenizer"
     tokenizer = load_tokenizer(folder, words)
     check_statistics(vae)  # before the work: does it state sensible ones
-    reader = text_encoder or transformer
-    highest, known = max(tokenizer.get_vocab().values()), reader.config.vocab_size
-    if highest >= known:
-        raise UserError(f"{folder}/{words} has a token {highest} but what reads it knows {known}; restore both.")
+    check_vocabulary(folder / words, tokenizer, text_encoder or transformer)
     groups = {"frames": [vae]}
     if plan.placement == "parts":
         groups |= {"text": [text_encoder] if text_encoder else [], "steps": [transformer, *branches.values()]}
-    notes = [note, WHOLE_MAPS if omni else ""]
+    notes = [note, WHOLE_MAPS if omni else "", *(f"LoRA {path} has the weight {weight:g}." for path, weight in loras)]
     return (Cosmos3Model if omni else VideoModel)(
         transformer=transformer,
         branches=branches,
@@ -105,6 +111,7 @@ def load_video_model(
         device=device,
         bf16=bf16,
         together=plan.together,
+        reference="" if reference is None else f"{reference.path} at the weight {reference.weight:g}",
         turns=None if plan.placement == "whole" else Turns(groups, device),
         notes=tuple(filter(None, notes)),
     )
@@ -124,18 +131,23 @@ def branch_names(folder: str | Path) -> list[str]:
     return list(ORDER) if is_omni_folder(folder) else list(branch_parts(folder))
 
 
-def load_part(folder: str | Path, name: str, dtype: torch.dtype = torch.float32) -> torch.nn.Module:
+def load_part(
+    folder: str | Path,
+    name: str,
+    dtype: torch.dtype = torch.float32,
+    classes: Mapping[str, tuple[str, ...] | None] = CLASSES,
+) -> torch.nn.Module:
     """One network of a model folder, on the CPU, for inference: transformer, vae, text_encoder or controlnet*.
 
-    Its class is the one model_index.json names, a control branch's the one in its config. Nothing but JSON and
-    safetensors is read. Raises UserError like load_video_model.
+    Its class is the one model_index.json names, a control branch's the one in its config; it has to be one of
+    `classes`. Nothing but JSON and safetensors is read. Raises UserError like load_video_model.
     """
     import diffusers
     import transformers
 
     folder = Path(folder)
     index = read_index(folder)
-    expected = CLASSES["controlnet" if is_branch(name) else name]
+    expected = classes["controlnet" if is_branch(name) else name]
     path = part_folder(folder, name)
     library, class_name = index[name]
     allowed = class_name in expected if expected else class_name.startswith("Autoencoder")
@@ -189,6 +201,13 @@ def _check_weights(
     for name, tensor in part.state_dict().items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise UserError(f"The tensor {name} in {path} holds NaN or Inf; restore the weights of this part.")
+
+
+def check_vocabulary(path: Path, tokenizer, reader: torch.nn.Module) -> None:
+    """UserError where a tokenizer, of the folder `path`, gives tokens that what reads it has no embedding of."""
+    highest, known = max(tokenizer.get_vocab().values()), reader.config.vocab_size
+    if highest >= known:
+        raise UserError(f"{path} has a token {highest} but what reads it knows {known}; restore both.")
 
 
 def load_tokenizer(folder: str | Path, name: str = "tokenizer"):

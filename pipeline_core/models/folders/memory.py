@@ -66,18 +66,20 @@ class Plan:
     def lines(self) -> list[str]:
         """The plan as a table and a sentence."""
         width = max(len(part.name) for part in self.parts)
-        rows = [f"{part.name.ljust(width)}  {_size(part.stored):>9}  {_size(part.in_memory):>9}" for part in self.parts]
+        rows = [
+            f"{part.name.ljust(width)}  {amount(part.stored):>9}  {amount(part.in_memory):>9}" for part in self.parts
+        ]
         total = [sum(part.stored for part in self.parts), sum(part.in_memory for part in self.parts)]
         head = f"{'memory plan'.ljust(width)}  {'in files':>9}  {self.weights:>9}"
-        return [head, *rows, f"{'all'.ljust(width)}  {_size(total[0]):>9}  {_size(total[1]):>9}", self.sentence()]
+        return [head, *rows, f"{'all'.ljust(width)}  {amount(total[0]):>9}  {amount(total[1]):>9}", self.sentence()]
 
     def sentence(self) -> str:
         """What happens on the device."""
-        step = f"a step needs about {_size(self.step)} beside the weights (estimated)"
+        step = f"a step needs about {amount(self.step)} beside the weights (estimated)"
         if self.free is None:
             return f"All parts stay on {self.device}; {step}."
-        has = f"{self.device} has {_size(self.free)} free"
-        peak = f"at most about {_size(max(self.stages.values()))} at once"
+        has = f"{self.device} has {amount(self.free)} free"
+        peak = f"at most about {amount(max(self.stages.values()))} at once"
         one = ", one condition at a time" if self.together == 1 else ""
         return {
             "whole": f"{has}: all parts stay there{one}; {step}.",
@@ -103,9 +105,9 @@ def plan_memory(
     controls = sum(weight > 0 for weight in preset.control_weights.values()) if omni else len(branches)
     headers = {name: read_headers(part_folder(folder, name)) for name in network_parts(folder)}
     weights = chosen_weights(weights, headers["transformer"])
-    parts = {name: _part(name, header, weights) for name, header in headers.items()}
-    cells = _cells(preset)
-    step, coding = step_bytes(folder, cells, controls), _coding_bytes(folder, cells)
+    parts = {name: part_bytes(name, header, weights) for name, header in headers.items()}
+    cells = preset_cells(preset)
+    step, coding = step_bytes(folder, cells, controls), coding_bytes(folder, cells)
     sampling = parts["transformer"].in_memory + sum(parts[name].in_memory for name in branches)
     batch = 1 if omni else 2
     stages = {
@@ -182,7 +184,8 @@ def is_matrix(name: str, stored: Stored) -> bool:
     return len(stored.shape) == 2 and any(part in name for part in MATRICES) and "norm" not in name
 
 
-def _part(name: str, tensors: Mapping[str, Stored], weights: str) -> PartBytes:
+def part_bytes(name: str, tensors: Mapping[str, Stored], weights: str) -> PartBytes:
+    """What a part of these tensors takes where it is held as `weights`."""
     in_memory, blocks = 0, {}
     for key, stored in tensors.items():
         if key.startswith(UNUSED):
@@ -200,13 +203,14 @@ def _part(name: str, tensors: Mapping[str, Stored], weights: str) -> PartBytes:
     return PartBytes(name, sum(stored.bytes for stored in tensors.values()), in_memory, max(blocks.values(), default=0))
 
 
-def _cells(preset: Preset) -> tuple[int, int, int]:
+def preset_cells(preset: Preset) -> tuple[int, int, int]:
+    """Latent cells (t, h, w) of a window of the preset's size."""
     height, width = preset.size
     ratio = preset.spatial_ratio
     return 1 + (preset.window - 1) // preset.temporal_ratio, height // ratio, width // ratio
 
 
-def _coding_bytes(folder: Path, cells: tuple[int, int, int]) -> int:
+def coding_bytes(folder: Path, cells: tuple[int, int, int]) -> int:
     """`wan_coding_bytes` of a folder's VAE, whatever its kind."""
     config = read_json(folder / "vae" / "config.json", RESTORE)
     widths = [config.get("base_dim", FULL_VAE_WIDTH), config.get("decoder_base_dim") or FULL_VAE_WIDTH]
@@ -215,5 +219,6 @@ def _coding_bytes(folder: Path, cells: tuple[int, int, int]) -> int:
     return wan_coding_bytes(config, cells[1:])
 
 
-def _size(count: int) -> str:
+def amount(count: int) -> str:
+    """Bytes for a person."""
     return f"{count / GIB:.2f} GiB" if count >= GIB // 10 else f"{count / 2**20:.2f} MiB"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 # Of these, not even the matrices are held in one byte; see memory.is_matrix.
-KEPT = ("patch_embed", "time_embed", "norm", "proj_in", "proj_out", "img_context_proj", "embed_tokens")
+KEPT = ("patch_embed", "time_embed", "norm", "proj_in", "proj_out", "img_context_proj", "embed_tokens", "lora_")
 
 
 class Turns:

@@ -7,9 +7,11 @@ runs the same submodules for any number of branches; with one branch it equals d
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from einops import rearrange, repeat
+from torch.utils.checkpoint import checkpoint
 
 from ...errors import UserError
 from .step_cache import FirstBlockCache
@@ -69,9 +71,11 @@ def cosmos_forward(
     h = patchify(transformer.patch_embed, tokens)
     temb, embedded = _embed_time(transformer.time_embed, timestep, h, x.shape, transformer.config.patch_size)
     context = _context(transformer, text)
+    saving = torch.is_grad_enabled() and transformer.is_gradient_checkpointing
+    call = partial(checkpoint, use_reentrant=False) if saving else _call
     for index, block in enumerate(transformer.transformer_blocks):
         before, residual = h, next(residuals, None) if index in targets else None
-        h = block(h, context, embedded, temb, rotary, position, None, residual)
+        h = call(block, h, context, embedded, temb, rotary, position, None, residual)
         if index == 0 and cache is not None:
             first = h
             rest = cache.rest_of(h - before, timestep.max())
@@ -86,6 +90,10 @@ def cosmos_forward(
     # The head orders a patch as (p_h, p_w, p_t, C) although the patch embedding reads (C, p_t, p_h, p_w).
     grid = {"t": frames // p_t, "h": height // p_h, "w": width // p_w, "ph": p_h, "pw": p_w, "pt": p_t}
     return rearrange(h, "b (t h w) (ph pw pt c) -> b c (t pt) (h ph) (w pw)", **grid)
+
+
+def _call(block: torch.nn.Module, *inputs: object) -> torch.Tensor:
+    return block(*inputs)
 
 
 def _targets(transformer: torch.nn.Module) -> range:

@@ -13,6 +13,7 @@ from torch import Tensor
 from ...devices import free_memory
 from ...diffusion import FLOW, VE, Interpolant
 from ...errors import UserError
+from ..folders.lora import reference_on
 from ..folders.memory import ROOM, forward_bytes
 from ..folders.placement import Turns
 from ..folders.preset import Preset
@@ -23,6 +24,7 @@ from .prediction import clean_prediction, flow_state, network_input
 from .step_cache import FirstBlockCache
 from .text import embed_tokens, is_chat, tokenise
 
+REFERENCE = "reference"  # the branch of SimDrop's reference
 Predict = Callable[[Tensor, float, Sequence[str]], list[Tensor]]
 
 
@@ -36,7 +38,8 @@ class VideoModel:
     model's own defaults. together: the most conditions that go through the network in one batch, 0 is all; fewer need
     less memory and the same work, and each pass takes no more than the device has memory free for (see `predictor`).
     turns: moves the networks to the device where they do not fit there together; None leaves them where they are.
-    notes: what is otherwise than it was asked for, a sentence each, for the report.
+    notes: what is otherwise than it was asked for, a sentence each, for the report. reference: which LoRA is on the
+    transformer while the branch "reference" is answered, and only then, in words; "" for none.
     """
 
     transformer: torch.nn.Module
@@ -50,6 +53,7 @@ class VideoModel:
     together: int = 0
     turns: Turns | None = None
     notes: tuple[str, ...] = ()
+    reference: str = ""
 
     @property
     def controls(self) -> tuple[str, ...]:
@@ -117,7 +121,8 @@ class VideoModel:
         a VE state becomes the network's flow state by x_t = x / (1 + sigma), t = sigma / (1 + sigma).
         x: (B, C, t, h, w), any float dtype; x0 comes back in it. UserError for an unknown modality or branch.
         cache: threshold of the first-block cache (see step_cache.py), 0 is off. An inversion has to be retraced, so
-        calls for the branch "inversion" alone are never cached.
+        calls for the branch "inversion" alone are never cached. With a reference LoRA, the branch "reference" is
+        answered in a forward of its own.
         How many conditions go through the network in one batch is decided at the first call for several: all, or as
         many as there is memory free for on the device then; one by one from where a batch did not fit after all.
         """
@@ -142,8 +147,17 @@ class VideoModel:
                 return None
             return caches.setdefault(branches, FirstBlockCache(cache))
 
-        @torch.no_grad()
         def predict(x: Tensor, sigma: float, branches: Sequence[str]) -> list[Tensor]:
+            if not self.reference or REFERENCE not in branches:
+                return batched(x, sigma, branches)
+            others = [name for name in branches if name != REFERENCE]
+            answers = dict(zip(others, batched(x, sigma, others)))
+            with reference_on(self.transformer):
+                (answers[REFERENCE],) = batched(x, sigma, [REFERENCE])
+            return [answers[name] for name in branches]
+
+        @torch.no_grad()
+        def batched(x: Tensor, sigma: float, branches: Sequence[str]) -> list[Tensor]:
             nonlocal together
             missing = [name for name in branches if name not in conditions]
             if missing:

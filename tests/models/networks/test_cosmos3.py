@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from fractions import Fraction
+from types import SimpleNamespace
 
 import pytest
 import tiny_cosmos3
@@ -15,6 +16,8 @@ from tiny_cosmos3 import CHANNELS, FRAMES, RATIO, SIZE
 from pipeline_core.__main__ import main
 from pipeline_core.diffusion import FLOW, VE, guided, invert, sample
 from pipeline_core.diffusion.guidance import CFG, Only
+from pipeline_core.edits.pairs import PairSettings, model_pair
+from pipeline_core.enhance import enhance
 from pipeline_core.errors import UserError
 from pipeline_core.job.latent import job_sigmas
 from pipeline_core.job.settings import EnhanceSettings, resolve
@@ -201,6 +204,8 @@ def test_what_it_cannot_do_is_said(folder, model, tmp_path):
         model.predictor(texts, hints, {"pose": 1.0}, VE)
     with pytest.raises(UserError, match=r"A prompt came with \d+ tokens; this model takes 8192"):
         model.encode_text(["street " * 2000])
+    with pytest.raises(UserError, match="give a Cosmos-Transfer model"):
+        model_pair(SimpleNamespace(model=model), None, None, PairSettings())
     copy = shutil.copytree(folder, tmp_path / "copy")
     shutil.rmtree(copy / "text_tokenizer")
     with pytest.raises(UserError, match="no text_tokenizer/tokenizer.json"):
@@ -285,6 +290,24 @@ def test_the_class_is_given_what_its_pipeline_packs(tiny, model):
     for one, other in zip(ours["vision_noisy_frame_indexes"], theirs["vision_noisy_frame_indexes"], strict=True):
         assert torch.equal(one, other)
     assert ours["vision_timesteps"].shape == theirs["vision_timesteps"].shape
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"start": "calibration"},
+        {"start": "flowedit"},
+        {"start": "sdedit", "handover": "mean", "controls": {"vis": 1.0, "edge": 0.5}},
+        {"start": "inversion", "steps": 16, "handover": "fused"},
+    ],
+    ids=lambda settings: settings["start"],
+)
+def test_the_job_takes_it_with_every_kind_of_start(model, settings):
+    small = replace(model, preset=replace(model.preset, size=SIZE, window=9, overlap=5))
+    frames = draw(3, 13, *SIZE, 3).sigmoid()
+    result, report = enhance(frames, small, EnhanceSettings(**{"steps": 4, "strength": 0.5, **settings}))
+    assert result.shape == frames.shape and result.isfinite().all()
+    assert sum(report.plan["controls"].values()) == pytest.approx(1.0)
 
 
 def test_the_command_line_takes_the_folder(folder, tmp_path, capsys):

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from pipeline_core.errors import UserError
-from pipeline_core.video.files import atomic_file, remove_unfinished
+from ..errors import UserError
+from ..video.files import atomic_file, remove_unfinished
 
 NAME = "checkpoint.safetensors"
 
@@ -41,7 +41,9 @@ def read_state(folder: Path) -> dict | None:
         with safe_open(str(path), framework="pt") as file:
             return json.loads(file.metadata()["state"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is not a checkpoint of a run ({error}): choose another --out.") from error
+        raise UserError(
+            f"{path} is not a checkpoint of a run ({error}): choose another folder for the output."
+        ) from error
 
 
 def read_tensors(folder: Path, learner: str) -> dict[str, Tensor]:

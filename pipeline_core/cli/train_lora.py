@@ -1,0 +1,132 @@
+"""Fine-tune a model on a folder of clips with captions: FOLDER --model DIR -o LORA; run again, it goes on.
+
+A clip's caption is its "text" in a metadata.jsonl (Hugging Face's video folder) or what NAME.txt beside it says.
+"""
+
+import argparse
+import hashlib
+from pathlib import Path
+
+import torch
+
+from ..devices import chosen_device, free_memory
+from ..doors import check_paths, writable
+from ..doors.limits import check_range
+from ..errors import UserError
+from ..finetune.clips import read_clips
+from ..finetune.networks import clip_preset, folder_mark, is_wan, training_preset
+from ..finetune.samples import Samples, Window, cut_clips
+from ..finetune.train import LoraConfig, LoraRun, check_config, open_run, probe, train
+from ..models.folders.layout import TRAINABLE
+from ..models.folders.loading import EMBEDDED, TYPES, load_part
+from ..models.folders.lora import NAME, lora_tensors, require_peft, save_lora
+from ..models.folders.precision import PRECISIONS, check_bf16_weights, choose_precision
+from ..models.folders.training_memory import WEIGHTS, plan_training
+from ..video.files import write_json
+from .bars import progress_bar
+from .ends import after_the_step
+from .files import add_device, parse_size
+
+RANKS, RATES, BATCHES, STEPS, SEEDS = (1, 1024), (1e-8, 1.0), (1, 1024), (1, 10_000_000), (0, 2**31 - 1)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="the clips, with metadata.jsonl or NAME.txt beside NAME.mp4")
+    parser.add_argument("--model", type=Path, help="folder in diffusers format: embedded, Cosmos-Transfer2.5 or Wan")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the LoRA; its training/ is kept")
+    parser.add_argument("--steps", type=int, default=1000, help="in all, default: %(default)s; more go on from there")
+    parser.add_argument("--rank", type=int, default=16, help="of the LoRA, default: %(default)s")
+    parser.add_argument("--rate", type=float, default=1e-4, help="of Adam's steps, default: %(default)s")
+    parser.add_argument("--batch", type=int, default=1, help="windows a step, one after the other; default: 1")
+    parser.add_argument("--frames", type=int, help="of a window; default: the model's. Fewer need less memory")
+    parser.add_argument("--size", help="height x width whose area windows have; default: the model's")
+    parser.add_argument("--caption", help="of clips that have none")
+    parser.add_argument("--seed", type=int, default=0, help="of the first weights and of every draw")
+    add_device(parser)
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="as for enhance")
+    parser.add_argument("--weights", choices=WEIGHTS, default="auto", help="of the frozen model in memory")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done and needed")
+
+
+def run(options: argparse.Namespace) -> None:
+    check_options(options)
+    folder, device = options.model or EMBEDDED, chosen_device(options.device)
+    bf16, note = choose_precision(options.precision, device)
+    preset = clip_preset(training_preset(folder), options.frames, options.size and parse_size(options.size))
+    windows, left = cut_clips(read_clips(options.folder, options.caption, options.output), preset)
+    longest = max(window.length for window in windows)
+    preset = clip_preset(preset, longest, None)
+    plan = plan_training(folder, preset, options.rank, options.weights, free_memory(device), str(device))
+    for line in (*said_of(windows, left), plan.sentence() if plan.fits else "", note):
+        if line:
+            print(line)
+    if not plan.fits:
+        raise UserError(plan.sentence())
+    check_bf16_weights(plan.weights, device)
+    config = LoraConfig(
+        model=folder_mark(folder), clips=mark_of(windows), prediction=preset.prediction, rank=options.rank,
+        rate=options.rate, batch=options.batch, seed=options.seed, weights=plan.weights, bf16=bf16,
+    )  # fmt: skip
+    checkpoint = options.output / "training"
+    check_config(checkpoint, config)
+    if options.dry_run:
+        return
+    checkpoint.mkdir(parents=True, exist_ok=True)
+    samples, dtype = Samples(windows, checkpoint), TYPES[plan.weights]
+    with progress_bar("read and encode", "piece") as progress:
+        samples.prepare(folder, preset, device, dtype, bf16, progress)
+    transformer = load_part(folder, "transformer", dtype, TRAINABLE).to(device)
+    lora = open_run(checkpoint, config, transformer, samples, device)
+    with after_the_step() as stop, progress_bar("train", "step") as progress:
+        done = train(lora, options.steps, stop, progress)
+    write_lora(lora, options, is_wan(folder))
+    if not done:
+        raise KeyboardInterrupt(
+            f"{lora.step} of {options.steps} steps are kept, and the same command goes on from there"
+        )
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """UserError for options out of range, paths that cannot be, and a missing peft."""
+    for name, limits in (("rank", RANKS), ("rate", RATES), ("batch", BATCHES), ("steps", STEPS), ("seed", SEEDS)):
+        check_range(f"--{name}", getattr(options, name), limits)
+    check_paths({"--model": options.model, "FOLDER": options.folder}, {}, {"-o": options.output})
+    if not options.dry_run:
+        require_peft("Fine-tuning")
+        writable(options.output, "the LoRA", folder=True)
+
+
+def said_of(windows: list[Window], left: int) -> list[str]:
+    """What is trained on, in sentences."""
+    clips, lengths = len({id(window.facts) for window in windows}), sorted({window.length for window in windows})
+    frames = f"{lengths[0]}" if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
+    sizes = ", ".join(sorted({f"{height}x{width}" for height, width in (window.size for window in windows)}))
+    end = f"; {left} frames at the clips' ends are in none" if left else ""
+    return [f"{clips} clips in {len(windows)} windows of {frames} frames at {sizes}{end}"]
+
+
+def mark_of(windows: list[Window]) -> str:
+    """Hash of the windows and their captions."""
+    lines = sorted(f"{window.key} {window.caption}" for window in windows)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def write_lora(lora: LoraRun, options: argparse.Namespace, wan: bool) -> None:
+    """The LoRA's files with training.json beside them, and a sentence on what came out."""
+    save_lora(lora_tensors(lora.transformer), lora.config.rank, options.output, wan)
+    after = probe(lora)
+    about = {
+        "model": (options.model or EMBEDDED).name,
+        "steps": lora.step,
+        **{name: getattr(lora.config, name) for name in ("rank", "rate", "batch", "seed", "weights", "bf16")},
+        "windows": len(lora.samples),
+        "loss_before": lora.before,
+        "loss_after": after,
+        "losses": lora.losses,
+        "torch": torch.__version__,
+    }
+    write_json(options.output / "training.json", about)
+    print(
+        f"{options.output / NAME} after {lora.step} steps: loss {after:.4f} where it was {lora.before:.4f} without, on "
+        "the same draws of these clips"
+    )
