@@ -19,8 +19,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from make_locales import LANGUAGES, LOCALES
-
+from graphs.languages import LANGUAGES, LOCALES
 from graphs.parts import NOTES
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,15 +12,12 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 from client.comfy_client import Client
 from client.errors import ClientError
 from client.options import server_options
+from graphs.languages import ALL, LANGUAGES, LOCALES
 
-LOCALES = Path(__file__).resolve().parents[1] / "locales"
-LANGUAGES = ("zh", "zh-TW", "ja", "ko", "fr", "es", "ru", "pt-BR")
-ALL = ("en", *LANGUAGES)
 PREFIX = "VideoRealism"
 # Words of our menu path that ComfyUI's frontend translates itself.
 KNOWN_CATEGORIES = {"loaders", "noise", "guidance", "sampling", "video"}
