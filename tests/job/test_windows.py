@@ -31,7 +31,7 @@ PRESET = Preset(size=SIZE, steps=2, start="noise", control_weights={"edge": 1.0,
 class StandIn:
     """A model's interface without networks: latents are every fourth frame, predictions a number per frame."""
 
-    preset, device, bf16, branches, notes = PRESET, torch.device("cpu"), False, {}, ()
+    preset, device, bf16, branches, notes, reference = PRESET, torch.device("cpu"), False, {}, (), None
     transformer = vae = text_encoder = torch.nn.Identity()
 
     def encode_text(self, prompts):
@@ -146,7 +146,7 @@ def test_every_plan_is_shown_before_it_runs_with_what_it_costs():
 
 
 def test_a_plan_that_cannot_be_is_refused_with_a_reason():
-    wide = SimpleNamespace(preset=replace(PRESET, overlap=17), encode_text=None, notes=())
+    wide = SimpleNamespace(preset=replace(PRESET, overlap=17), encode_text=None, notes=(), device=torch.device("cpu"))
     with pytest.raises(UserError, match="overlap is 17 but must be from 0 to 13"):
         prepare(41, SIZE, wide, EnhanceSettings())
 
