@@ -16,6 +16,13 @@ NEWEST = Path(os.environ.get("VIDEOREALISM_FRONTEND", FOLDER)).expanduser()
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
+@pytest.fixture(scope="session")
+def asked_for():
+    """Skips unless `make test-ui` asked: a page of the frontend takes a dozen seconds to come up."""
+    if not os.environ.get("UI"):
+        pytest.skip("The browser check is a command of its own, make test-ui")
+
+
 def browser_commands():
     """(node, folder with playwright-core, browser); skips with one line that says what is missing."""
     packages = Path(os.environ.get("VIDEOREALISM_BROWSER", "~/comfy/browser")).expanduser()
@@ -67,7 +74,7 @@ class Frontend:
 
 
 @pytest.fixture(scope="session")
-def showing(comfyui, tmp_path_factory):
+def showing(asked_for, comfyui, tmp_path_factory):
     """A server with latent previews on, and with the newest frontend where there is one."""
     flags = ["--preview-method", "latent2rgb"]
     if (NEWEST / "index.html").is_file():

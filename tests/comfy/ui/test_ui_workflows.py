@@ -8,10 +8,7 @@ from comfy_server import ROOT
 from shipped_graphs import FULL_SIZE, NAMES, api_graph, classes, missing_models, put_input_files, ui_workflow
 
 SCREENSHOTS = ROOT / "docs" / "images" if os.environ.get("VIDEOREALISM_SCREENSHOTS") else None
-WHOLE = SCREENSHOTS or os.environ.get("UI") == "all"  # as `make test-ui` asks for
 PLAYERS = ("VideoRealismEnhanceRealism", "VideoRealismVideoMetrics")
-# They show all that grows with a run: previews, players and reports. `make test-ui` opens and runs all.
-SHOWN = ("enhance_one_node", "realism_demo", "carla_buffers", "dual_prompt_sampler")
 # Widgets of the canvas alone: what happens to a seed after a run, the upload button, the preview of an upload.
 CANVAS_ONLY = {"control_after_generate", "upload", "choose file to upload", "video-preview"}
 
@@ -166,8 +163,6 @@ def test_an_example_is_shown_before_anything_runs(frontend, kind, values):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_workflow(frontend, showing, name):
-    if name not in SHOWN and not WHOLE:
-        pytest.skip(f"make test-ui opens every graph in the frontend; here {len(SHOWN)} of them")
     server = showing
     graph = api_graph(name, quick=not SCREENSHOTS)
     put_input_files(server, graph)
