@@ -5,26 +5,19 @@ import re
 import make_graph_words
 import pytest
 from make_graph_words import LANGUAGES, WORDS, form, mark, notes, term, terms, words
+from scripts_of_languages import SCRIPTS
 
 from graphs.parts import NOTES
 
 ROOT = WORDS.parents[1]
-# A rare character of the language's own writing is enough.
-SCRIPTS = {
-    "zh": "[\u4e00-\u9fff]",
-    "zh-TW": "[\u4e00-\u9fff]",
-    "ja": "[\u3040-\u30ff]",
-    "ko": "[\uac00-\ud7a3]",
-    "ru": "[\u0430-\u044f]",
-}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_text_of_every_graph_is_translated_and_written(language):
-    made, left = words(language)
+    written, left = words(language)
     assert left == [], "translate what is named, then run scripts/make_graph_words.py"
     file = WORDS / f"{language}.json"
-    assert file.read_text(encoding="utf-8") == form(made), "run scripts/make_graph_words.py"
+    assert file.read_text(encoding="utf-8") == form(written), "run scripts/make_graph_words.py"
 
 
 def test_the_frontend_asks_for_the_languages_that_there_are():

@@ -7,17 +7,10 @@ from pathlib import Path
 
 import pytest
 from make_locales import ALL, LANGUAGES, texts
+from scripts_of_languages import SCRIPTS
 
 LOCALES = Path(__file__).parents[1] / "locales"
 FIELD_TERMS = set()  # longer texts that people of the field write in English whatever language they speak
-# A rare character of the language's own writing is enough: of the longer texts nearly every one has some.
-SCRIPTS = {
-    "zh": "[\u4e00-\u9fff]",
-    "zh-TW": "[\u4e00-\u9fff]",
-    "ja": "[\u3040-\u30ff]",
-    "ko": "[\uac00-\ud7a3]",
-    "ru": "[\u0430-\u044f]",
-}
 
 
 @functools.cache

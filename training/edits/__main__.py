@@ -7,11 +7,10 @@ When its steps are done, the model folder is written.
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
-from pipeline_core.errors import UserError
-
-from ..run.process import StopRequest, only_one, settle_on_core
+from ..perception.command import add_options, carry_out, train_on_scenes
 
 RUN, MODEL = Path("training/runs/edits"), Path("models/embedded_edit")
 
@@ -21,37 +20,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RUN, help="the run's folder (default %(default)s)")
     parser.add_argument("--model", type=Path, default=MODEL, help="where the model goes (default %(default)s)")
     parser.add_argument("--scenes-folder", type=Path, default=RUN / "scenes", help="where encoded scenes are kept")
-    parser.add_argument("--scenes", type=int, default=400, help="scenes to train on (default %(default)s)")
-    parser.add_argument("--tuning", type=int, default=8, help="scenes for the figures of the log (default %(default)s)")
-    parser.add_argument("--steps", type=int, help="default: the task's own")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--core", type=int, help="the one core to run on (default: wherever there is room)")
-    parser.add_argument("--nice", type=int, default=10, help="how far to lower the priority (default %(default)s)")
-    options = parser.parse_args()
-    try:
-        settle_on_core(options.core, options.nice)
-        train(options)
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    add_options(parser, scenes=400, tuning=8)
+    carry_out(parser.parse_args(), train)
 
 
 def train(options: argparse.Namespace) -> None:
-    from ..perception.fit import fit
     from .data import TRAINING, TUNING, pair_shard
     from .learning import TASK
 
-    with only_one(options.out):
-        stop = StopRequest(options.out)
-        tuning = [pair_shard(options.scenes_folder, TUNING + i) for i in range(options.tuning)]
-        shards = []
-        for i in range(options.scenes):
-            shards.append(pair_shard(options.scenes_folder, TRAINING + i))
-            if stop():
-                return
-        model = fit(TASK, options.out, shards, tuning, options.steps or TASK.steps, options.seed, stop)
-        if not stop():
-            options.model.mkdir(parents=True, exist_ok=True)
-            TASK.write(model, options.model)
+    ended = train_on_scenes(TASK, options.out, partial(pair_shard, options.scenes_folder), TRAINING, TUNING, options)
+    if ended is not None:
+        options.model.mkdir(parents=True, exist_ok=True)
+        TASK.write(ended[0], options.model)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import pytest
 import tiny_cosmos3
 import torch
 from diffusers import UniPCMultistepScheduler
+from euler import euler_walk
 from safetensors.torch import load_file, save_file
 from tiny_cosmos3 import CHANNELS, FRAMES, RATIO, SIZE
 
@@ -94,16 +95,6 @@ def run_pipeline(tiny, frames, guidance, control):
         output="videos",
     )
     return pipe.scheduler.seen, pipe.scheduler.sigmas.double()
-
-
-def euler_walk(denoise, noise, times, interpolant):
-    """Flow states after every step from the noise itself, which is what the pipeline starts from."""
-    x = noise.double()
-    for now, then in zip(times, times[1:]):
-        scale, sigma = (1 / (1 - now), now / (1 - now)) if interpolant == VE else (1.0, now)
-        clean = denoise((x * scale).float(), float(sigma)).double()
-        x = (1 - then) * clean + then * (x - (1 - now) * clean) / now
-        yield x
 
 
 def walked(model, frames, weights, guidance, interpolant, times):

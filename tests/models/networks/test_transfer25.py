@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 import tiny_transfer25
 import torch
+from euler import euler_walk
 from rounding import roundings
 from tiny_transfer25 import CHANNELS, FRAMES, SIZE
 
@@ -78,16 +79,6 @@ def run_pipeline(tiny, control, noise, **changes):
         callback_on_step_end=keep,
     )
     return seen, pipe.scheduler.sigmas.double()
-
-
-def euler_walk(denoise, noise, times, interpolant):
-    """Flow states after every step from the noise itself, which is what the pipeline starts from."""
-    x = noise.double()
-    for now, then in zip(times, times[1:]):
-        scale, sigma = (1 / (1 - now), now / (1 - now)) if interpolant == VE else (1.0, now)
-        clean = denoise((x * scale).float(), float(sigma)).double()
-        x = (1 - then) * clean + then * (x - (1 - now) * clean) / now
-        yield x
 
 
 def test_prompts_are_embedded_as_the_pipeline_does(tiny, model):
