@@ -31,7 +31,6 @@ from torch import Tensor  # noqa: E402
 from benchmarks import common  # noqa: E402
 from pipeline_core.batch.networks import NetworkChoice, load_networks  # noqa: E402
 from pipeline_core.cli.render import render_file  # noqa: E402
-from pipeline_core.edits.filter import OWN  # noqa: E402
 from pipeline_core.edits.grammar import caption_in_style  # noqa: E402
 from pipeline_core.edits.make import make_pairs  # noqa: E402
 from pipeline_core.edits.pairs import PairSettings  # noqa: E402
@@ -43,6 +42,7 @@ from pipeline_core.metrics.structure import EdgeF1  # noqa: E402
 from pipeline_core.models.folders.loading import EMBEDDED  # noqa: E402
 from pipeline_core.models.folders.preset_file import read_preset  # noqa: E402
 from pipeline_core.perception.captions import LOOKS  # noqa: E402
+from pipeline_core.perception.own import own_folder  # noqa: E402
 from pipeline_core.perception.text_image import TextImage, load_text_image  # noqa: E402
 from pipeline_core.video import media  # noqa: E402
 from pipeline_core.world import drive_scene, make_scene, render_styles  # noqa: E402
@@ -184,7 +184,7 @@ def main() -> None:
     ways = {name: WAYS[name] for name in dict.fromkeys([PROMISED, *options.ways.split(",")])}
     rows = made_pairs(seeds, options.out / ("tuning" if options.tune else "held_out"), ways)
     looks = Looks(LEARNED)
-    folder = options.clip_model or (OWN if OWN.is_dir() else None)
+    folder = options.clip_model or own_folder("text_image")
     network = load_text_image(folder) if folder else looks.network()
     table, each = [], []
     for name, those in rows.items():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..batch.clips import find_clips
 from ..batch.networks import NetworkChoice, load_networks
+from ..batch.rows import DONE
 from ..devices import chosen_device
 from ..doors import check_paths, writable
 from ..doors.limits import SEEDS, check_range
@@ -198,6 +199,6 @@ def _absolute(path: Path | None) -> str | None:
 def _conclude(out: Path, rows: list[dict], judge: Judge | None, tasks: list[PairTask] | None = None) -> None:
     """Say what came of it; UserError where nothing did."""
     print("\n".join(summary(rows)))
-    if tasks and not any(row["status"] == "done" for row in rows):
+    if tasks and not any(row["status"] == DONE for row in rows):
         raise UserError(f"No pair could be made; the first: {rows[0]['reason']}")
     print(f"{out / INDEX} has every pair with its scores and reasons." + ("" if judge else f" {_UNFILTERED}"))

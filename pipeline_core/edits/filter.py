@@ -11,15 +11,17 @@ from pathlib import Path
 
 from ..batch.hashes import hash_of_values, model_hash
 from ..batch.networks import NetworkChoice
+from ..batch.rows import DONE
 from ..doors import read_json, read_json_lines
 from ..errors import UserError
+from ..perception.own import own_folder
 from ..perception.text_image import TextImage, load_text_image
 from ..video import media
 from ..video.files import write_json, write_text
 from .scores import Scores, Thresholds, score_pair, scores_from
 from .triples import Triple
 
-OWN = Path(__file__).resolve().parents[2] / "models" / "perception" / "text_image"
+VERSION = 1  # of a pair's row
 INDEX = "pairs.jsonl"
 _LISTED = "listed"  # folder of rows of pairs that somebody else's list names
 _TEXTS = ("caption", "instruction", "edited_caption")
@@ -39,9 +41,9 @@ def load_judge(
 ) -> Judge | None:
     """By a CLIP-class folder; without one by the world's own encoder, None where that is not there either. UserError as
     `load_text_image`."""
-    if folder is None and not OWN.is_dir():
+    folder = folder or own_folder("text_image")
+    if folder is None:
         return None
-    folder = OWN if folder is None else folder
     return Judge(load_text_image(folder, device), model_hash(NetworkChoice(model=str(folder))), thresholds)
 
 
@@ -52,14 +54,14 @@ def read_rows(out: Path) -> Iterator[dict]:
 
 
 def _row_files(out: Path) -> list[Path]:
-    hidden = [path for path in (out / "pairs").glob("*/*.json") if path.name[0] != "." and path.name != "triples.json"]
-    return sorted(hidden)
+    files = (out / "pairs").glob("*/*.json")
+    return sorted(path for path in files if path.name[0] != "." and path.name != "triples.json")
 
 
 def judged(out: Path, path: Path, judge: Judge) -> dict:
     """Score and judge the pair of a row, and write that into the row; what stands there already is not done again."""
     row = read_json(path, "make or list its pair again")
-    if row["status"] != "done":
+    if row["status"] != DONE:
         return row
     scores, before = scores_from(row["scores"]), dict(row)
     if scores is None or row["scored_by"] != judge.name:
@@ -128,9 +130,9 @@ def _listed_row(number: int, line: dict, listing: Path, folder: Path) -> dict:
     paths = {side: os.path.abspath(folder / line[side]) for side in ("source", "edited")}
     triple = Triple(*(line[name] for name in _TEXTS), str(line.get("kind", "")))
     return {
-        "version": 1,
+        "version": VERSION,
         "id": f"{_LISTED}.{number:06d}",
-        "status": "done",
+        "status": DONE,
         "reason": None,
         "by": _LISTED,
         "clip": None,
@@ -167,12 +169,12 @@ def _same(path: Path, row: dict) -> bool:
 
 def summary(rows: Sequence[dict]) -> list[str]:
     """What came of a set, in lines for people."""
-    done = [row for row in rows if row["status"] == "done"]
+    done = [row for row in rows if row["status"] == DONE]
     scored = [row for row in done if row["accepted"] is not None]
     lines = [
         f"{len(done)} pairs of {len(rows)}" + (f", {sum(r['accepted'] for r in scored)} accepted" if scored else "")
     ]
     short = Counter(part.split(" (")[0] for row in scored if not row["accepted"] for part in row["reason"].split("; "))
     lines += [f"  {count:5d}  {reason}" for reason, count in short.most_common()]
-    failed = Counter(row["reason"] for row in rows if row["status"] != "done")
+    failed = Counter(row["reason"] for row in rows if row["status"] != DONE)
     return lines + [f"  {count:5d}  could not be made: {reason}" for reason, count in failed.most_common(5)]

@@ -13,13 +13,14 @@ import torch
 
 from ..batch.clips import source_buffers
 from ..batch.leases import claim, sweep
+from ..batch.rows import DONE, FAILED
 from ..doors import read_json
 from ..errors import UserError
 from ..job.plan import prepare
 from ..video import media
 from ..video.files import remove_unfinished, write_json
 from ..video.frames import as_floats, resize, working_size
-from .filter import Judge, judged, read_rows, write_index
+from .filter import VERSION, Judge, judged, read_rows, write_index
 from .pairs import exact_pair, model_pair
 from .plan import PairRecipe, PairTask
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from ..batch.networks import Networks
     from ..models.folders.preset import Preset
 
-VERSION = 1
-DONE, FAILED = "done", "failed"
 _WAIT = 0.5  # seconds between two looks at what other runs do
 
 Progress = Callable[[int, int], None]
