@@ -112,13 +112,15 @@ def chosen_size(options: argparse.Namespace) -> str:
     return "".join(f" --{name} {value}" for name, value in {**said, "steps": options.steps}.items() if value)
 
 
-def report(table: Table, options: argparse.Namespace) -> None:
-    """Measure what is not measured yet; print the table, what the paper says beside it, and the claims; write JSON."""
+def report(table: Table, options: argparse.Namespace, measure: Callable | None = None) -> None:
+    """Measure what is not measured yet; print the table, what the paper says beside it, and the claims; write JSON.
+
+    measure: instead of `measure_rows`, for rows of another kind."""
     table = replace(table, frames=options.frames or table.frames, steps=options.steps or table.steps)
     weights, seeds, whole = weights_of(), HELD_OUT[: options.scenes], table.rows
     if options.finished:
         table = finished(table, seeds, weights)
-    scenes = measure(table, seeds, weights)
+    scenes = (measure or measure_rows)(table, seeds, weights)
     rows = summaries(table, scenes)
     claims = [claim.checked(rows) for claim in table.claims]
     common.finish(
@@ -143,7 +145,7 @@ def report(table: Table, options: argparse.Namespace) -> None:
 
 def finished(table: Table, seeds: Sequence[int], weights: str) -> Table:
     """The table without the rows that some of the scenes lack, and without the claims about those."""
-    scenes = [_read(table, seed, weights) for seed in seeds]
+    scenes = [read_scene(table, seed, weights) for seed in seeds]
     rows = {name: make for name, make in table.rows.items() if all(name in scene["rows"] for scene in scenes)}
     claims = tuple(claim for claim in table.claims if {claim.ours, claim.theirs} <= rows.keys())
     return replace(table, rows=rows, claims=claims)
@@ -164,9 +166,9 @@ def weights_of() -> str:
     return digest.hexdigest()[:12]
 
 
-def measure(table: Table, seeds: Sequence[int], weights: str) -> list[dict]:
+def measure_rows(table: Table, seeds: Sequence[int], weights: str) -> list[dict]:
     """All rows of every seed, {"seed", "rows": {name: figures}, ...} each; what was measured before is read."""
-    scenes = {seed: _read(table, seed, weights) for seed in seeds}
+    scenes = {seed: read_scene(table, seed, weights) for seed in seeds}
     missing = [seed for seed, scene in scenes.items() if not table.rows.keys() <= scene["rows"].keys()]
     bench = open_bench(missing, table.looks, table.frames) if missing else None
     parts: dict[tuple[int, ...], Bench] = {}  # by the scenes in them: a bench keeps its inversions
@@ -179,7 +181,7 @@ def measure(table: Table, seeds: Sequence[int], weights: str) -> list[dict]:
         for number, figures in zip(without, _row(parts[without], make), strict=True):
             scene = scenes[missing[number]]
             scene["rows"][name] = figures
-            write_json(_path(table, scene["seed"]), scene)
+            write_scene(table, scene)
         print(f"{name}: {_mean(figures['figures']['psnr']):.2f} dB in the last scene", flush=True)
     return list(scenes.values())
 
@@ -196,12 +198,17 @@ def _path(table: Table, seed: int) -> Path:
     return WORK / table.name / f"{seed}.json"
 
 
-def _read(table: Table, seed: int, weights: str) -> dict:
+def read_scene(table: Table, seed: int, weights: str) -> dict:
+    """What is known of a scene under these weights and this size, {"seed", "rows": {name: figures}, ...}."""
     path = _path(table, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     begun = {"seed": seed, "weights": weights, "frames": table.frames, "steps": table.steps}
     scene = json.loads(path.read_text()) if path.exists() else {}
     return scene if begun.items() <= scene.items() else {**begun, "rows": {}}
+
+
+def write_scene(table: Table, scene: dict) -> None:
+    write_json(_path(table, scene["seed"]), scene)
 
 
 def _row(bench: Bench, make: Make) -> list[dict]:
@@ -230,7 +237,7 @@ def _scene(bench: Bench, number: int, outputs: Sequence[Output]) -> dict:
         for what, (total, count) in {**_pairs(shown), **_from_source(clip, frames), **_ones(more)}.items():
             before = figures.get(what, [0.0, 0])
             figures[what] = [before[0] + total, before[1] + count]
-    return {"figures": figures, "features": _rounded(torch.cat(features)), "twins": _rounded(torch.cat(twins))}
+    return {"figures": figures, "features": rounded(torch.cat(features)), "twins": rounded(torch.cat(twins))}
 
 
 def _pairs(shown: dict) -> dict[str, tuple[float, int]]:
@@ -254,7 +261,7 @@ def _ones(values: dict[str, float | None]) -> dict[str, tuple[float, int]]:
     return {name: (0.0, 0) if value is None else (value, 1) for name, value in values.items()}
 
 
-def _rounded(features: Tensor) -> list[list[float]]:
+def rounded(features: Tensor) -> list[list[float]]:
     return [[round(value, 4) for value in row] for row in features.tolist()]
 
 
