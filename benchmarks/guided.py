@@ -18,6 +18,7 @@ from pipeline_core.conditions.stack import CONTROLS, normalise_weights
 from pipeline_core.diffusion import VE, Inversion, guided, invert, sample
 from pipeline_core.diffusion.frequency import low_pass
 from pipeline_core.diffusion.guidance import Guidance, Only
+from pipeline_core.diffusion.solvers import Solver
 from pipeline_core.job.latent import enhance_latent, job_sigmas
 from pipeline_core.job.settings import EnhanceSettings, resolve
 from pipeline_core.metrics.critic import load_critic
@@ -134,10 +135,12 @@ class Bench:
         denoise = guided(self.predict(**prompts), guidance)
         return sample(denoise, start, self.sigmas(strength), VE, solver=inversion.solver)
 
-    def from_noise(self, guidance: Guidance, noise: Tensor, sigmas: Tensor) -> Tensor:
+    def from_noise(
+        self, guidance: Guidance, noise: Tensor, sigmas: Tensor, solver: str | Solver = EnhanceSettings.solver
+    ) -> Tensor:
         """Latents sampled over the source under a noise, as the starts sdedit and calibration do."""
         denoise = guided(self.predict(), guidance)
-        return sample(denoise, noise, sigmas, VE, x0=self.latent, solver=EnhanceSettings().solver)
+        return sample(denoise, noise, sigmas, VE, x0=self.latent, solver=solver)
 
     def job(self, settings: EnhanceSettings) -> Tensor:
         """Latents of the pipeline's own `enhance_latent` at these settings."""
