@@ -85,6 +85,15 @@ class Bench:
         one = torch.randn(self.latent[:1].shape, generator=torch.Generator().manual_seed(0))
         return one.expand_as(self.latent).contiguous()
 
+    def prompts(self) -> dict[str, list[str]]:
+        """The preset's three of every clip."""
+        preset = self.model.preset
+        return {
+            "positive": [f"{preset.prompt}, {clip.description}" for clip in self.clips],
+            "negative": [preset.negative_prompt] * len(self.clips),
+            "inversion": [f"{preset.inversion_prompt}, {clip.description}" for clip in self.clips],
+        }
+
     def predict(
         self, controls: dict[str, float] | None = None, cache: float = 0.0, **prompts: Sequence[str]
     ) -> Callable:
@@ -92,14 +101,8 @@ class Bench:
 
         cache: threshold of the first-block cache.
         """
-        preset = self.model.preset
-        all_prompts = {
-            "positive": [f"{preset.prompt}, {clip.description}" for clip in self.clips],
-            "negative": [preset.negative_prompt] * len(self.clips),
-            "inversion": [f"{preset.inversion_prompt}, {clip.description}" for clip in self.clips],
-        } | prompts
-        texts = {name: self.model.encode_text(words) for name, words in all_prompts.items()}
-        weights = self.weigh(preset.control_weights if controls is None else controls)
+        texts = {name: self.model.encode_text(words) for name, words in (self.prompts() | prompts).items()}
+        weights = self.weigh(self.model.preset.control_weights if controls is None else controls)
         batched = self.model.predictor(texts, self.hints, weights, VE, cache)
 
         def predict(x: Tensor, sigma: float, branches: Sequence[str]) -> list[Tensor]:
