@@ -44,7 +44,7 @@ def calibration_text(report: CalibrationReport) -> tuple[str, str]:
 
 
 def job_text(report: Report) -> str:
-    """The report in a few lines: cost, resolved settings, remarks."""
+    """The report in a few lines: cost, resolved settings, warnings, remarks."""
     plan, settings = report.plan, report.settings
     controls = ", ".join(f"{name} {weight:.2g}" for name, weight in plan["controls"].items()) or "none"
     count = len(plan["windows"])
@@ -56,6 +56,7 @@ def job_text(report: Report) -> str:
             f"{settings['steps']} steps, seed {settings['seed']}",
             f"controls: {controls}",
             f"prompt: {settings['prompt']}",
+            *(f"warning: {warning}" for warning in report.warnings),
             *report.notes,
         ]
     )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..conditions.estimated import Estimators
 from ..devices import chosen_device
 from ..errors import UserError
 from .encoders import Encode, image_encoder, load_encoder_network, model_type
+from .own import model_name
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,17 @@ class TextImage:
     texts: object
     scale: float
     name: str = ""
+
+    def log_odds(self, frames: Tensor, texts: list[str]) -> Tensor:
+        """(T, K) of frames (T, H, W, 3) in [0, 1] and K texts: what the network was trained to tell pairs by."""
+        return self.scale * cosines(self.image(frames), self.texts(texts))
+
+
+def with_agreement(estimators: Estimators, folder: str | Path, device: str | torch.device | None = None) -> Estimators:
+    """The estimators with `agreement` by a CLIP folder; UserError as `load_text_image`."""
+    network = load_text_image(folder, device)
+    names = {**estimators.names, "agreement": model_name(Path(folder))}
+    return replace(estimators, agreement=network.log_odds, names=names)
 
 
 def load_text_image(folder: str | Path, device: str | torch.device | None = None) -> TextImage:

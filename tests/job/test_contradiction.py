@@ -1,0 +1,58 @@
+"""A prompt that contradicts its clip is warned of before anything runs; networks are stubs that say known numbers."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pipeline_core.conditions.estimated import Estimators
+from pipeline_core.job import contradiction
+from pipeline_core.job.plan import prepare
+from pipeline_core.job.settings import EnhanceSettings
+from pipeline_core.models.folders.loading import load_video_model
+
+SIZE = (32, 48)
+FRAMES = torch.rand(5, *SIZE, 3, generator=torch.Generator().manual_seed(0))
+pytestmark = pytest.mark.usefixtures("without_own_networks")
+
+
+@pytest.fixture(scope="module")
+def model(model_folder):
+    return load_video_model(model_folder, precision="fp32")
+
+
+def says(odds):
+    """Estimators whose network gives every text the odds of the first words that it begins with."""
+
+    def agreement(frames, texts):
+        return torch.tensor([[next(odds[w] for w in odds if t.startswith(w)) for t in texts]] * len(frames))
+
+    return Estimators(agreement=agreement, names={"agreement": "stub"})
+
+
+def test_the_presets_own_difference_of_look_is_no_contradiction(model):
+    preset = replace(model.preset, prompt="real", inversion_prompt="render")
+    odds = says({"real, empty": -3.0, "real, cars": 2.0, "real": 1.0, "render, cars": 8.0, "render": 7.0})
+
+    def value(prompt, described):
+        return contradiction.contradiction(odds.agreement, FRAMES, prompt, described, preset)
+
+    assert value("real, cars", "render, cars") == 0  # the frames show a render by 6, in both pairs
+    assert value("real, empty", "render, cars") == 5
+    assert value("real", "render") == 0
+
+
+def warnings(model, settings, estimators, read=lambda: iter(FRAMES)):
+    return prepare(5, SIZE, model, settings, estimators=estimators, read=read, description="cars").report.warnings
+
+
+def test_a_prompt_that_contradicts_the_clip_is_warned_of_in_one_sentence(model):
+    preset, prompt = model.preset, EnhanceSettings(prompt="no cars at all")
+    odds = {preset.inversion_prompt: 1.0, preset.prompt: 0.0}
+    strange = says({"no cars": -contradiction.LIMIT - 0.1, **odds})
+    (warning,) = warnings(model, prompt, strange)
+    assert "stub sees it in the frames less than what describes them (by" in warning
+    assert warnings(model, prompt, says({"no cars": -contradiction.LIMIT + 0.1, **odds})) == []
+    assert warnings(model, EnhanceSettings(), strange) == []  # the preset's own prompt
+    assert warnings(model, prompt, strange, read=None) == []
+    assert warnings(model, prompt, Estimators()) == []
