@@ -65,7 +65,7 @@ def test_a_drive_is_cut_into_windows_of_every_kind(model_folder, tmp_path, monke
     monkeypatch.setattr(table, "WORK", tmp_path)
     monkeypatch.setattr(drives, "SIZE", (32, 48))
     monkeypatch.setattr(longvideo, "load_video_model", lambda: load_video_model(model_folder))
-    kinds = ("LVSC along the motion", "inverted, windows of 9")
+    kinds = ("LVSC along the motion", "inverted, windows of 13")
     tried = replace(longvideo.TABLE, rows={name: longvideo.ROWS[name] for name in kinds}, frames=21, steps=5)
     (scene,) = longvideo.measure(tried, table.HELD_OUT[:1], "weights")
     for name, shown in scene["rows"].items():
