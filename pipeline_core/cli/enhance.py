@@ -1,6 +1,7 @@
 """Enhance a synthetic clip: INPUT.mp4 -o OUTPUT.mp4; what is not given comes from the model's preset."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from ..conditions.buffers import buffers_beside, find_buffers
@@ -22,7 +23,7 @@ from ..models.folders.memory import WEIGHTS
 from ..models.folders.precision import PRECISIONS
 from ..perception.captions import PROMPT_SETS, file_prompts
 from ..perception.estimators import load_estimators
-from ..perception.text_image import with_agreement
+from ..perception.text_image import load_agreement
 from ..video import media
 from ..video.facts import examine
 from ..video.files import remove_unfinished, write_json
@@ -152,7 +153,7 @@ def run(options: argparse.Namespace) -> None:
     buffers = find_buffers(options.input, options.buffers)
     estimators = load_estimators(options.depth_model, options.segmentation_model, options.device, options.flow_model)
     if options.clip_model is not None:
-        estimators = with_agreement(estimators, options.clip_model, options.device)
+        estimators = replace(estimators, agreement=load_agreement(options.clip_model, options.device))
     worded = worded_prompts(options, buffers)  # before the video model needs the memory
     tell = print if options.model is not None else None
     model = load_video_model(options.model, options.device, options.precision, options.weights, tell, loras, reference)

@@ -15,15 +15,23 @@ USUAL_DISTANCE = 20.0  # metres; the middle of a street scene, for models that k
 _CHUNK = 8  # frames that a network sees at a time
 
 Estimate = Callable[[Tensor], Tensor]
-Agreement = Callable[[Tensor, list[str]], Tensor]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well frames and texts go together. log_odds: frames (T, H, W, 3) in [0, 1] and K texts -> (T, K); limit: by
+    how much a text may fall behind the clip's own, see job/contradiction.py; name: the network's."""
+
+    log_odds: Callable[[Tensor, list[str]], Tensor]
+    limit: float
+    name: str
 
 
 @dataclass(frozen=True)
 class Estimators:
     """depth: frames (T, H, W, 3) in [0, 1] -> (T, H, W) distance, of unknown unit unless `depth_in_metres`;
-    segmentation: frames -> (T, H, W) uint8 CARLA tags; flow: frames -> (T, H, W, 2) forward pixels; agreement: frames
-    and K texts -> (T, K), how well they go together, in log odds. None where no model was given; flow needs none (see
-    perception/flow.py)."""
+    segmentation: frames -> (T, H, W) uint8 CARLA tags; flow: frames -> (T, H, W, 2) forward pixels; agreement: of
+    frames and texts. None where no model was given; flow needs none (see perception/flow.py)."""
 
     depth: Estimate | None = None
     segmentation: Estimate | None = None

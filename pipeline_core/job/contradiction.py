@@ -6,17 +6,14 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from ..conditions.estimated import Agreement, Estimators
+from ..conditions.estimated import Agreement
 from ..perception.own import own_folder
-from ..perception.text_image import with_agreement
+from ..perception.text_image import LIMIT_FILE, load_agreement
 from .own_maps import ClipLook
 from .settings import EnhanceSettings
 
 if TYPE_CHECKING:
     from ..models.folders.preset import Preset
-
-# In log odds of the network; benchmarks/contradiction.py --tune finds it on scenes that are reported nowhere.
-LIMIT = 2.0
 
 
 def contradiction(agreement: Agreement, frames: Tensor, prompt: str, described: str, preset: Preset) -> float:
@@ -25,26 +22,27 @@ def contradiction(agreement: Agreement, frames: Tensor, prompt: str, described: 
     What only tells the wished-for look from the clip's own is taken out: the presets' own two prompts differ in that
     alone, so their difference is what a prompt may differ by.
     """
-    seen = agreement(frames, [described, prompt, preset.inversion_prompt, preset.prompt]).double().mean(0)
+    seen = agreement.log_odds(frames, [described, prompt, preset.inversion_prompt, preset.prompt]).double().mean(0)
     return float((seen[0] - seen[1]) - (seen[2] - seen[3]))
 
 
 def contradiction_warnings(
-    settings: EnhanceSettings, preset: Preset, estimators: Estimators, look: ClipLook
+    settings: EnhanceSettings, preset: Preset, agreement: Agreement | None, look: ClipLook
 ) -> list[str]:
-    """One sentence where prompt and clip disagree, by estimators.agreement or, for a clip of the world, by
-    models/perception's text-image network; none where neither is there or the clip cannot be read beforehand."""
+    """One sentence where prompt and clip disagree, by `agreement` or, for a clip of the world, by models/perception's
+    network; none where neither is there or the clip cannot be read beforehand."""
     if not look.readable:
         return []
-    if estimators.agreement is None and own_folder("text_image") is not None and look.of_the_world:
-        estimators = with_agreement(estimators, own_folder("text_image"), look.device)
-    if estimators.agreement is None:
+    own = own_folder("text_image")
+    if agreement is None and own is not None and (own / LIMIT_FILE).is_file() and look.of_the_world:
+        agreement = load_agreement(own, look.device)
+    if agreement is None:
         return []
-    value = contradiction(estimators.agreement, look.frames, settings.prompt, settings.inversion_prompt, preset)
-    if not value > LIMIT:
+    value = contradiction(agreement, look.frames, settings.prompt, settings.inversion_prompt, preset)
+    if not value > agreement.limit:
         return []
     return [
-        f"The prompt may contradict the clip: {estimators.names['agreement']} sees it in the frames less than what "
-        f"describes them (by {value:.1f} in log odds, of prompts that agree at most {LIMIT:g}). What the frames show "
-        "and the prompt denies may be lost; describe what is there, or hold the result by guidance_reach."
+        f"The prompt may contradict the clip: {agreement.name} sees it in the frames less than what describes them (by "
+        f"{value:.1f} in log odds, of prompts that agree at most {agreement.limit:.1f}). What the frames show and the "
+        "prompt denies may be lost; describe what is there, or hold the result by guidance_reach."
     ]

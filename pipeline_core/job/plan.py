@@ -154,7 +154,7 @@ def prepare(
     if "depth" in weights and "depth" not in maps:
         limits = _depth_limits(buffers, estimators, read, work_size, preset.maps)
     # The preset's own prompt says nothing that its words for the source do not.
-    warnings = contradiction_warnings(settings, preset, estimators, look) if worded else []
+    warnings = contradiction_warnings(settings, preset, estimators.agreement, look) if worded else []
     report = Report(settings.to_dict(), notes, plan, warnings=warnings)
     texts = _embedded(model, settings)
     if settings.simdrop:

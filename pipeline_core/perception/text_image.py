@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..conditions.estimated import Estimators
+from ..conditions.estimated import Agreement
 from ..devices import chosen_device
+from ..doors import read_json
 from ..errors import UserError
 from .encoders import Encode, image_encoder, load_encoder_network, model_type
 from .own import model_name
+
+LIMIT_FILE = "contradiction.json"  # beside the weights; benchmarks/contradiction.py --tune writes it for the world's
+LIMIT = 2.0  # of a network that has none: the clip's own words are seven times as likely
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,13 @@ class TextImage:
         return self.scale * cosines(self.image(frames), self.texts(texts))
 
 
-def with_agreement(estimators: Estimators, folder: str | Path, device: str | torch.device | None = None) -> Estimators:
-    """The estimators with `agreement` by a CLIP folder; UserError as `load_text_image`."""
-    network = load_text_image(folder, device)
-    names = {**estimators.names, "agreement": model_name(Path(folder))}
-    return replace(estimators, agreement=network.log_odds, names=names)
+def load_agreement(folder: str | Path, device: str | torch.device | None = None) -> Agreement:
+    """Of a CLIP folder, with the limit of its LIMIT_FILE or else LIMIT; UserError as `load_text_image`."""
+    network, path = load_text_image(folder, device), Path(folder) / LIMIT_FILE
+    limit = read_json(path, "take the folder again").get("limit") if path.is_file() else LIMIT
+    if not isinstance(limit, (int, float)):
+        raise UserError(f"{path} holds no limit: take the folder again, or remove that file.")
+    return Agreement(network.log_odds, float(limit), model_name(Path(folder)))
 
 
 def load_text_image(folder: str | Path, device: str | torch.device | None = None) -> TextImage:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pipeline_core.conditions.estimated import Estimators
-from pipeline_core.job import contradiction
+from pipeline_core.conditions.estimated import Agreement, Estimators
+from pipeline_core.job.contradiction import contradiction
 from pipeline_core.job.plan import prepare
 from pipeline_core.job.settings import EnhanceSettings
 from pipeline_core.models.folders.loading import load_video_model
@@ -24,10 +24,10 @@ def model(model_folder):
 def says(odds):
     """Estimators whose network gives every text the odds of the first words that it begins with."""
 
-    def agreement(frames, texts):
+    def log_odds(frames, texts):
         return torch.tensor([[next(odds[w] for w in odds if t.startswith(w)) for t in texts]] * len(frames))
 
-    return Estimators(agreement=agreement, names={"agreement": "stub"})
+    return Estimators(agreement=Agreement(log_odds, 2.0, "stub"))
 
 
 def test_the_presets_own_difference_of_look_is_no_contradiction(model):
@@ -35,7 +35,7 @@ def test_the_presets_own_difference_of_look_is_no_contradiction(model):
     odds = says({"real, empty": -3.0, "real, cars": 2.0, "real": 1.0, "render, cars": 8.0, "render": 7.0})
 
     def value(prompt, described):
-        return contradiction.contradiction(odds.agreement, FRAMES, prompt, described, preset)
+        return contradiction(odds.agreement, FRAMES, prompt, described, preset)
 
     assert value("real, cars", "render, cars") == 0  # the frames show a render by 6, in both pairs
     assert value("real, empty", "render, cars") == 5
@@ -49,10 +49,10 @@ def warnings(model, settings, estimators, read=lambda: iter(FRAMES)):
 def test_a_prompt_that_contradicts_the_clip_is_warned_of_in_one_sentence(model):
     preset, prompt = model.preset, EnhanceSettings(prompt="no cars at all")
     odds = {preset.inversion_prompt: 1.0, preset.prompt: 0.0}
-    strange = says({"no cars": -contradiction.LIMIT - 0.1, **odds})
+    strange = says({"no cars": -2.1, **odds})
     (warning,) = warnings(model, prompt, strange)
     assert "stub sees it in the frames less than what describes them (by" in warning
-    assert warnings(model, prompt, says({"no cars": -contradiction.LIMIT + 0.1, **odds})) == []
+    assert warnings(model, prompt, says({"no cars": -1.9, **odds})) == []
     assert warnings(model, EnhanceSettings(), strange) == []  # the preset's own prompt
     assert warnings(model, prompt, strange, read=None) == []
     assert warnings(model, prompt, Estimators()) == []

@@ -9,7 +9,6 @@ from tiny_metrics import save_clip
 
 from pipeline_core.conditions.maps import window_maps
 from pipeline_core.errors import UserError
-from pipeline_core.job import contradiction
 from pipeline_core.job.own_maps import OWN_MAPS
 from pipeline_core.job.plan import prepare
 from pipeline_core.job.run import run
@@ -17,6 +16,7 @@ from pipeline_core.job.settings import EnhanceSettings
 from pipeline_core.models.folders.loading import load_video_model
 from pipeline_core.perception import own, world_distance
 from pipeline_core.perception.estimators import estimated_limits, load_estimators
+from pipeline_core.perception.text_image import LIMIT_FILE
 from training.perception.world import normal
 
 SIZE = (32, 48)
@@ -86,8 +86,7 @@ def test_a_foreign_clip_gets_a_sentence_and_no_such_maps(model, folders):
     assert any("No depth and no segmentation control" in note for note in report.notes)
 
 
-def test_the_text_image_network_is_asked_about_clips_of_the_world_alone(model, folders, monkeypatch):
-    monkeypatch.setattr(contradiction, "LIMIT", -torch.inf)
+def test_the_text_image_network_is_asked_about_clips_of_the_world_alone(model, folders):
     settings = replace(SETTINGS, prompt="a street")
     colours = torch.rand(5, *SIZE, 3, generator=torch.Generator().manual_seed(2)) ** 4
 
@@ -96,9 +95,14 @@ def test_the_text_image_network_is_asked_about_clips_of_the_world_alone(model, f
 
     assert warnings(GREYS) == []  # no such network
     save_clip(folders / "text_image")
+    assert warnings(GREYS) == []  # nobody knows its limit
+    (folders / "text_image" / LIMIT_FILE).write_text('{"limit": -1000}')
     (warning,) = warnings(GREYS)
     assert "models/perception/text_image, the world's own network" in warning
     assert warnings(colours) == []
+    (folders / "text_image" / LIMIT_FILE).write_text('{"limit": null}')
+    with pytest.raises(UserError, match="holds no limit"):
+        warnings(GREYS)
 
 
 def test_only_what_is_missing_is_estimated(model, folders):
