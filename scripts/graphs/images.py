@@ -52,8 +52,8 @@ def calibrated_picture(
     with canvas.subgraph("Calibrate and sample", about, 300, **takes) as box:
         latent = encode(canvas, pictures, model["VAE"])
         random = canvas.node("RandomNoise", "RandomNoise", noise_seed=1)
-        # Of a schedule even in the step's number, this many of STEPS begin at step 1000 x denoise.
-        steps = {"scheduler": "normal", "steps": round(STEPS * denoise), "denoise": denoise}
+        # Of the schedule that is even in the step's number, so many of STEPS begin at step 1000 x denoise.
+        steps = {"scheduler": "simple", "steps": round(STEPS * denoise), "denoise": denoise}
         sigmas = canvas.node("BasicScheduler", "BasicScheduler", model=model, **steps)
         guide = guider(canvas, Output(model, 0), conditions, cfg=7.0)
         canvas.column(300)
