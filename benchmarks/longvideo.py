@@ -261,6 +261,11 @@ class Scene:
 
     def __init__(self, seed: int, frames: int) -> None:
         self.seed, self.frames, self._clips = seed, frames, None
+        self.last: tuple = (None, None)  # of `window_results`
+
+    def forget(self) -> None:
+        """Let go of the frames."""
+        self._clips, self.last = None, (None, None)
 
     def __call__(self):
         if self._clips is None:
@@ -296,17 +301,14 @@ def figures_of(name: str, method: Method, model, settings: EnhanceSettings, scen
 
 
 def window_results(method: Method, model, settings: EnhanceSettings, scene: Scene) -> tuple[Job, list[Tensor]]:
-    """The job of these settings on a scene, and its windows' clips by the method; the last ones are remembered, for
-    rows that only join them otherwise."""
+    """The job of these settings on a scene, and its windows' clips by the method; the scene's last ones are remembered,
+    for rows that only join them otherwise."""
     source = scene()[0]
     job = prepare(scene.frames, SIZE, model, settings, RenderedBuffers(source))
-    circumstances = job_name(settings.to_dict(), model), scene.seed, scene.frames, method.make.__name__
-    if _last.get("circumstances") != circumstances:
-        _last.update(circumstances=circumstances, clips=method.make(job, source.rgb))
-    return job, _last["clips"]
-
-
-_last: dict = {}
+    circumstances = job_name(settings.to_dict(), model), method.make.__name__
+    if scene.last[0] != circumstances:
+        scene.last = circumstances, method.make(job, source.rgb)
+    return job, scene.last[1]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -342,7 +344,7 @@ def main(arguments: list[str] | None = None) -> None:
             row = figures_of(name, METHODS[name], model, settings, scene, options.overlap)
             rows[name].scenes.append(row)
         truth.scenes.append(remembered(["twin", scene.seed, frames, options.overlap], lambda s=scene: true_figures(s)))
-        scene._clips = None
+        scene.forget()
     table = [row.figures() for row in rows.values()] + [truth.figures()]
     about = {"seeds": [s.seed for s in scenes], "frames": frames, "overlap": options.overlap, "fps": FPS}
     common.finish(options.json, table, COLUMNS, promises(table), **about, settings=settings.to_dict())
