@@ -45,6 +45,7 @@ HELD_OUT, TUNING = range(942_000, 942_020), range(800_060, 800_080)
 FRAMES = (0, 6, 12)
 ALARMS = 0.05  # of agreeing prompts, that --tune allows
 COLUMNS = ("row", "warned", "low", "high", "mean", "prompts")
+AGREEING = ("says what is there", "names the look alone")
 Values = dict[str, list[float]]
 
 
@@ -52,13 +53,10 @@ def prompts_of(clip: Clip) -> dict[str, list[str]]:
     """Prompts by what they say of the clip."""
     draw = Random(clip.scene.seed)
     return {
-        "says what is there": [caption(clip.scene, f"photoreal.{look}", draw) for look in LOOKS],
-        "names the look alone": [worded(clip, look, "sentence") for look in LOOKS],
+        AGREEING[0]: [caption(clip.scene, f"photoreal.{look}", draw) for look in LOOKS],
+        AGREEING[1]: [worded(clip, look, "sentence") for look in LOOKS],
         "contradicts the clip": [contradiction(number, clip)[1] for number in range(PROMPTS)],
     }
-
-
-AGREEING, CONTRADICTING = ("says what is there", "names the look alone"), "contradicts the clip"
 
 
 def values_of(agreement: Agreement, seeds: Sequence[int]) -> list[Values]:
