@@ -66,10 +66,9 @@ def values_of(agreement: Agreement, seeds: Sequence[int]) -> list[Values]:
         scene = make_scene(seed)
         source = render_styles(scene, list(FRAMES), SIZE, ["synthetic"])["synthetic"]
         clip = Clip(scene, source, {}, {})
-        described = f"{preset.inversion_prompt}, {clip.description}"
         scenes.append(
             {
-                kind: [job.contradiction(agreement, source.rgb, prompt, described, preset) for prompt in prompts]
+                kind: [job.contradiction(agreement, source.rgb, prompt, preset.prompt) for prompt in prompts]
                 for kind, prompts in prompts_of(clip).items()
             }
         )

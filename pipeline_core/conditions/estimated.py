@@ -20,7 +20,7 @@ Estimate = Callable[[Tensor], Tensor]
 @dataclass(frozen=True)
 class Agreement:
     """How well frames and texts go together. log_odds: frames (T, H, W, 3) in [0, 1] and K texts -> (T, K); limit: by
-    how much a text may fall behind the clip's own, see job/contradiction.py; name: the network's."""
+    how much a prompt may fall behind a plain one, see job/contradiction.py; name: the network's."""
 
     log_odds: Callable[[Tensor, list[str]], Tensor]
     limit: float

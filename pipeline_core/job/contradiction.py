@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from ..models.folders.preset import Preset
 
 
-def contradiction(agreement: Agreement, frames: Tensor, prompt: str, described: str, preset: Preset) -> float:
-    """How much less frames (T, H, W, 3) in [0, 1] show the prompt than what describes them, in the network's log odds.
+def contradiction(agreement: Agreement, frames: Tensor, prompt: str, plain: str) -> float:
+    """How much less frames (T, H, W, 3) in [0, 1] show the prompt than a plain one, in the network's log odds.
 
-    What only tells the wished-for look from the clip's own is taken out: the presets' own two prompts differ in that
-    alone, so their difference is what a prompt may differ by.
+    plain: asks for the same look and says nothing of the clip. Against words for the clip as it is, the look that is
+    wished for would count as a contradiction, and what a prompt leaves out as well.
     """
-    seen = agreement.log_odds(frames, [described, prompt, preset.inversion_prompt, preset.prompt]).double().mean(0)
-    return float((seen[0] - seen[1]) - (seen[2] - seen[3]))
+    seen = agreement.log_odds(frames, [plain, prompt]).double().mean(0)
+    return float(seen[0] - seen[1])
 
 
 def contradiction_warnings(
@@ -38,11 +38,12 @@ def contradiction_warnings(
         agreement = load_agreement(own, look.device)
     if agreement is None:
         return []
-    value = contradiction(agreement, look.frames, settings.prompt, settings.inversion_prompt, preset)
+    value = contradiction(agreement, look.frames, settings.prompt, preset.prompt)
     if not value > agreement.limit:
         return []
     return [
-        f"The prompt may contradict the clip: {agreement.name} sees it in the frames less than what describes them (by "
-        f"{value:.1f} in log odds, of prompts that agree at most {agreement.limit:.1f}). What the frames show and the "
-        "prompt denies may be lost; describe what is there, or hold the result by guidance_reach."
+        f"The prompt may contradict the clip: {agreement.name} sees it in the frames less than the preset's own "
+        f"prompt, which says nothing of them (by {value:.1f} in log odds; of prompts that agree at most "
+        f"{agreement.limit:.1f}). What the frames show and the prompt denies may be lost; describe what is there, or "
+        "hold the result by guidance_reach."
     ]

@@ -153,7 +153,7 @@ def prepare(
     limits = None
     if "depth" in weights and "depth" not in maps:
         limits = _depth_limits(buffers, estimators, read, work_size, preset.maps)
-    # The preset's own prompt says nothing that its words for the source do not.
+    # The preset's own prompt says of the clip what its description does.
     warnings = contradiction_warnings(settings, preset, estimators.agreement, look) if worded else []
     report = Report(settings.to_dict(), notes, plan, warnings=warnings)
     texts = _embedded(model, settings)

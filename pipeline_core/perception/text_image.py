@@ -17,7 +17,7 @@ from .encoders import Encode, image_encoder, load_encoder_network, model_type
 from .own import model_name
 
 LIMIT_FILE = "contradiction.json"  # beside the weights; benchmarks/contradiction.py --tune writes it for the world's
-LIMIT = 2.0  # of a network that has none: the clip's own words are seven times as likely
+LIMIT = 2.0  # of a network that has none: a prompt that says nothing is seven times as likely
 
 
 @dataclass(frozen=True)
