@@ -21,8 +21,9 @@ from ..models.folders.layout import TRAINABLE
 from ..models.folders.loading import EMBEDDED, TYPES, load_part
 from ..models.folders.lora import NAME, lora_tensors, require_peft, save_lora
 from ..models.folders.precision import PRECISIONS, check_bf16_weights, choose_precision
+from ..models.folders.preset import Preset
 from ..models.folders.training_memory import WEIGHTS, plan_training
-from ..video.files import write_json
+from ..video.files import only_run, write_json
 from .bars import progress_bar
 from .ends import after_the_step
 from .files import add_device, parse_size
@@ -71,12 +72,20 @@ def run(options: argparse.Namespace) -> None:
     check_config(checkpoint, config)
     if options.dry_run:
         return
-    checkpoint.mkdir(parents=True, exist_ok=True)
-    samples, dtype = Samples(windows, checkpoint), TYPES[plan.weights]
+    with only_run(checkpoint, "-o"):
+        run_steps(options, folder, preset, device, config, Samples(windows, checkpoint))
+
+
+def run_steps(
+    options: argparse.Namespace, folder: Path, preset: Preset, device: torch.device, config: LoraConfig,
+    samples: Samples,
+) -> None:  # fmt: skip
+    """Encode what is not yet, step, write the LoRA; KeyboardInterrupt where it was stopped before the last step."""
+    dtype, bf16 = TYPES[config.weights], config.bf16
     with progress_bar("read and encode", "piece") as progress:
         samples.prepare(folder, preset, device, dtype, bf16, progress)
     transformer = load_part(folder, "transformer", dtype, TRAINABLE).to(device)
-    lora = open_run(checkpoint, config, transformer, samples, device)
+    lora = open_run(samples.folder, config, transformer, samples, device)
     with after_the_step() as stop, progress_bar("train", "step") as progress:
         done = train(lora, options.steps, stop, progress)
     write_lora(lora, options, is_wan(folder))

@@ -21,6 +21,7 @@ from pipeline_core.finetune.samples import Samples, cut_clips
 from pipeline_core.models.folders.layout import TRAINABLE
 from pipeline_core.models.folders.loading import load_part, load_video_model
 from pipeline_core.models.folders.lora import NAME, PREFIX, Lora, add_lora, merge_loras
+from pipeline_core.video.files import only_run
 
 pytest.importorskip("peft", reason="peft is not installed: no LoRA can be trained")
 KINDS = ("embedded", "transfer25", "wan")
@@ -58,6 +59,16 @@ def one_clip(tmp_path_factory, clips):
     folder = tmp_path_factory.mktemp("one")
     shutil.copy(clips / "short.mp4", folder)
     return folder
+
+
+def test_two_runs_on_one_output_exclude_each_other(model_folder, one_clip, tmp_path, capsys):
+    command = ["train-lora", str(one_clip), "--model", str(model_folder), "-o", str(tmp_path / "look"), *SMALL]
+    command += ["--caption", "a street", "--steps", "1", "--rank", "2"]
+    with only_run(tmp_path / "look" / "training", "-o"):
+        assert main(command) == 2
+        assert "Another run is writing to" in capsys.readouterr().err
+        assert not (tmp_path / "look" / "training" / "latents").exists()
+    assert main(command) == 0
 
 
 def inputs(kind, network):
