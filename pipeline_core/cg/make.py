@@ -1,8 +1,8 @@
 """Clips of the studio in a folder: each whole or not there, known by a row that is written last.
 
-    metadata.jsonl          Hugging Face's video folder: a line for every clip
-    KIND/NAME.mp4           the clip; NAME_buffers beside it where buffers are wanted
-    truth/NAME/             row.json; joints.json (COCO), cameras/ (COLMAP), alpha/ (pictures)
+metadata.jsonl          Hugging Face's video folder: a line for every clip
+KIND/NAME.mp4           the clip; NAME_buffers beside it where buffers are wanted
+truth/NAME/             row.json; joints.json (COCO), cameras/ (COLMAP), alpha/ (pictures)
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def lines_of(path):
 def test_colmaps_texts_project_surface_points_onto_their_pixels(folder):
     row = rows_of(folder)["orbit"]
     cameras = folder / row["cameras"]
-    (_, model, width, height, *numbers), = [line.split() for line in lines_of(cameras / "cameras.txt")]
+    ((_, model, width, height, *numbers),) = [line.split() for line in lines_of(cameras / "cameras.txt")]
     assert (model, int(width), int(height)) == ("PINHOLE", 80, 48)
     fx, fy, cx, cy = map(float, numbers)
     poses = [line.split() for line in lines_of(cameras / "images.txt")]

@@ -68,9 +68,7 @@ def render_stage(
     count = min(frames_at_once(size), AT_ONCE)
     pieces = [_chunk(stage, numbers[i : i + count], size, style, quality) for i in range(0, len(numbers), count)]
     frame = torch.tensor(list(numbers))
-    joined = {
-        name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0] if pieces[0][name] is not None
-    }
+    joined = {name: torch.cat([piece[name] for piece in pieces]) for name in pieces[0] if pieces[0][name] is not None}
     camera, joints = stage.camera(frame, *size), stage.joints_at(frame)
     depth = joined["depth"]
     keypoints = {instance: seen(points, camera, depth, stage, instance) for instance, points in joints.items()}
@@ -128,9 +126,7 @@ def _describe(stage: Stage, hits: Hits, seconds: Tensor) -> Surface:
     return describe_town(stage, hits, seconds, lambda stage, x, z: stage.ground(x, z))
 
 
-def _light(
-    stage: Stage, style: str, camera: Camera, seconds: Tensor, hits: Hits, solids: list, sample: int
-) -> Tensor:
+def _light(stage: Stage, style: str, camera: Camera, seconds: Tensor, hits: Hits, solids: list, sample: int) -> Tensor:
     """(F, H, W, 3) of one ray a pixel: sRGB of the synthetic style, linear light of the photoreal."""
     surface = _describe(stage, hits, seconds)
     if style == "synthetic":
@@ -139,4 +135,3 @@ def _light(
     look = TOWN_LOOKS[style.partition(".")[2] or "day"]
     light = town_light(stage, [look], camera, seconds, hits, solids, sample)
     return town_radiance(stage, {style: look}, camera, surface, hits, light)[style]
-
