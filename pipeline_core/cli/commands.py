@@ -18,12 +18,13 @@ from . import (
     render,
     render_cg,
     runs,
+    select,
     train_lora,
 )
 
 COMMANDS = (
     enhance, enhance_folder, export, page, render, buffers, metrics, runs, convert, plan, train_lora, demo, pairs,
-    render_cg,
+    render_cg, select,
 )  # fmt: skip
 
 
