@@ -106,4 +106,3 @@ def duplicates(thumbnails: list[Tensor | None], alike: float) -> list[tuple[int,
                 rows, numbers = torch.cat([rows, row]), [*numbers, number]
         answers.append(answer)
     return answers
-
