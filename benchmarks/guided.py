@@ -161,8 +161,10 @@ class Bench:
 def open_bench(
     seeds: Sequence[int], looks: Sequence[str] = ("day",), frames: int | None = None, reference: Lora | None = None
 ) -> Bench:
-    """Render, encode and map every seed: so many frames each, by default the preset's window. reference: a LoRA that
-    answers the branch "reference" (see `load_video_model`)."""
+    """Render, encode and map every seed: so many frames each, by default the preset's window.
+
+    reference: a LoRA that answers the branch "reference" (see `load_video_model`).
+    """
     from tqdm import tqdm
 
     model, critic = load_video_model(reference=reference), load_critic()

@@ -8,6 +8,7 @@ truth/NAME/             row.json; joints.json (COCO), cameras/ (COLMAP), alpha/ 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -91,9 +92,11 @@ def make_clip(out: Path, kind: str, seed: int, settings: CgSettings) -> dict:
     )  # fmt: skip
     take = render_stage(stage, None, settings.size, settings.style, settings.quality)
     clip, truth = out / kind / f"{name}.mp4", out / "truth" / name
+    buffers = clip.with_name(f"{name}_buffers")
+    for folder in (truth, buffers):  # of other settings, or of a run that was killed
+        shutil.rmtree(folder, ignore_errors=True)
     for folder in (clip.parent, truth):
         folder.mkdir(parents=True, exist_ok=True)
-    (truth / ROW).unlink(missing_ok=True)
     row = _row(stage, take, settings, name)
     # At full chroma: at these sizes 4:2:0 costs a saturated picture more than ten decibels.
     media.write_clip(clip, take.rgb, settings.fps, full_chroma=True)
@@ -108,7 +111,7 @@ def make_clip(out: Path, kind: str, seed: int, settings: CgSettings) -> dict:
     if settings.buffers:
         about = {"seed": seed, "style": settings.style, "fps": settings.fps, "caption": row["text"],
                  "description": row["brief"], "objects": row["objects"], "cameras": take.camera.matrices()}  # fmt: skip
-        with BuffersWriter(clip.with_name(f"{name}_buffers"), clip, about) as beside:
+        with BuffersWriter(buffers, clip, about) as beside:
             far = take.flow.abs().amax(-1, keepdim=True) > MOST_FLOW  # a fast turn's: the pictures cannot hold it
             flow = torch.where(far, torch.nan, take.flow)
             beside.append(take.depth, take.classes, take.instances, flow)

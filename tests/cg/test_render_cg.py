@@ -129,6 +129,7 @@ def test_run_again_it_goes_on_and_other_settings_render_anew(folder, monkeypatch
     assert main(["render-cg", str(folder), "--kind", "orbit", *SMALL, "--clips", "1", "--tag", "on"]) == 0
     assert drawn == [800000, 800000] and rows_of(folder)["orbit"]["text"].startswith("cg render, ")
     assert [row["file_name"] for row in make.read_rows(folder)] == names
+    assert not clip.with_name(f"{clip.stem}_buffers").exists()  # they were of the other settings
 
 
 def test_a_stop_keeps_what_is_finished(tmp_path, monkeypatch):

@@ -112,14 +112,13 @@ def _curve(motion: Motion, name: str):
     pairs = [(share, key.get(name, key.get(plain))) for share, key in sorted(motion.keys.items())]
     pairs = [(share, value * pi / 180) for share, value in pairs if value is not None]
     gain = 0.0
-    if pairs and pairs[-1][0] == 1.0:
-        gain = pairs[-1][1] - pairs[0][1] if pairs[0][0] == 0.0 else 0.0
-        pairs = pairs[:-1] if pairs[0][0] == 0.0 else pairs
-    gain = gain if name in WHOLE else 0.0
+    if pairs and pairs[-1][0] == 1.0:  # the end of the period is the beginning of the next, whole turns further
+        gain = pairs[-1][1] - pairs[0][1] if name in WHOLE else 0.0
+        pairs = pairs[:-1]
     if len(pairs) < 2 and not gain:
         value = pairs[0][1] if pairs else 0.0
         return lambda share: torch.full_like(share, value)
-    # Two keys before the period and two after it make the ends like all others.
+    # The keys of the periods before and after make the ends like all others.
     x = torch.tensor([s + turn for turn in (-1, 0, 1) for s, _ in pairs], dtype=torch.float64)
     y = torch.tensor([v + turn * gain for turn in (-1, 0, 1) for _, v in pairs], dtype=torch.float64)
     slope = y.diff() / x.diff()

@@ -93,7 +93,6 @@ DETAILED = (
     ("shin", "legs", (0.0, -0.110, -0.004), (0.034, 0.135, 0.038)),
     ("foot", "shoes", (0.0, -0.018, 0.034), (0.030, 0.027, 0.072)),
 )  # fmt: skip
-CLOTH = ("shirt", "trousers")
 
 
 def body_solids(performer: Performer, detailed: bool, rng: Random) -> tuple[list[Solid], dict[str, str]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ...errors import UserError
 from ..camera import Camera
 from ..raycast import Hits, cast, sunlit, visible_solids
 from ..render import check_render, flow_of, frames_at_once
@@ -64,6 +65,8 @@ def render_stage(
     """
     numbers = range(stage.frames) if frames is None else range(frames) if isinstance(frames, int) else frames
     check_render(numbers, size, (style,))
+    if quality not in QUALITIES:
+        raise UserError(f"quality is {quality!r} but must be one of {', '.join(QUALITIES)}: change quality.")
     # Where the camera goes round, few frames share what is in a part of the screen.
     count = min(frames_at_once(size), AT_ONCE)
     pieces = [_chunk(stage, numbers[i : i + count], size, style, quality) for i in range(0, len(numbers), count)]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from math import cos, pi, radians, sin
 from random import Random
 
@@ -19,7 +18,6 @@ from .motions import MOTIONS
 from .paths import Path
 from .performer import Performer, Segment, body_solids, segment_pose
 from .sets import FLOOR_TAGS, FLOORS, SetBuilder
-from .skeleton import COCO
 
 KINDS = ("people", "orbit", "turn", "layers")
 ASSETS = ("low", "high")
@@ -103,11 +101,6 @@ class Stage:
         """World positions (F, 17, 3) of COCO's keypoints of everybody, by instance."""
         seconds = frames.to(torch.float32) / self.fps
         return {performer.instance: performer.keypoints(seconds) for performer in self.performers}
-
-    @cached_property
-    def bones(self) -> tuple[str, ...]:
-        """The names that `joints_at` goes by."""
-        return COCO
 
 
 def make_stage(
