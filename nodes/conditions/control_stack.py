@@ -156,7 +156,7 @@ def _reports(chains: list) -> tuple[str, str]:
     lines, stacks = [], []
     for controls, names in chains:
         names = list(dict.fromkeys(names))
-        count = f"{len(controls) or 'no'} control{'' if len(controls) == 1 else 's'}"
+        count = {0: "no controls", 1: "1 control"}.get(len(controls), f"{len(controls)} controls")
         lines.append(f"{', '.join(names)}: {count}")
         entries = []
         for number, control in enumerate(controls, start=1):

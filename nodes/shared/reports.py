@@ -46,7 +46,7 @@ def calibration_text(report: CalibrationReport) -> tuple[str, str]:
 def job_text(report: Report) -> str:
     """The report in a few lines: cost, resolved settings, remarks."""
     plan, settings = report.plan, report.settings
-    controls = ", ".join(f"{name} {weight:.2g}" for name, weight in plan["controls"].items()) or "none"
+    controls = ", ".join(f"{name} {weight:.2g}" for name, weight in plan["controls"].items())
     count = len(plan["windows"])
     return "\n".join(
         [
@@ -54,7 +54,7 @@ def job_text(report: Report) -> str:
             f"{plan['compute_factor']:.2f} x the frames computed",
             f"{settings['start']}, strength {settings['strength']:.3g}, cfg {settings['cfg']:.3g}, "
             f"{settings['steps']} steps, seed {settings['seed']}",
-            f"controls: {controls}",
+            f"controls: {controls}" if controls else "controls: none",
             f"prompt: {settings['prompt']}",
             *report.notes,
         ]

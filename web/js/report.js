@@ -1,12 +1,14 @@
 // Shows a node's text report inside the node: ui.text after a run, and what the node says before it starts to compute.
-// The box is display only: never saved, never sent, never edited.
+// The box is display only: never saved, never sent, never edited, and in the user's language.
 //
 // Hooks and events of the frontend only, nothing patched: `executed` and our own message bring texts while a graph
 // runs, `onNodeOutputsUpdated` brings them back when a workflow's tab is opened again. How a text finds its node is
 // in `textOf` and `nodeAt`; a later extension API replaces the last block of this file and nothing else.
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { ownWords } from "./language.js";
 import { isOurs, nodeAt } from "./places.js";
+import { translator } from "./sentences.js";
 
 const BOX = "report_view";
 const LINE = 17, PADDING = 14, CHARACTER = 7; // pixels
@@ -76,9 +78,14 @@ function show(node, text) {
 // One text for each item of a list; chunks often say the same.
 const textOf = (output) => output?.text && [...new Set([output.text].flat())].join("\n\n");
 
-function showAt(id, text) {
-  const node = text && nodeAt(id);
-  if (isOurs(node)) show(node, text);
+const translators = new WeakMap(); // by the sentences that they know
+
+async function showAt(id, text) {
+  if (!text || !isOurs(nodeAt(id))) return;
+  const sentences = await ownWords("reports");
+  if (!translators.has(sentences)) translators.set(sentences, translator(sentences));
+  const node = nodeAt(id); // another workflow may have been opened meanwhile
+  if (isOurs(node)) show(node, translators.get(sentences)(text));
 }
 
 function showAll(outputs) {
