@@ -12,6 +12,8 @@ import { translator } from "./sentences.js";
 
 const BOX = "report_view";
 const LINE = 17, PADDING = 14, CHARACTER = 7; // pixels
+// Of Chinese, Japanese and Korean characters, and how much wider they are.
+const WIDE = /[\u1100-\u11ff\u2e80-\ud7ff\uf900-\ufaff\uff00-\uff60]/g, WIDER = 4;
 const MOST = 16; // lines; of longer texts the box shows the beginning and scrolls
 // The text lies in a frame without adding to its height: Nodes 2.0 would make room for all of it.
 const FRAME = { position: "relative", width: "100%", height: "100%" };
@@ -34,8 +36,9 @@ const STYLE = {
 
 // What the text needs, lines broken at the box's width.
 function heightOf(text, width) {
-  const columns = Math.max(20, Math.floor((width - 50) / CHARACTER));
-  const lines = text.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / columns)), 0);
+  const room = Math.max(20 * CHARACTER, width - 50);
+  const needed = (line) => line.length * CHARACTER + (line.match(WIDE)?.length ?? 0) * WIDER;
+  const lines = text.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil(needed(line) / room)), 0);
   return Math.min(lines, MOST) * LINE + PADDING;
 }
 
