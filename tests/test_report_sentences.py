@@ -79,6 +79,7 @@ a segmentation model (--segmentation-model, segmentation_model): see docs/models
 lights kept 100%, signs kept 90%, vehicles kept 8%
 colours 1.20 x as strong, hues 3 degrees off
 positive, negative: 2 controls
+Wan 2.1 VACE: 1 + a multiple of 4 frames, up to 81
   edge_f1                0.931 share"""
     assert turned(report).split("\n") == [
         "17 images, fenêtres : 2, de 17 au plus, 1.53 x les images calculées",
@@ -91,7 +92,8 @@ positive, negative: 2 controls
         "segmentation_model) : voir docs/models.md.",
         "feux conservés 100%, panneaux conservés 90%, véhicules conservés 8%",
         "couleurs 1.20 x aussi fortes, teintes à 3 degrés",
-        "positive, negative: 2 contrôles",
+        "positive, negative : 2 contrôles",
+        "Wan 2.1 VACE: 1 + un multiple de 4 images, 81 au plus",
         "  edge_f1                0.931 share",
     ]
 
