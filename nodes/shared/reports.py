@@ -44,7 +44,7 @@ def calibration_text(report: CalibrationReport) -> tuple[str, str]:
 
 
 def job_text(report: Report) -> str:
-    """The report in a few lines: cost, resolved settings, remarks."""
+    """The report in a few lines: cost, resolved settings, warnings, remarks."""
     plan, settings = report.plan, report.settings
     controls = ", ".join(f"{name} {weight:.2g}" for name, weight in plan["controls"].items())
     count, fresh = len(plan["windows"]), settings["noise_blend"]
@@ -57,6 +57,7 @@ def job_text(report: Report) -> str:
             *([f"noise_blend {fresh:.2g}: so much of the inverted noise is fresh"] if fresh else []),
             f"controls: {controls}" if controls else "controls: none",
             f"prompt: {settings['prompt']}",
+            *(f"warning: {warning}" for warning in report.warnings),
             *report.notes,
         ]
     )
