@@ -26,6 +26,7 @@ from pipeline_core.metrics.objects import LampColours
 from pipeline_core.metrics.realism import FeatureStatistics, frechet_distance
 from pipeline_core.metrics.structure import EdgeF1
 from pipeline_core.models.folders.loading import load_video_model
+from pipeline_core.models.folders.lora import Lora
 from pipeline_core.models.networks.video_model import VideoModel
 from pipeline_core.world import Render, RenderedBuffers, make_scene, render_styles
 from pipeline_core.world.scene import Scene
@@ -163,11 +164,16 @@ class Bench:
         return row
 
 
-def open_bench(seeds: Sequence[int], looks: Sequence[str] = ("day",), frames: int | None = None) -> Bench:
-    """Render, encode and map every seed: so many frames each, by default the preset's window."""
+def open_bench(
+    seeds: Sequence[int], looks: Sequence[str] = ("day",), frames: int | None = None, reference: Lora | None = None
+) -> Bench:
+    """Render, encode and map every seed: so many frames each, by default the preset's window.
+
+    reference: a LoRA that answers the branch "reference" (see `load_video_model`).
+    """
     from tqdm import tqdm
 
-    model, critic = load_video_model(), load_critic()
+    model, critic = load_video_model(reference=reference), load_critic()
     preset, clips, latents, hints = model.preset, [], [], []
     for seed in tqdm(seeds, desc="scenes"):
         scene = make_scene(seed)

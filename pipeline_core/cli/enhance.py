@@ -14,9 +14,9 @@ from ..job.keep import read_keep_mask
 from ..job.table import SETTINGS, Setting
 from ..longvideo import ChunkFolder
 from ..metrics.compare import compare
+from ..metrics.extras import Extras
 from ..metrics.report import environment
 from ..metrics.seams import plan_seams
-from ..metrics.suite import Extras
 from ..models.folders.loading import load_video_model
 from ..models.folders.lora import parse_lora
 from ..models.folders.memory import WEIGHTS
