@@ -228,7 +228,7 @@ def test_enhance_realism_with_one_wire_repeats_and_says_what_it_did_without(serv
     assert found.shape == (3, 96, 160, 3) and bool(found.isfinite().all())
     for part in (
         "3 frames in 1 window ",
-        "controls: edge 1",
+        "controls: edge ",
         prompt,
         "repeated 2 times",
     ):
