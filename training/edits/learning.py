@@ -72,4 +72,4 @@ def write(networks: EmbeddedNetworks, folder: Path) -> None:
     write_networks(networks, folder, torch.float16)
 
 
-TASK = Task(build, batch=8, rate=3e-4, steps=8000, loss=loss, figures=figures, write=write, draw=draw)
+TASK = Task(build, batch=8, rate=4e-3, steps=8000, loss=loss, figures=figures, write=write, draw=draw)

@@ -26,8 +26,7 @@ ADAM_SHARE = 0.1
 
 def orthogonal_inside(model: torch.nn.Module) -> MixedOptimizer:
     """Orthogonalised steps for products that mix many features with many, Adam's at a tenth of their rate for frames'
-    and words' first layers, thin heads, depthwise convolutions, norms and biases. A ViT learns depth so in a sixth of
-    the steps that AdamW takes."""
+    and words' first layers, thin heads, depthwise convolutions, norms and biases."""
     inner = []
     for name, module in model.named_modules():
         mixes = isinstance(module, torch.nn.Linear | torch.nn.Conv2d) and getattr(module, "groups", 1) == 1
@@ -46,11 +45,10 @@ def orthogonal_inside(model: torch.nn.Module) -> MixedOptimizer:
 
 @dataclass(frozen=True)
 class Task:
-    """A network and how it learns. build: its model, new; batch: samples a step; rate: the optimiser's highest; loss:
+    """A network and how it learns. build: its model, new; batch: samples a step; rate: the orthogonalised
+    matrices' highest; loss:
     (model, batch) -> scalar; figures: (model, shards) -> name -> number, of scenes it was not trained on; write:
-    (model, folder) -> a model folder in the released layout; draw: (shards, count, generator) -> a batch; optimizer:
-    model -> one whose groups may have "lr_share", their part of the rate; compile: lets torch.compile fuse a model;
-    pool: (shards, step) -> the shards a step may draw."""
+    (model, folder) -> a model folder in the released layout; draw: (shards, count, generator) -> a batch."""
 
     build: Callable
     batch: int
@@ -60,9 +58,6 @@ class Task:
     figures: Callable
     write: Callable
     draw: Callable = draw
-    optimizer: Callable = orthogonal_inside
-    compile: Callable = lambda model: None
-    pool: Callable = lambda shards, step: shards
 
 
 @dataclass(frozen=True)
@@ -94,13 +89,12 @@ def fit(
     config = {"steps": steps, "seed": seed, "scenes": len(shards)}
     weights = dict(model.named_parameters())
     averages = {name: value.detach().clone() for name, value in weights.items()}
-    optimizer = task.optimizer(model)
+    optimizer = orthogonal_inside(model)
     state = read_state(folder) or {"step": 0, "config": config, "cpu_seconds": 0.0, "losses": [0.0, 0]}
     if state["config"] != config:
         raise UserError(f"{folder} was begun with {state['config']} and now {config} came: give another --out.")
     if state["step"]:
         _restore(folder, model, optimizer, averages)
-    task.compile(model)
     log = RunLog(folder, state["step"])
     saved, began = time.monotonic(), time.process_time()
 
@@ -115,9 +109,9 @@ def fit(
         torch.manual_seed(seed * 1_000_003 + step)  # dropout and the like
         model.train()
         with torch.autocast("cpu", torch.bfloat16):
-            loss = task.loss(model, task.draw(task.pool(shards, step), task.batch, generator))
+            loss = task.loss(model, task.draw(shards, task.batch, generator))
         for group in optimizer.param_groups:
-            group["lr"] = task.rate * _share(step, steps) * group.get("lr_share", 1.0)
+            group["lr"] = task.rate * _share(step, steps) * group["lr_share"]
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -141,15 +135,6 @@ def fit(
     else:
         save(steps)
     return averaged(task, model, averages)
-
-
-def averaged_so_far(task: Task, folder: Path) -> torch.nn.Module:
-    """The model with the averaged weights of a run's checkpoint. UserError where the folder has none."""
-    if read_state(folder) is None:
-        raise UserError(f"{folder} holds no run yet: leave --export out and let it learn.")
-    model = task.build()
-    model.load_state_dict(read_tensors(folder, "model"))
-    return averaged(task, model, read_tensors(folder, "average"))
 
 
 def averaged(task: Task, model: torch.nn.Module, averages: dict[str, Tensor]) -> torch.nn.Module:
