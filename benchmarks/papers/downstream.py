@@ -67,7 +67,7 @@ def ap50(model: torch.nn.Module, test: Shard) -> float | None:
 
 
 STUDENTS = {
-    "segmentation": Student(replace(segmentation.TASK, batch=6), "miou", "gap", mean_iou, steps=250, runs=5),
+    "segmentation": Student(replace(segmentation.TASK, batch=6), "miou", "gap", mean_iou, steps=250, runs=3),
     "detector": Student(replace(detector.TASK, batch=4), "ap50", "ap50_gap", ap50, steps=300, runs=2),
 }
 CLAIMS = (
@@ -108,14 +108,14 @@ def scores(network: str, arm: str, run: int, shards: list[Shard], tests: dict[in
 
 def summaries(values: dict[str, Tensor], figure: str, gap: str) -> dict[str, dict]:
     """Of every arm, as part of its row, the score and the gap closed. values: arm -> (runs, test scenes), the same
-    scenes nan in all; intervals over both, scenes drawn together for all arms and runs for each."""
+    scenes nan in all; intervals over both, drawn together for all arms."""
+    runs, count = values[RAW].shape
     draw = torch.Generator().manual_seed(0)
-    count = values[RAW].shape[1]
-    chosen = torch.randint(count, (DRAWS, 1, count), generator=draw)
-    drawn = {}
-    for arm, of_arm in values.items():
-        runs = torch.randint(len(of_arm), (DRAWS, len(of_arm), 1), generator=draw)
-        drawn[arm] = of_arm[runs, chosen].nanmean((1, 2))
+    chosen = (
+        torch.randint(runs, (DRAWS, runs, 1), generator=draw),
+        torch.randint(count, (DRAWS, 1, count), generator=draw),
+    )
+    drawn = {arm: of_arm[chosen].nanmean((1, 2)) for arm, of_arm in values.items()}
     means = {arm: of_arm.nanmean() for arm, of_arm in values.items()}
     parts = {}
     for arm, of_arm in values.items():
@@ -163,14 +163,15 @@ def main() -> None:
     idle = len(shards[GATED]) == len(shards[ENHANCED])
     parts, seconds = [], {}
     for network, student in STUDENTS.items():
-        values = {}
-        for arm in ARMS:
-            same = ENHANCED if arm == GATED and idle else arm
-            of_runs = [scores(network, same, run, shards[same], tests) for run in range(student.runs)]
-            values[arm] = torch.tensor(of_runs, dtype=torch.float64)
-            folders = [training_folder(network, same, run) for run in range(student.runs)]
-            seconds |= {folder: read_state(folder)["cpu_seconds"] for folder in folders}
-        parts.append(summaries(values, student.figure, student.gap))
+        values = {arm: [] for arm in ARMS}
+        for run in range(student.runs):
+            for arm in ARMS:
+                same = ENHANCED if arm == GATED and idle else arm
+                values[arm].append(scores(network, same, run, shards[same], tests))
+                folder = training_folder(network, same, run)
+                seconds[folder] = read_state(folder)["cpu_seconds"]
+        tensors = {arm: torch.tensor(of_arm, dtype=torch.float64) for arm, of_arm in values.items()}
+        parts.append(summaries(tensors, student.figure, student.gap))
     rows = [joined(arm, [part[arm] for part in parts], len(shards[arm])) for arm in ARMS]
     claims = [claim.checked(rows) for claim in CLAIMS if not (idle and claim.ours == GATED)]
     columns = ("miou", "gap", "ap50", "ap50_gap", "training_scenes")
