@@ -6,7 +6,7 @@ Open question 1 of 2511.14719, in the small world: the same small SegFormer and 
 hundred steps, the same scenes and labels; only what the frames look like differs. Test scenes are those of the other
 tables and a few more, training scenes are in no other benchmark. `gap` is the share of the way from raw to photoreal
 frames: (arm - raw) / (photoreal - raw). Scenes and trained networks are in benchmarks/out/papers/downstream; a run that
-was cut off goes on from its last checkpoint.
+was cut off goes on from its last checkpoint, and --finished makes a table of the trainings that are done.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ def ap50(model: torch.nn.Module, test: Shard) -> float | None:
 
 
 STUDENTS = {
-    "segmentation": Student(replace(segmentation.TASK, batch=6), "miou", "gap", mean_iou, steps=250, runs=3),
-    "detector": Student(replace(detector.TASK, batch=4), "ap50", "ap50_gap", ap50, steps=300, runs=2),
+    "segmentation": Student(replace(segmentation.TASK, batch=6), "miou", "gap", mean_iou, steps=250, runs=5),
+    "detector": Student(replace(detector.TASK, batch=4), "ap50", "ap50_gap", ap50, steps=300, runs=3),
 }
 CLAIMS = (
     Claim("Photoreal frames train better than raw ones, or there is no gap", "miou", PHOTOREAL, RAW),
@@ -142,15 +142,27 @@ def joined(arm: str, parts: list[dict], training_scenes: int) -> dict:
     return row
 
 
-def size() -> str:
+def finished_runs(network: str, arms: set[str], tests: dict[int, Shard]) -> int:
+    """How many trainings of every one of these arms are done and scored."""
+
+    def scored(arm: str, run: int) -> bool:
+        path = training_folder(network, arm, run) / "scores.json"
+        return path.exists() and {str(seed) for seed in tests} <= json.loads(path.read_text()).keys()
+
+    runs = range(STUDENTS[network].runs)
+    return next((run for run in runs if not all(scored(arm, run) for arm in arms)), len(runs))
+
+
+def size(runs: dict[str, int]) -> str:
     """The trainings in words, for the page."""
-    trainings = (f"{network} {student.runs} times {student.steps} steps" for network, student in STUDENTS.items())
+    trainings = (f"{network} {count} times {STUDENTS[network].steps} steps" for network, count in runs.items())
     return f"trained on {len(TRAINING)} others (seeds {TRAINING[0]} to {TRAINING[-1]}): {', '.join(trainings)}"
 
 
 def main() -> None:
     parser = common.parser(__doc__.split("\n")[0])
     parser.add_argument("--scenes", type=int, default=len(HELD_OUT), help="to test on (default %(default)s)")
+    parser.add_argument("--finished", action="store_true", help="train nothing: the trainings that are there already")
     options = parser.parse_args()
     seeds = HELD_OUT[: options.scenes]
     tests = {
@@ -161,32 +173,40 @@ def main() -> None:
     shards = {arm: training_shards(scenes, arm) for arm in ARMS}
     # Where the gate accepts all of them, its arm is the one before it, and there is nothing to compare.
     idle = len(shards[GATED]) == len(shards[ENHANCED])
+    trained_as = {arm: ENHANCED if arm == GATED and idle else arm for arm in ARMS}
+    asked = {network: student.runs for network, student in STUDENTS.items()}
+    runs = asked
+    if options.finished:
+        done = {network: finished_runs(network, set(trained_as.values()), tests) for network in STUDENTS}
+        runs = {network: count for network, count in done.items() if count}
+    left = {network: count - runs.get(network, 0) for network, count in asked.items()}
     parts, seconds = [], {}
-    for network, student in STUDENTS.items():
+    for network, count in runs.items():
         values = {arm: [] for arm in ARMS}
-        for run in range(student.runs):
-            for arm in ARMS:
-                same = ENHANCED if arm == GATED and idle else arm
+        for run in range(count):
+            for arm, same in trained_as.items():
                 values[arm].append(scores(network, same, run, shards[same], tests))
                 folder = training_folder(network, same, run)
                 seconds[folder] = read_state(folder)["cpu_seconds"]
         tensors = {arm: torch.tensor(of_arm, dtype=torch.float64) for arm, of_arm in values.items()}
-        parts.append(summaries(tensors, student.figure, student.gap))
+        parts.append(summaries(tensors, STUDENTS[network].figure, STUDENTS[network].gap))
     rows = [joined(arm, [part[arm] for part in parts], len(shards[arm])) for arm in ARMS]
-    claims = [claim.checked(rows) for claim in CLAIMS if not (idle and claim.ours == GATED)]
-    columns = ("miou", "gap", "ap50", "ap50_gap", "training_scenes")
+    figures = [name for network in runs for name in (STUDENTS[network].figure, STUDENTS[network].gap)]
+    claims = [claim.checked(rows) for claim in CLAIMS if claim.what in figures and not (idle and claim.ours == GATED)]
+    columns = (*figures, "training_scenes")
     common.finish(
         options.json,
         rows,
         ("row", *columns),
         [],
-        shown={"title": "Training on enhanced frames", "base": RAW, "columns": columns, "size": size()},
+        shown={"title": "Training on enhanced frames", "base": RAW, "columns": columns, "size": size(runs)},
         claims=claims,
         seeds=list(seeds),
         training_seeds=list(TRAINING),
         frames=len(range(0, CLIP, EVERY)),
-        steps={network: student.steps for network, student in STUDENTS.items()},
-        runs={network: student.runs for network, student in STUDENTS.items()},
+        steps={network: STUDENTS[network].steps for network in runs},
+        runs=runs,
+        missing=[f"{count} of {asked[network]} trainings of {network}" for network, count in left.items() if count],
         weights=weights_of(),
         cpu_minutes=round(sum(seconds.values()) / 60, 1),  # of the trainings, whichever process they ran in
         command="python benchmarks/papers/downstream.py --json benchmarks/results/papers/downstream.json",

@@ -1,5 +1,6 @@
 """The papers' tables: every kind of row runs on a tiny network, a cut-off run goes on, claims say what figures say."""
 
+import json
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -207,3 +208,15 @@ def test_the_gated_arm_is_the_scenes_that_the_gate_accepts():
         for arm in (downstream.RAW, downstream.ENHANCED, downstream.GATED)
     }
     assert list(shown.values()) == [[0, 0, 0], [1, 1, 1], [1, 1]]
+
+
+def test_a_training_counts_when_every_arm_is_scored_on_every_test_scene(tmp_path, monkeypatch):
+    monkeypatch.setattr(downstream, "FOLDER", tmp_path)
+    for arm, run, seeds in (("raw", 0, (1, 2)), ("photoreal", 0, (1, 2)), ("raw", 1, (1, 2)), ("photoreal", 1, (1,))):
+        folder = downstream.training_folder("detector", arm, run)
+        folder.mkdir(parents=True)
+        (folder / "scores.json").write_text(json.dumps(dict.fromkeys(map(str, seeds), 0.5)))
+    arms = {"raw", "photoreal"}
+    assert downstream.finished_runs("detector", arms, {1: None}) == 2
+    assert downstream.finished_runs("detector", arms, {1: None, 2: None}) == 1
+    assert downstream.finished_runs("segmentation", arms, {1: None}) == 0
