@@ -8,6 +8,7 @@ from . import (
     buffers,
     convert,
     demo,
+    edit,
     enhance,
     enhance_folder,
     export,
@@ -21,7 +22,7 @@ from . import (
 )
 
 COMMANDS = (
-    enhance, enhance_folder, export, page, render, buffers, metrics, runs, convert, plan, train_lora, demo, pairs,
+    enhance, enhance_folder, export, page, render, buffers, metrics, runs, convert, plan, train_lora, demo, pairs, edit,
 )  # fmt: skip
 
 

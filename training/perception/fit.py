@@ -21,11 +21,17 @@ WARMUP = 100  # steps
 AVERAGE = 0.998  # of the weights, per step
 
 
+def adamw(model: torch.nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(model.parameters(), betas=(0.9, 0.99), weight_decay=1e-2)
+
+
 @dataclass(frozen=True)
 class Task:
-    """A network and how it learns. build: its model, new; batch: frames a step; rate: AdamW's highest; loss: (model,
-    batch) -> scalar; figures: (model, shards) -> name -> number, of scenes it was not trained on; write: (model,
-    folder) -> a model folder in the released layout; draw: (shards, count, generator) -> a batch."""
+    """A network and how it learns. build: its model, new; batch: samples a step; rate: the optimiser's highest; loss:
+    (model, batch) -> scalar; figures: (model, shards) -> name -> number, of scenes it was not trained on; write:
+    (model, folder) -> a model folder in the released layout; draw: (shards, count, generator) -> a batch; optimizer:
+    model -> one whose groups may have "lr_share", their part of the rate; compile: lets torch.compile fuse a model;
+    pool: (shards, step) -> the shards a step may draw."""
 
     build: Callable
     batch: int
@@ -35,6 +41,9 @@ class Task:
     figures: Callable
     write: Callable
     draw: Callable = draw
+    optimizer: Callable = adamw
+    compile: Callable = lambda model: None
+    pool: Callable = lambda shards, step: shards
 
 
 @dataclass(frozen=True)
@@ -66,12 +75,13 @@ def fit(
     config = {"steps": steps, "seed": seed, "scenes": len(shards)}
     weights = dict(model.named_parameters())
     averages = {name: value.detach().clone() for name, value in weights.items()}
-    optimizer = torch.optim.AdamW(model.parameters(), lr=task.rate, betas=(0.9, 0.99), weight_decay=1e-2)
+    optimizer = task.optimizer(model)
     state = read_state(folder) or {"step": 0, "config": config, "cpu_seconds": 0.0, "losses": [0.0, 0]}
     if state["config"] != config:
         raise UserError(f"{folder} was begun with {state['config']} and now {config} came: give another --out.")
     if state["step"]:
         _restore(folder, model, optimizer, averages)
+    task.compile(model)
     log = RunLog(folder, state["step"])
     saved, began = time.monotonic(), time.process_time()
 
@@ -85,9 +95,11 @@ def fit(
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         torch.manual_seed(seed * 1_000_003 + step)  # dropout and the like
         model.train()
+        batch = task.draw(task.pool(shards, step), task.batch, generator)
         with torch.autocast("cpu", torch.bfloat16):
-            loss = task.loss(model, task.draw(shards, task.batch, generator))
-        optimizer.param_groups[0]["lr"] = task.rate * _share(step, steps)
+            loss = task.loss(model, batch)
+        for group in optimizer.param_groups:
+            group["lr"] = task.rate * _share(step, steps) * group.get("lr_share", 1.0)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -113,6 +125,15 @@ def fit(
     return averaged(task, model, averages)
 
 
+def averaged_so_far(task: Task, folder: Path) -> torch.nn.Module:
+    """The model with the averaged weights of a run's checkpoint. UserError where the folder has none."""
+    if read_state(folder) is None:
+        raise UserError(f"{folder} holds no run yet: leave --export out and let it learn.")
+    model = task.build()
+    model.load_state_dict(read_tensors(folder, "model"))
+    return averaged(task, model, read_tensors(folder, "average"))
+
+
 def averaged(task: Task, model: torch.nn.Module, averages: dict[str, Tensor]) -> torch.nn.Module:
     """A copy of the model with the averaged weights, in evaluation."""
     copy = task.build()
@@ -133,7 +154,7 @@ def _tensors(model, optimizer, averages) -> dict[str, Tensor]:
         f"{kind}.{name}": optimizer.state[value][kind]
         for name, value in model.named_parameters()
         for kind in ("exp_avg", "exp_avg_sq", "step")
-        if value in optimizer.state
+        if kind in optimizer.state.get(value, {})
     }
     held = {f"model.{name}": value for name, value in model.state_dict().items()}
     return held | moments | {f"average.{name}": value for name, value in averages.items()}
@@ -145,4 +166,4 @@ def _restore(folder: Path, model, optimizer, averages) -> None:
     moments = {kind: read_tensors(folder, kind) for kind in ("exp_avg", "exp_avg_sq", "step")}
     for name, value in model.named_parameters():
         if name in moments["step"]:
-            optimizer.state[value] = {kind: tensors[name] for kind, tensors in moments.items()}
+            optimizer.state[value] = {kind: tensors[name] for kind, tensors in moments.items() if name in tensors}

@@ -3,17 +3,19 @@
 from pathlib import Path
 
 from ....pipeline_core.errors import UserError
-from ....pipeline_core.models.folders.layout import branch_parts, is_model_folder
-from ....pipeline_core.models.folders.loading import EMBEDDED
+from ....pipeline_core.models.folders.layout import branch_parts, is_edit_folder, is_model_folder
+from ....pipeline_core.models.folders.loading import EMBEDDED, EMBEDDED_EDIT, edit_folder
 from ..paths import diffusers_roots
 
-EMBEDDED_NAME = "embedded"
+EMBEDDED_NAME, EDIT_NAME = "embedded", "embedded_edit"
 MODALITIES = ("edge", "depth", "segmentation")
 
 
 def model_folders() -> dict[str, Path]:
     """Name in the menu -> folder, for every folder whose model_index.json names a Cosmos transformer."""
     folders = {EMBEDDED_NAME: EMBEDDED}
+    if is_edit_folder(EMBEDDED_EDIT):
+        folders[EDIT_NAME] = EMBEDDED_EDIT
     for root in diffusers_roots():
         for index in sorted([*root.glob("*/model_index.json"), *root.glob("*/*/model_index.json")]):
             if is_model_folder(index.parent):
@@ -30,6 +32,17 @@ def model_folder(name: str) -> Path:
             "into ComfyUI's models/diffusers."
         )
     return known[name]
+
+
+def edit_models() -> list[str]:
+    """Names in the menu of models that edit by instruction; the embedded one's stands there in any case."""
+    found = [name for name, folder in model_folders().items() if is_edit_folder(folder)]
+    return list(dict.fromkeys([EDIT_NAME, *found]))
+
+
+def edit_model_folder(name: str) -> Path:
+    """The folder behind one of `edit_models`. UserError for any other, and where the embedded one is not there."""
+    return edit_folder(None if name == EDIT_NAME else model_folder(name))
 
 
 def modalities() -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from ...doors import read_json
 from ...doors.tensors import Stored, read_header
 from ...errors import UserError
+from ..networks.cosmos import source_channels
 
 BRANCH_PREFIX = "controlnet_"
 LONE_BRANCH = "controlnet"  # of a pipeline that diffusers saved with its one branch
@@ -34,6 +35,7 @@ UNREAD = ("lm_head.", "audio_", "action_")
 # How the released branches call what is called otherwise here.
 RELEASED_NAMES = {"seg": "segmentation", "blur": "vis"}
 RESTORE = "restore the model folder"
+SHARES = "_shares"  # in a model_index.json: the folder beside it whose parts stand for those it does not hold itself
 _SAMPLES, _BYTES = 64, 4096  # places and bytes at each that `sample_hash` reads
 
 
@@ -61,6 +63,15 @@ def is_model_folder(folder: str | Path) -> bool:
 def is_omni_folder(folder: str | Path) -> bool:
     """Whether a folder's model_index.json names a Cosmos 3 transformer, which reads text and control maps itself."""
     return _transformer(folder) == OMNI
+
+
+def is_edit_folder(folder: str | Path) -> bool:
+    """Whether a folder's transformer reads the latent of a clip to edit; only JSON is read, and nothing raised."""
+    try:
+        config = read_json(Path(folder) / "transformer" / "config.json", RESTORE)
+        return is_model_folder(folder) and source_channels(config) > 0
+    except (UserError, OSError, KeyError, TypeError):
+        return False
 
 
 def _transformer(folder: str | Path) -> str:
@@ -91,9 +102,23 @@ def branch_parts(folder: str | Path) -> dict[str, str]:
     return dict(sorted(parts.items()))
 
 
+def part_place(folder: str | Path, name: str) -> Path:
+    """Where a part of a model folder is or would be: in it, or in the folder that it shares parts with.
+
+    UserError for a shared folder that is not there.
+    """
+    folder, path = Path(folder), Path(folder) / name
+    shared = read_json(folder / "model_index.json", RESTORE).get(SHARES)
+    if shared is None or path.exists():
+        return path
+    if not isinstance(shared, str) or shared != Path(shared).name or not (folder.parent / shared).is_dir():
+        raise UserError(f"{folder} takes its {name} from the model folder {shared!r} beside it: put that there, too.")
+    return folder.parent / shared / name
+
+
 def part_folder(folder: str | Path, name: str) -> Path:
     """The folder of a part that model_index.json names. UserError when it is not there."""
-    path = Path(folder) / name
+    path = part_place(folder, name)
     if name not in read_index(folder) or not (path / "config.json").is_file():
         raise UserError(f"{folder} has no {name}/ with a config.json; restore that part of the model folder.")
     return path

@@ -1,0 +1,64 @@
+"""Edit a clip by an instruction: INPUT.mp4 "make it night" -o OUTPUT.mp4, with one model for all clips."""
+
+import argparse
+from pathlib import Path
+
+from ..conditions.buffers import find_buffers
+from ..job.settings import edit_settings
+from ..job.table import SETTINGS
+from ..models.folders.loading import edit_folder, load_video_model
+from ..models.folders.lora import parse_lora
+from ..perception.estimators import load_estimators
+from .enhance import (
+    add_care,
+    add_computing,
+    add_flow,
+    add_lora,
+    add_setting,
+    carry_out,
+    check_outputs,
+    checked_input,
+    given_settings,
+)
+
+# Settings of the job that an edit may be given; the scale of the words is called by its own name.
+OFFERED = ("video_scale", "negative_prompt", "steps", "seed", "handover", "handover_share", "stitch", "detail")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", type=Path, help="the clip to edit")
+    parser.add_argument("instruction", help='what to change, such as "make it night"')
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the edited clip (.mp4, .mov, .mkv)")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        help="folder of a model that edits by instruction, in diffusers format; default: models/embedded_edit",
+    )
+    add_lora(parser)
+    for name in OFFERED:
+        add_setting(parser, name, SETTINGS[name])
+    parser.add_argument(
+        "--text-scale", dest="cfg", type=float, help="how strongly to follow the instruction, 1 is neutral"
+    )
+    parser.add_argument(
+        "--buffers", type=Path, help="a simulator's, for its optical flow; default: INPUT_buffers if it is there"
+    )
+    add_flow(parser)
+    add_computing(parser)
+    add_care(parser)
+    # What else of `enhance` is neither asked for nor read here.
+    others = [name for name in SETTINGS if name not in (*OFFERED, "cfg")]
+    none = dict.fromkeys((*others, "depth_model", "segmentation_model", "caption_model", "simdrop_reference"))
+    parser.set_defaults(**none)
+
+
+def run(options: argparse.Namespace) -> None:
+    settings, folder = edit_settings(options.instruction, given_settings(options)), edit_folder(options.model)
+    check_outputs(options)
+    loras = [parse_lora(text) for text in options.lora]
+    facts, keep = checked_input(options)
+    buffers = find_buffers(options.input, options.buffers)
+    estimators = load_estimators(device=options.device, flow=options.flow_model)
+    tell = print if options.model is not None else None
+    model = load_video_model(folder, options.device, options.precision, options.weights, tell, loras)
+    carry_out(options, "edit", facts, keep, model, settings, buffers, estimators)
