@@ -46,8 +46,11 @@ def test_the_folder_holds_no_part_that_the_model_beside_it_has(edit_model_folder
         "scheduler",
     }
     assert is_edit_folder(edit_model_folder) and not is_edit_folder(model_folder)
-    parts = {part.name: part.on_disk for part in plan_memory(edit_model_folder, read_preset(edit_model_folder)).parts}
-    assert parts["vae"] == plan_memory(model_folder, read_preset(model_folder)).parts[2].on_disk > 0
+    own, other = (
+        {part.name: part.in_memory for part in plan_memory(folder, read_preset(folder)).parts}
+        for folder in (edit_model_folder, model_folder)
+    )
+    assert own["vae"] == other["vae"] > 0 and own["transformer"] > other["transformer"]
 
 
 def test_without_that_model_it_says_what_is_missing(edit_model_folder, tmp_path):
@@ -56,7 +59,7 @@ def test_without_that_model_it_says_what_is_missing(edit_model_folder, tmp_path)
         load_video_model(alone)
 
 
-@pytest.mark.parametrize("named", ["../model", "", 3])
+@pytest.mark.parametrize("named", ["../model", "..", "", 3])
 def test_nothing_but_a_folder_beside_it_is_taken_parts_from(edit_model_folder, tmp_path, named):
     alone = shutil.copytree(edit_model_folder, tmp_path / "alone")
     index = json.loads((alone / "model_index.json").read_text())
@@ -106,17 +109,19 @@ def test_an_edit_follows_the_three_terms(model):
     enhance(clip(), Watching(), edit_settings(NIGHT, values))
     u, v, vt = (seen[name] for name in ("uncond", "negative", "positive"))
     expected = u + 1.4 * (v - u) + 3.0 * (vt - v)
-    assert torch.allclose(seen["result"].double(), expected.double(), rtol=1e-2, atol=1e-2)
+    # What is left of the noise is that of the last level.
+    assert (seen["result"] - expected).abs().max() < 0.1 < 0.25 < (expected - vt).abs().max()
 
 
 def test_windows_of_a_long_clip_go_on_from_one_another_along_the_motion(model):
-    frames = clip(12)
-    result, report = enhance(frames, model, edit_settings(NIGHT, {"steps": 3}))
+    model = replace(model, preset=replace(model.preset, window=9, overlap=5))
+    frames, values = clip(12), {"steps": 3, "anchor": 0.0}
+    result, report = enhance(frames, model, edit_settings(NIGHT, values))
     assert result.shape == frames.shape and report.settings["handover"] == "motion"
     assert any("motion was estimated" in note for note in report.notes)
-    apart, _ = enhance(frames, model, edit_settings(NIGHT, {"steps": 3, "handover": "none"}))
-    assert torch.equal(result[:4], apart[:4]) and not torch.equal(result[5:], apart[5:])
-    _, short = enhance(frames[:5], model, edit_settings(NIGHT, {"steps": 3}))
+    apart, _ = enhance(frames, model, edit_settings(NIGHT, values | {"handover": "none"}))
+    assert torch.equal(result[:4], apart[:4]) and not torch.equal(result[9:], apart[9:])
+    _, short = enhance(frames[:5], model, edit_settings(NIGHT, values))
     assert not any("motion" in note for note in short.notes)
 
 

@@ -6,6 +6,7 @@ Only JSON and safetensors headers are read here, so that a wrong file is refused
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -111,7 +112,8 @@ def part_place(folder: str | Path, name: str) -> Path:
     shared = read_json(folder / "model_index.json", RESTORE).get(SHARES)
     if shared is None or path.exists():
         return path
-    if not isinstance(shared, str) or shared != Path(shared).name or not (folder.parent / shared).is_dir():
+    plain = isinstance(shared, str) and re.fullmatch(r"\w[\w.-]*", shared)
+    if not plain or not (folder.parent / shared).is_dir():
         raise UserError(f"{folder} takes its {name} from the model folder {shared!r} beside it: put that there, too.")
     return folder.parent / shared / name
 
