@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 from ..errors import UserError
 from ..models.folders.preset import Preset
+from ..perception.flow import flow_can_be_estimated
 from .table import SETTINGS
 
 # What may be None in a job that runs: it has no default, and None is off or everywhere.
@@ -94,12 +95,13 @@ class EnhanceSettings:
 def edit_settings(instruction: str, values: Mapping[str, object]) -> EnhanceSettings:
     """An edit by instruction, with a model that edits; `values` are further settings, by name.
 
-    Windows of a long clip go on from one another along its motion, as InsV2V's do (LVSC), unless values say otherwise.
-    UserError for an empty instruction.
+    Windows of a long clip go on from one another, as InsV2V's do (LVSC), along its motion where that can be estimated,
+    unless values say otherwise. UserError for an empty instruction.
     """
     if not instruction.strip():
         raise UserError('The instruction is empty: say what to change, such as "make it night".')
-    return EnhanceSettings(**{"handover": "motion", **values, "prompt": instruction.strip()})
+    handover = "motion" if flow_can_be_estimated() else "mean"
+    return EnhanceSettings(**{"handover": handover, **values, "prompt": instruction.strip()})
 
 
 def resolve(settings: EnhanceSettings, preset: Preset, description: str = "") -> EnhanceSettings:

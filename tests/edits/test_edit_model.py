@@ -125,6 +125,12 @@ def test_windows_of_a_long_clip_go_on_from_one_another_along_the_motion(model):
     assert not any("motion" in note for note in short.notes)
 
 
+def test_windows_go_on_without_their_motion_where_nothing_estimates_it(monkeypatch):
+    monkeypatch.setattr("pipeline_core.job.settings.flow_can_be_estimated", lambda: False)
+    assert edit_settings(NIGHT, {}).handover == "mean"
+    assert edit_settings(NIGHT, {"handover": "motion"}).handover == "motion"
+
+
 def test_what_an_edit_cannot_be_made_of_is_a_sentence(model, model_folder, monkeypatch, tmp_path):
     plain = load_video_model(model_folder, precision="fp32")
     with pytest.raises(UserError, match="does not edit by instruction: leave video_scale out"):
