@@ -36,8 +36,8 @@ def model_folder(name: str) -> Path:
 
 def edit_models() -> list[str]:
     """Names in the menu of models that edit by instruction; the embedded one's stands there in any case."""
-    found = [name for name, folder in model_folders().items() if is_edit_folder(folder)]
-    return list(dict.fromkeys([EDIT_NAME, *found]))
+    edits = [name for name, folder in model_folders().items() if is_edit_folder(folder)]
+    return list(dict.fromkeys([EDIT_NAME, *edits]))
 
 
 def edit_model_folder(name: str) -> Path:
