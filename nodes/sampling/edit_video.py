@@ -42,12 +42,8 @@ class EditVideo(io.ComfyNode):
                     multiline=True,
                     tooltip="What to change, such as: make it night, let it rain, turn it into a real video.",
                 ),
-                _scale(
-                    "video_scale", 1.0, 3.0, "How strongly to follow the clip; 1 is neutral."
-                ),
-                _scale(
-                    "text_scale", 1.5, 10.0, "How strongly to follow the instruction; 1 is neutral."
-                ),
+                _scale("video_scale", 1.0, 3.0, "How strongly to follow the clip; 1 is neutral."),
+                _scale("text_scale", 1.5, 10.0, "How strongly to follow the instruction; 1 is neutral."),
                 io.Combo.Input(
                     "model",
                     options=edit_models(),

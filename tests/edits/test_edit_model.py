@@ -8,6 +8,9 @@ import pytest
 import torch
 
 from pipeline_core.__main__ import main
+from pipeline_core.batch import hashes
+from pipeline_core.batch.hashes import model_hash
+from pipeline_core.batch.networks import NetworkChoice
 from pipeline_core.diffusion import VE
 from pipeline_core.enhance import enhance
 from pipeline_core.errors import UserError
@@ -55,7 +58,7 @@ def test_the_folder_holds_no_part_that_the_model_beside_it_has(edit_model_folder
 
 def test_without_that_model_it_says_what_is_missing(edit_model_folder, tmp_path):
     alone = shutil.copytree(edit_model_folder, tmp_path / "alone")
-    with pytest.raises(UserError, match="takes its vae from the model folder .* beside it: put that there"):
+    with pytest.raises(UserError, match="shares parts of the model folder .* beside it: put that there"):
         load_video_model(alone)
 
 
@@ -66,6 +69,15 @@ def test_nothing_but_a_folder_beside_it_is_taken_parts_from(edit_model_folder, t
     (alone / "model_index.json").write_text(json.dumps(index | {"_shares": named}))
     with pytest.raises(UserError, match="beside it"):
         load_video_model(alone)
+
+
+def test_a_changed_vae_of_the_folder_beside_it_is_another_model(edit_model_folder, model_folder, tmp_path):
+    edits, base = (shutil.copytree(folder, tmp_path / folder.name) for folder in (edit_model_folder, model_folder))
+    before = model_hash(NetworkChoice(model=str(edits)))
+    (weights,) = (base / "vae").glob("*.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    hashes._folder_hash.cache_clear()
+    assert model_hash(NetworkChoice(model=str(edits))) != before
 
 
 def test_every_branch_is_answered_as_the_network_was_trained(model, edit_model_folder):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ....pipeline_core.errors import UserError
-from ....pipeline_core.models.folders.layout import branch_parts, is_edit_folder, is_model_folder
+from ....pipeline_core.models.folders.layout import branch_parts, is_edit_folder, is_model_folder, shared_folder
 from ....pipeline_core.models.folders.loading import EMBEDDED, EMBEDDED_EDIT, edit_folder
 from ..paths import diffusers_roots
 
@@ -52,6 +52,7 @@ def modalities() -> list[str]:
 
 
 def stamp(folder: Path) -> str:
-    """Changes when a file of the folder does: a graph then loads the model again."""
-    files = sorted(path for path in [*folder.glob("*.json"), *folder.glob("*/*")] if path.is_file())
-    return ",".join(f"{path.relative_to(folder)}:{path.stat().st_mtime_ns}" for path in files)
+    """Changes when a file of the folder or of one it shares parts with does: a graph then loads the model again."""
+    folders = [folder, *filter(None, [shared_folder(folder)])]
+    files = (path for each in folders for path in sorted([*each.glob("*.json"), *each.glob("*/*")]) if path.is_file())
+    return ",".join(f"{path.relative_to(folder.parent)}:{path.stat().st_mtime_ns}" for path in files)

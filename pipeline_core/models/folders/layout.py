@@ -103,19 +103,27 @@ def branch_parts(folder: str | Path) -> dict[str, str]:
     return dict(sorted(parts.items()))
 
 
-def part_place(folder: str | Path, name: str) -> Path:
-    """Where a part of a model folder is or would be: in it, or in the folder that it shares parts with.
+def shared_folder(folder: str | Path) -> Path | None:
+    """The folder beside a model folder whose parts stand for those that it does not hold itself; None for none.
 
-    UserError for a shared folder that is not there.
+    UserError where it names something else than a folder beside it that is there.
     """
-    folder, path = Path(folder), Path(folder) / name
-    shared = read_json(folder / "model_index.json", RESTORE).get(SHARES)
-    if shared is None or path.exists():
-        return path
-    plain = isinstance(shared, str) and re.fullmatch(r"\w[\w.-]*", shared)
-    if not plain or not (folder.parent / shared).is_dir():
-        raise UserError(f"{folder} takes its {name} from the model folder {shared!r} beside it: put that there, too.")
-    return folder.parent / shared / name
+    folder = Path(folder)
+    index = folder / "model_index.json"
+    name = read_json(index, RESTORE).get(SHARES) if index.is_file() else None
+    if name is None:
+        return None
+    plain = isinstance(name, str) and re.fullmatch(r"\w[\w.-]*", name)
+    if not plain or not (folder.parent / name).is_dir():
+        raise UserError(f"{folder} shares parts of the model folder {name!r} beside it: put that there, too.")
+    return folder.parent / name
+
+
+def part_place(folder: str | Path, name: str) -> Path:
+    """Where a part of a model folder is or would be: in it, or in the folder that it shares parts with."""
+    path = Path(folder) / name
+    shared = None if path.exists() else shared_folder(folder)
+    return path if shared is None else shared / name
 
 
 def part_folder(folder: str | Path, name: str) -> Path:
