@@ -1,6 +1,7 @@
 """Edit a clip by an instruction: INPUT.mp4 "make it night" -o OUTPUT.mp4, with one model for all clips."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from ..conditions.buffers import find_buffers
@@ -23,6 +24,13 @@ from .enhance import (
 
 # Settings of the job that an edit may be given; the scale of the words is called by its own name.
 OFFERED = ("video_scale", "negative_prompt", "steps", "seed", "handover", "handover_share", "stitch", "detail")
+# What is said of those that mean something more special here, or have another default.
+HELP = {
+    "video_scale": "how strongly to follow the clip, 1 is neutral",
+    "negative_prompt": "an instruction to move away from",
+    "handover": "what a window of a long clip gets from the one before; default: motion, along the clip's, where that "
+    "can be estimated, else mean; none crossfades",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_lora(parser)
     for name in OFFERED:
-        add_setting(parser, name, SETTINGS[name])
+        add_setting(parser, name, replace(SETTINGS[name], help=HELP.get(name, SETTINGS[name].help)))
     parser.add_argument(
         "--text-scale", dest="cfg", type=float, help="how strongly to follow the instruction, 1 is neutral"
     )
