@@ -96,4 +96,4 @@ def write(model: torch.nn.Module, folder: Path) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps(picture, indent=2) + "\n", encoding="utf-8")
 
 
-TASK = Task(build, batch=16, rate=1e-3, steps=2000, loss=loss, figures=figures, write=write)
+TASK = Task(build, batch=16, rate=1e-2, steps=1600, loss=loss, figures=figures, write=write)
