@@ -44,12 +44,12 @@ def edit_guided(canvas: Canvas) -> None:
     conditions = encoded(canvas, Output(model, 1), texts)
     canvas.group("Edit", 300)
     clip = {"positive": conditions["instruction"], "negative": conditions["empty"], "pixels": source["frames"]}
-    shown = canvas.node("InstructPixToPixConditioning", "The clip beside the prompts", vae=model["vae"], **clip)
+    shown = canvas.node("InstructPixToPixConditioning", "InstructPixToPixConditioning", vae=model["vae"], **clip)
     branches = {"video_text": shown["positive"], "video": shown["negative"], "uncond": conditions["empty"]}
     guide = canvas.node("VideoRealismVideoTextGuider", "Video+Text Guider", model=model["model"], **branches, **SCALES)
     canvas.column(300)
-    noise = canvas.node("RandomNoise", "Random noise")
-    solver = canvas.node("KSamplerSelect", "Solver", sampler_name="dpmpp_2m")
+    noise = canvas.node("RandomNoise", "RandomNoise", noise_seed=1)
+    solver = canvas.node("KSamplerSelect", "KSamplerSelect", sampler_name="dpmpp_2m")
     result = sample(canvas, noise, guide, solver, preset_levels(canvas), shown["latent"])
     demo_result(canvas, "edit_guided", source, decode(canvas, result, model["vae"]), twin)
 
