@@ -38,16 +38,16 @@ def edit_video(canvas: Canvas) -> None:
 def edit_guided(canvas: Canvas) -> None:
     note(canvas, "edit_guided", (WIDE, 400))
     source, twin = demo_clip(canvas)
-    canvas.group("Model, instruction", 300)
+    canvas.group("Model, instruction", 270)
     model = canvas.node("VideoRealismLoadVideoModel", "Load Video Model", report=8, model=MODEL)
     texts = {"instruction": "make it look real", "empty": ""}
     conditions = encoded(canvas, Output(model, 1), texts)
-    canvas.group("Edit", 300)
+    canvas.group("Edit", 270)
     clip = {"positive": conditions["instruction"], "negative": conditions["empty"], "pixels": source["frames"]}
-    shown = canvas.node("InstructPixToPixConditioning", "InstructPixToPixConditioning", vae=model["vae"], **clip)
+    shown = canvas.node("InstructPixToPixConditioning", "Clip and prompts", vae=model["vae"], **clip)
     branches = {"video_text": shown["positive"], "video": shown["negative"], "uncond": conditions["empty"]}
     guide = canvas.node("VideoRealismVideoTextGuider", "Video+Text Guider", model=model["model"], **branches, **SCALES)
-    canvas.column(300)
+    canvas.column(270)
     noise = canvas.node("RandomNoise", "RandomNoise", noise_seed=1)
     solver = canvas.node("KSamplerSelect", "KSamplerSelect", sampler_name="dpmpp_2m")
     result = sample(canvas, noise, guide, solver, preset_levels(canvas), shown["latent"])
