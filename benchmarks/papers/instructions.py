@@ -194,6 +194,10 @@ TABLE = table.Table(
     },
     claims=(
         Claim("An edit is 3 dB nearer to the exact target look than the source is", "nearer", EDIT, SOURCE, 3.0),
+        Claim("An edit goes at least .9 of the exact way", "toward", EDIT, SOURCE, 0.9),
+        Claim("An edit loses at most .05 of the lamps' colours", "lamps", EDIT, SOURCE, -0.05),
+        Claim("An edit loses at most .05 of the signs' colours", "signs", EDIT, SOURCE, -0.05),
+        Claim("An edit takes fewer calls than inversion with guidance", "calls", GUIDED, EDIT),
         Claim("An instruction does better than a description of the target (PSNR)", "psnr", EDIT, INVERSION),
         Claim("An instruction reaches the asked look more often than a description", "reflected", EDIT, INVERSION),
         Claim("One model does better than one tuned on every clip (PSNR)", "psnr", EDIT, LORA),
