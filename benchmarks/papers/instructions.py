@@ -225,7 +225,7 @@ def main() -> None:
         frames=options.frames or TABLE.frames,
         steps=options.steps or TABLE.steps,
     )
-    scenes = table.measure(grid, TUNING[: options.scenes], table.weights_of(grid.models))
+    scenes = table.measure_rows(grid, TUNING[: options.scenes], table.weights_of(grid.models))
     common.print_table(table.summaries(grid, scenes), ("row", *grid.columns))
 
 
