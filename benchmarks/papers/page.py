@@ -40,7 +40,6 @@ FIGURES = {
     "nearer": ("dB nearer than the source", "{:+.2f}", True),
     "toward": ("of the exact way", "{:.2f}", True),
     "reflected": ("asked look", "{:.2f}", True),
-    "alignment": ("text alignment", "{:.3f}", False),
     "training_scenes": ("scenes", "{:.0f}", False),
     "text": ("text alignment", "{:.3f}", True),
     "direction": ("direction", "{:.3f}", True),
