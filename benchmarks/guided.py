@@ -18,6 +18,7 @@ from pipeline_core.conditions.stack import CONTROLS, normalise_weights
 from pipeline_core.diffusion import VE, Inversion, guided, invert, sample
 from pipeline_core.diffusion.frequency import low_pass
 from pipeline_core.diffusion.guidance import Guidance, Only
+from pipeline_core.diffusion.solvers import Solver
 from pipeline_core.job.latent import enhance_latent, job_sigmas
 from pipeline_core.job.settings import EnhanceSettings, resolve
 from pipeline_core.metrics.critic import load_critic
@@ -25,6 +26,7 @@ from pipeline_core.metrics.objects import LampColours
 from pipeline_core.metrics.realism import FeatureStatistics, frechet_distance
 from pipeline_core.metrics.structure import EdgeF1
 from pipeline_core.models.folders.loading import load_video_model
+from pipeline_core.models.folders.lora import Lora
 from pipeline_core.models.networks.video_model import VideoModel
 from pipeline_core.world import Render, RenderedBuffers, make_scene, render_styles
 from pipeline_core.world.scene import Scene
@@ -84,6 +86,15 @@ class Bench:
         one = torch.randn(self.latent[:1].shape, generator=torch.Generator().manual_seed(0))
         return one.expand_as(self.latent).contiguous()
 
+    def prompts(self) -> dict[str, list[str]]:
+        """The preset's three of every clip."""
+        preset = self.model.preset
+        return {
+            "positive": [f"{preset.prompt}, {clip.description}" for clip in self.clips],
+            "negative": [preset.negative_prompt] * len(self.clips),
+            "inversion": [f"{preset.inversion_prompt}, {clip.description}" for clip in self.clips],
+        }
+
     def predict(
         self, controls: dict[str, float] | None = None, cache: float = 0.0, **prompts: Sequence[str]
     ) -> Callable:
@@ -91,14 +102,8 @@ class Bench:
 
         cache: threshold of the first-block cache.
         """
-        preset = self.model.preset
-        all_prompts = {
-            "positive": [f"{preset.prompt}, {clip.description}" for clip in self.clips],
-            "negative": [preset.negative_prompt] * len(self.clips),
-            "inversion": [f"{preset.inversion_prompt}, {clip.description}" for clip in self.clips],
-        } | prompts
-        texts = {name: self.model.encode_text(words) for name, words in all_prompts.items()}
-        weights = self.weigh(preset.control_weights if controls is None else controls)
+        texts = {name: self.model.encode_text(words) for name, words in (self.prompts() | prompts).items()}
+        weights = self.weigh(self.model.preset.control_weights if controls is None else controls)
         batched = self.model.predictor(texts, self.hints, weights, VE, cache)
 
         def predict(x: Tensor, sigma: float, branches: Sequence[str]) -> list[Tensor]:
@@ -134,10 +139,12 @@ class Bench:
         denoise = guided(self.predict(**prompts), guidance)
         return sample(denoise, start, self.sigmas(strength), VE, solver=inversion.solver)
 
-    def from_noise(self, guidance: Guidance, noise: Tensor, sigmas: Tensor) -> Tensor:
+    def from_noise(
+        self, guidance: Guidance, noise: Tensor, sigmas: Tensor, solver: str | Solver = EnhanceSettings.solver
+    ) -> Tensor:
         """Latents sampled over the source under a noise, as the starts sdedit and calibration do."""
         denoise = guided(self.predict(), guidance)
-        return sample(denoise, noise, sigmas, VE, x0=self.latent, solver=EnhanceSettings().solver)
+        return sample(denoise, noise, sigmas, VE, x0=self.latent, solver=solver)
 
     def job(self, settings: EnhanceSettings) -> Tensor:
         """Latents of the pipeline's own `enhance_latent` at these settings."""
@@ -157,11 +164,16 @@ class Bench:
         return row
 
 
-def open_bench(seeds: Sequence[int], looks: Sequence[str] = ("day",), frames: int | None = None) -> Bench:
-    """Render, encode and map every seed: so many frames each, by default the preset's window."""
+def open_bench(
+    seeds: Sequence[int], looks: Sequence[str] = ("day",), frames: int | None = None, reference: Lora | None = None
+) -> Bench:
+    """Render, encode and map every seed: so many frames each, by default the preset's window.
+
+    reference: a LoRA that answers the branch "reference" (see `load_video_model`).
+    """
     from tqdm import tqdm
 
-    model, critic = load_video_model(), load_critic()
+    model, critic = load_video_model(reference=reference), load_critic()
     preset, clips, latents, hints = model.preset, [], [], []
     for seed in tqdm(seeds, desc="scenes"):
         scene = make_scene(seed)

@@ -178,17 +178,20 @@ class Row:
         return {"row": self.name, **means, "by_scene": scenes}
 
 
+def joined(clips: list[Tensor], windows: list[Window], method: Method, frames: int) -> tuple[Tensor, list[int]]:
+    """The whole clip (frames, H, W, 3) as the method delivers it, and the frame at which each window begins there."""
+    if not method.cuts:
+        return torch.stack(list(blend_windows(clips, windows))), [w.keep.start for w in windows]
+    borders = [w.keep.start if method.first is None else w.start + method.first for w in windows]
+    borders[0] = 0
+    stops = [*borders[1:], frames]
+    return torch.cat([c[a - w.start : b - w.start] for c, w, a, b in zip(clips, windows, borders, stops)]), borders
+
+
 def measured(clips: list[Tensor], windows: list[Window], method: Method, source, twin, ratio: int) -> dict:
     """The figures of one clip; clips: the windows' frames (T, H, W, 3)."""
-    frames, first = len(source.rgb), method.first
-    if method.cuts:
-        borders = [w.keep.start if first is None else w.start + first for w in windows]
-        borders[0] = 0
-        stops = [*borders[1:], frames]
-        output = torch.cat([c[a - w.start : b - w.start] for c, w, a, b in zip(clips, windows, borders, stops)])
-    else:
-        borders = [w.keep.start for w in windows]
-        output = torch.stack(list(blend_windows(clips, windows)))
+    frames = len(source.rgb)
+    output, borders = joined(clips, windows, method, frames)
     overlaps = {t for a, b in zip(windows, windows[1:]) for t in range(b.start, min(a.stop, frames - 1) + 1)}
     steps, true = changes(output, source), changes(twin.rgb, source)
     inside = [t for t in steps if t not in overlaps]
@@ -258,6 +261,11 @@ class Scene:
 
     def __init__(self, seed: int, frames: int) -> None:
         self.seed, self.frames, self._clips = seed, frames, None
+        self.last: tuple = (None, None)  # of `window_results`
+
+    def forget(self) -> None:
+        """Let go of the frames."""
+        self._clips, self.last = None, (None, None)
 
     def __call__(self):
         if self._clips is None:
@@ -279,23 +287,28 @@ def remembered(circumstances: list, make: Callable[[], dict]) -> dict:
 
 def figures_of(name: str, method: Method, model, settings: EnhanceSettings, scene: Scene, overlap: int) -> dict:
     """One row on one scene. Rows that differ in how windows are joined alone share what the model made."""
-    preset = replace(model.preset, overlap=method.overlap or overlap)
+    model = replace(model, preset=replace(model.preset, overlap=method.overlap or overlap))
     settings = replace(settings, **method.settings)
-    weights = job_name([settings.to_dict(), preset.overlap], model)
+    weights = job_name([settings.to_dict(), model.preset.overlap], model)
 
     def make() -> dict:
         source, twin = scene()
-        job = prepare(scene.frames, SIZE, replace(model, preset=preset), settings, RenderedBuffers(source))
-        cached = weights, scene.seed, scene.frames, method.make.__name__
-        if _last.get("made_from") != cached:
-            _last.update(made_from=cached, clips=method.make(job, source.rgb))
-        figures = measured(_last["clips"], job.windows, method, source, twin, preset.temporal_ratio)
+        job, clips = window_results(method, model, settings, scene)
+        figures = measured(clips, job.windows, method, source, twin, model.preset.temporal_ratio)
         return {**figures, "calls": calls_of(job, scene.frames)}
 
     return remembered([weights, scene.seed, scene.frames, method.made_from(), method.cuts, method.first], make)
 
 
-_last: dict = {}
+def window_results(method: Method, model, settings: EnhanceSettings, scene: Scene) -> tuple[Job, list[Tensor]]:
+    """The job of these settings on a scene, and its windows' clips by the method; the scene's last ones are remembered,
+    for rows that only join them otherwise."""
+    source = scene()[0]
+    job = prepare(scene.frames, SIZE, model, settings, RenderedBuffers(source))
+    circumstances = job_name(settings.to_dict(), model), method.make.__name__
+    if scene.last[0] != circumstances:
+        scene.last = circumstances, method.make(job, source.rgb)
+    return job, scene.last[1]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -331,7 +344,7 @@ def main(arguments: list[str] | None = None) -> None:
             row = figures_of(name, METHODS[name], model, settings, scene, options.overlap)
             rows[name].scenes.append(row)
         truth.scenes.append(remembered(["twin", scene.seed, frames, options.overlap], lambda s=scene: true_figures(s)))
-        scene._clips = None
+        scene.forget()
     table = [row.figures() for row in rows.values()] + [truth.figures()]
     about = {"seeds": [s.seed for s in scenes], "frames": frames, "overlap": options.overlap, "fps": FPS}
     common.finish(options.json, table, COLUMNS, promises(table), **about, settings=settings.to_dict())

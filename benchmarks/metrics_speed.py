@@ -33,7 +33,7 @@ from common import Promise, finish, parser  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 from pipeline_core.metrics.compare import compare  # noqa: E402
-from pipeline_core.metrics.suite import GROUPS, Extras  # noqa: E402
+from pipeline_core.metrics.extras import GROUPS, Extras  # noqa: E402
 from pipeline_core.video import media  # noqa: E402
 from pipeline_core.world import make_scene, render  # noqa: E402
 

@@ -1,10 +1,11 @@
 """The shipped graphs in other languages: complete, as the files say it, and true to the English notes."""
 
+import json
 import re
 
 import make_graph_words
 import pytest
-from make_graph_words import LANGUAGES, WORDS, form, mark, notes, term, terms, words
+from make_graph_words import LANGUAGES, WORDS, form, mark, notes, term, terms, titles, words
 from scripts_of_languages import SCRIPTS
 
 from graphs.parts import NOTES
@@ -18,6 +19,16 @@ def test_every_text_of_every_graph_is_translated_and_written(language):
     assert left == [], "translate what is named, then run scripts/make_graph_words.py"
     file = WORDS / f"{language}.json"
     assert file.read_text(encoding="utf-8") == form(written), "run scripts/make_graph_words.py"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_of_every_blueprint_is_among_them(language):
+    known, _ = words(language)
+    for path in (ROOT / "subgraphs").glob("*.json"):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        (inside,) = content["definitions"]["subgraphs"]
+        assert inside["extra"] == {"video_realism": inside["name"]}, path.name
+        assert set(titles({**content, "groups": []})) <= known.keys(), path.name
 
 
 def test_the_frontend_asks_for_the_languages_that_there_are():

@@ -52,7 +52,8 @@ ARROWS = {
     "enhance": FRAMES | {"job"},
     "batch": ROOMS | {"job", "enhance"},
     "edits": ROOMS | {"job", "batch"},
-    "cli": ROOMS | {"job", "enhance", "batch", "edits", "finetune"},
+    "cg": {"conditions", "video", "world"},
+    "cli": ROOMS | {"job", "enhance", "batch", "edits", "finetune", "cg"},
     "__main__": {"cli"},
 }
 

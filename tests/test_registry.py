@@ -100,6 +100,13 @@ def test_every_graph_names_packs_files_and_folders():
                 assert model["directory"] in FOLDERS
 
 
+def test_every_node_is_in_a_shipped_graph():
+    """tests/comfy runs them all, those of large models on tiny ones."""
+    graphs = [json.loads(path.read_text(encoding="utf-8")) for path in (ROOT / "workflows").glob("*.json")]
+    used = {node["type"] for graph in graphs for node in all_nodes(graph) if node["type"].startswith("VideoRealism")}
+    assert used == set(json.loads((ROOT / "locales/en/nodeDefs.json").read_text(encoding="utf-8")))
+
+
 def test_nothing_that_the_registry_refuses():
     """The rules of `comfy node validate` in comfy-cli, which prints what it finds and succeeds all the same."""
     pytest.importorskip("ruff")

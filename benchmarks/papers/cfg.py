@@ -50,7 +50,7 @@ TABLE = table.Table(
     title="Guidance scale",
     rows={name: row(guidance) for name, guidance in ways().items()},
     base="CFG 1 (default)",
-    columns=(*table.PLAIN, "ssim", "saturation"),
+    columns=(*table.PLAIN, *table.WORDS, "ssim", "saturation"),
     paper={
         "CFG 3": "LPIPS to the source .36",
         "CFG 7": "chosen",
@@ -61,6 +61,8 @@ TABLE = table.Table(
         Claim("A higher scale leads away from the source (3 against 11)", "ssim", "CFG 3", "CFG 11"),
         Claim("A higher scale costs small objects: lamps (3 against 11)", "lamps", "CFG 3", "CFG 11"),
         Claim("A higher scale costs small objects: signs (3 against 11)", "signs", "CFG 3", "CFG 11"),
+        Claim("A higher scale is nearer to the prompt (3 against 1)", "text", "CFG 3", "CFG 1 (default)"),
+        Claim("A higher scale is nearer to the prompt (7 against 3)", "text", "CFG 7", "CFG 3"),
         Claim("7 is better than 3 (PSNR to the twin)", "psnr", "CFG 7", "CFG 3"),
         Claim("7 is better than no guidance (PSNR to the twin)", "psnr", "CFG 7", "CFG 1 (default)"),
         Claim("Damping keeps vehicles that plain CFG 7 loses", "vehicles", "CFG 7, damped", "CFG 7"),

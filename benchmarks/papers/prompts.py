@@ -51,7 +51,7 @@ def worded(clip: Clip, look: str, detail: str) -> str:
 def weather(look: str, detail: str) -> Make:
     def make(bench: Bench) -> Output:
         prompts = [worded(clip, look, detail) for clip in bench.clips]
-        return Output(bench.retrace(CFG(1.0), positive=prompts), [look] * len(prompts))
+        return Output(bench.retrace(CFG(1.0), positive=prompts), [look] * len(prompts), prompts)
 
     return make
 
@@ -64,7 +64,7 @@ def contradicting(guidance: Guidance) -> Make:
         for first in range(0, PROMPTS, SHARES):
             pairs = [contradiction(first + clip.scene.seed % SHARES, clip) for clip in bench.clips]
             prompts = [prompt for _, prompt in pairs]
-            outputs.append(Output(bench.retrace(guidance, positive=prompts), [look for look, _ in pairs]))
+            outputs.append(Output(bench.retrace(guidance, positive=prompts), [look for look, _ in pairs], prompts))
         return outputs
 
     return make
@@ -81,12 +81,11 @@ def erring(clip: Clip, errors: int) -> str:
 def with_errors(errors: int) -> Make:
     def make(bench: Bench) -> Output:
         preset, words = bench.model.preset, [erring(clip, errors) for clip in bench.clips]
-        predict = bench.predict(
-            positive=[f"{preset.prompt}, {each}" for each in words],
-            inversion=[f"{preset.inversion_prompt}, {each}" for each in words],
-        )
+        prompts = [f"{preset.prompt}, {each}" for each in words]
+        predict = bench.predict(positive=prompts, inversion=[f"{preset.inversion_prompt}, {each}" for each in words])
         inversion = invert(guided(predict, Only("inversion")), bench.latent, bench.sigmas(), VE)
-        return Output(sample(guided(predict, CFG(1.0)), inversion.noise, bench.sigmas(), VE, solver=inversion.solver))
+        latents = sample(guided(predict, CFG(1.0)), inversion.noise, bench.sigmas(), VE, solver=inversion.solver)
+        return Output(latents, prompts=prompts)
 
     return make
 
@@ -104,7 +103,7 @@ TABLE = table.Table(
     title="Prompts",
     rows=rows(),
     base="day: scene",
-    columns=("psnr", "edge_f1", *table.KINDS, "colours", "critic", "frechet", "calls"),
+    columns=("psnr", "edge_f1", *table.KINDS, "colours", *table.WORDS, "critic", "frechet", "calls"),
     paper={
         "contradicting, CFG 7": "conflicts with the clip occasionally produce small artifacts; no number",
         "day: scene": "a caption model's words and style words; no number",
@@ -124,6 +123,9 @@ TABLE = table.Table(
               "contradicting, CFG 3", 0.3),
         Claim("Damped CFG 7 keeps 30 points more colours than plain CFG 7", "colours", "contradicting, CFG 7, damped",
               "contradicting, CFG 7", 0.3),
+        Claim("A higher scale shows more of a prompt that contradicts the clip (7 against 1)", "text",
+              "contradicting, CFG 7", "contradicting, CFG 1"),
+        Claim("Damping shows less of it (CFG 7)", "text", "contradicting, CFG 7", "contradicting, CFG 7, damped"),
         Claim("There were 30 points to keep: plain CFG 3 loses as many against CFG 1", "colours",
               "contradicting, CFG 1", "contradicting, CFG 3", 0.3),
     ),

@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -21,9 +22,12 @@ from torch import Tensor
 from benchmarks import common
 from benchmarks.guided import Bench, Clip, figures_of_frames, open_bench
 from benchmarks.papers.intervals import interval
+from pipeline_core.edits.scores import score_pair
 from pipeline_core.metrics.fidelity import SSIM, LowFrequencyError
 from pipeline_core.metrics.frequency import SpatialFrequency
 from pipeline_core.metrics.realism import FeatureStatistics, frechet_distance
+from pipeline_core.perception.own import own_folder
+from pipeline_core.perception.text_image import TextImage, load_text_image
 from pipeline_core.video.files import write_json
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,17 +35,19 @@ WORK = ROOT / "benchmarks" / "out" / "papers"
 HELD_OUT = range(930_000, 930_012)  # of all tables, and of nothing else
 SCENES = 5
 KINDS = ("lamps", "vehicles", "signs")
+WORDS = ("text", "direction")  # columns that need models/perception/text_image
 PLAIN = ("psnr", "above", "edge_f1", *KINDS, "critic", "frechet", "calls")  # columns of most tables
 
 
 @dataclass(frozen=True)
 class Output:
     """What a row makes of S clips: their latents (S, C, t, h, w), the looks of the twins they are held against (day,
-    where there are none), figures of the row's own, of every clip, and what finds more of them: (clip, frames
-    (T, H, W, 3), look) -> name -> number."""
+    where there are none), the prompts they were to show (the bench's, where there are none), figures of the row's own,
+    of every clip, and what finds more of them: (clip, frames (T, H, W, 3), look) -> name -> number."""
 
     latents: Tensor
     looks: Sequence[str] = ()
+    prompts: Sequence[str] = ()
     more: dict[str, Sequence[float]] = field(default_factory=dict)
     measure: Callable[[Clip, Tensor, str], dict[str, float | None]] = lambda clip, frames, look: {}
 
@@ -115,13 +121,15 @@ def chosen_size(options: argparse.Namespace) -> str:
     return "".join(f" --{name} {value}" for name, value in {**said, "steps": options.steps}.items() if value)
 
 
-def report(table: Table, options: argparse.Namespace) -> None:
-    """Measure what is not measured yet; print the table, what the paper says beside it, and the claims; write JSON."""
-    table = replace(table, frames=options.frames or table.frames, steps=options.steps or table.steps)
+def report(table: Table, options: argparse.Namespace, measure: Callable | None = None) -> None:
+    """Measure what is not measured yet; print the table, what the paper says beside it, and the claims; write JSON.
+
+    measure: instead of `measure_rows`, for rows of another kind."""
+    table = replace(measurable(table), frames=options.frames or table.frames, steps=options.steps or table.steps)
     weights, seeds, whole = weights_of(table.models), HELD_OUT[: options.scenes], table.rows
     if options.finished:
         table = finished(table, seeds, weights)
-    scenes = measure(table, seeds, weights)
+    scenes = (measure or measure_rows)(table, seeds, weights)
     rows = summaries(table, scenes)
     claims = [claim.checked(rows) for claim in table.claims]
     common.finish(
@@ -136,6 +144,7 @@ def report(table: Table, options: argparse.Namespace) -> None:
         frames=table.frames,
         steps=table.steps,
         weights=weights,
+        text_image=seer_of(table),
         cpu_minutes=round(sum(scene["rows"][name]["seconds"] for scene in scenes for name in table.rows) / 60, 1),
         command=f"python benchmarks/papers/{table.name}.py --json benchmarks/results/papers/{table.name}.json"
         + chosen_size(options),
@@ -146,7 +155,7 @@ def report(table: Table, options: argparse.Namespace) -> None:
 
 def finished(table: Table, seeds: Sequence[int], weights: str) -> Table:
     """The table without the rows that some of the scenes lack, and without the claims about those."""
-    scenes = [_read(table, seed, weights) for seed in seeds]
+    scenes = [read_scene(table, seed, weights) for seed in seeds]
     rows = {name: make for name, make in table.rows.items() if all(name in scene["rows"] for scene in scenes)}
     claims = tuple(claim for claim in table.claims if {claim.ours, claim.theirs} <= rows.keys())
     return replace(table, rows=rows, claims=claims)
@@ -158,6 +167,25 @@ def claim_line(claim: dict) -> str:
     return f"{claim['claim']}: {claim['what']} {value}: {claim['verdict']}"
 
 
+@lru_cache(maxsize=1)
+def text_image() -> TextImage | None:
+    """The world's own text-image encoder, None where it is not there."""
+    folder = own_folder("text_image")
+    return None if folder is None else load_text_image(folder, "cpu")
+
+
+def measurable(table: Table) -> Table:
+    """The table without the claims that nothing here can measure."""
+    claims = tuple(claim for claim in table.claims if claim.what not in WORDS or text_image() is not None)
+    return replace(table, claims=claims)
+
+
+def seer_of(table: Table) -> str | None:
+    """The first digits of the text-image encoder's hash, of a table that shows what it sees."""
+    folder = own_folder("text_image") if set(WORDS) & set(table.columns) else None
+    return None if folder is None else hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
+
+
 def weights_of(models: Sequence[str] = ("embedded",)) -> str:
     """The first digits of a hash of weights and presets of models, folders of models/."""
     digest = hashlib.sha256()
@@ -167,9 +195,9 @@ def weights_of(models: Sequence[str] = ("embedded",)) -> str:
     return digest.hexdigest()[:12]
 
 
-def measure(table: Table, seeds: Sequence[int], weights: str) -> list[dict]:
+def measure_rows(table: Table, seeds: Sequence[int], weights: str) -> list[dict]:
     """All rows of every seed, {"seed", "rows": {name: figures}, ...} each; what was measured before is read."""
-    scenes = {seed: _read(table, seed, weights) for seed in seeds}
+    scenes = {seed: read_scene(table, seed, weights) for seed in seeds}
     missing = [seed for seed, scene in scenes.items() if not table.rows.keys() <= scene["rows"].keys()]
     bench = open_bench(missing, table.looks, table.frames) if missing else None
     parts: dict[tuple[int, ...], Bench] = {}  # by the scenes in them: a bench keeps its inversions
@@ -182,7 +210,7 @@ def measure(table: Table, seeds: Sequence[int], weights: str) -> list[dict]:
         for number, figures in zip(without, _row(parts[without], make), strict=True):
             scene = scenes[missing[number]]
             scene["rows"][name] = figures
-            write_json(_path(table, scene["seed"]), scene)
+            write_scene(table, scene)
         print(f"{name}: {_mean(figures['figures']['psnr']):.2f} dB in the last scene", flush=True)
     return list(scenes.values())
 
@@ -199,12 +227,18 @@ def _path(table: Table, seed: int) -> Path:
     return WORK / table.name / f"{seed}.json"
 
 
-def _read(table: Table, seed: int, weights: str) -> dict:
+def read_scene(table: Table, seed: int, weights: str) -> dict:
+    """What is known of a scene under these weights and this size, {"seed", "rows": {name: figures}, ...}."""
     path = _path(table, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     begun = {"seed": seed, "weights": weights, "frames": table.frames, "steps": table.steps}
+    begun |= {"text_image": seer} if (seer := seer_of(table)) else {}
     scene = json.loads(path.read_text()) if path.exists() else {}
     return scene if begun.items() <= scene.items() else {**begun, "rows": {}}
+
+
+def write_scene(table: Table, scene: dict) -> None:
+    write_json(_path(table, scene["seed"]), scene)
 
 
 def _row(bench: Bench, make: Make) -> list[dict]:
@@ -231,10 +265,11 @@ def _scene(bench: Bench, number: int, outputs: Sequence[Output]) -> dict:
         features.append(shown["features"])
         twins.append(shown["twin"])
         more = {what: values[number] for what, values in output.more.items()} | output.measure(clip, frames, look)
-        for what, (total, count) in {**_pairs(shown), **_from_source(clip, frames), **_ones(more)}.items():
+        worded = _in_words(bench, number, frames, output.prompts)
+        for what, (total, count) in {**_pairs(shown), **_from_source(clip, frames), **worded, **_ones(more)}.items():
             before = figures.get(what, [0.0, 0])
             figures[what] = [before[0] + total, before[1] + count]
-    return {"figures": figures, "features": _rounded(torch.cat(features)), "twins": _rounded(torch.cat(twins))}
+    return {"figures": figures, "features": rounded(torch.cat(features)), "twins": rounded(torch.cat(twins))}
 
 
 def _pairs(shown: dict) -> dict[str, tuple[float, int]]:
@@ -254,11 +289,27 @@ def _from_source(clip: Clip, frames: Tensor) -> dict[str, tuple[float, int]]:
     return _ones({name: values[name] for name in ("mse", "mse_l", "ssim", "d_sf")})
 
 
+def _in_words(bench: Bench, number: int, frames: Tensor, prompts: Sequence[str]) -> dict[str, tuple[float, int]]:
+    """How near the frames are to their prompt, and the way from the source to them to the way from its words to the
+    prompt; nothing without an encoder."""
+    network, words = text_image(), bench.prompts()
+    if network is None:
+        return _ones(dict.fromkeys(WORDS))
+    scores = score_pair(
+        network,
+        bench.clips[number].source.rgb,
+        frames,
+        words["inversion"][number],
+        (prompts or words["positive"])[number],
+    )
+    return _ones({"text": scores.text_edited, "direction": scores.direction})
+
+
 def _ones(values: dict[str, float | None]) -> dict[str, tuple[float, int]]:
     return {name: (0.0, 0) if value is None else (value, 1) for name, value in values.items()}
 
 
-def _rounded(features: Tensor) -> list[list[float]]:
+def rounded(features: Tensor) -> list[list[float]]:
     return [[round(value, 4) for value in row] for row in features.tolist()]
 
 

@@ -155,9 +155,9 @@ def _reports(chains: list) -> tuple[str, str]:
     """(lines for the node, JSON) of [(stacked controls, names of the conditionings that carry them)]."""
     lines, stacks = [], []
     for controls, names in chains:
-        names = list(dict.fromkeys(names))
-        count = f"{len(controls) or 'no'} control{'' if len(controls) == 1 else 's'}"
-        lines.append(f"{', '.join(names)}: {count}")
+        names, count = list(dict.fromkeys(names)), len(controls)
+        who = ", ".join(names)
+        lines.append({0: f"{who}: no controls", 1: f"{who}: 1 control"}.get(count, f"{who}: {count} controls"))
         entries = []
         for number, control in enumerate(controls, start=1):
             frames, _, height, width = control.map.shape

@@ -158,9 +158,10 @@ class StructureMaps(io.ComfyNode):
             distances = list(smooth_depth(distances, temporal_smoothing))
             limits = depth_limits(distances, convention.depth)
             depth = grey(torch.cat([disparity_map(distance, limits) for distance in distances]))
-            said.append(f"depth: {depth_model}, disparity {limits.low:.3g} (black) to {limits.high:.3g} (white)")
-            if temporal_smoothing:
-                said[-1] += f", steadied over {2 * temporal_smoothing + 1} frames"
+            steadied = f", steadied over {2 * temporal_smoothing + 1} frames" if temporal_smoothing else ""
+            said.append(
+                f"depth: {depth_model}, disparity {limits.low:.3g} (black) to {limits.high:.3g} (white){steadied}"
+            )
         if painted:
             segmentation = torch.cat(painted)
             said.append(f"segmentation: {segmentation_model}")

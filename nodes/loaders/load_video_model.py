@@ -70,9 +70,10 @@ class LoadVideoModel(io.ComfyNode):
         memory = plan.lines() if plan.weights != "fp32" else [plan.sentence()]
         loaded = load_model(folder, precision, plan.weights)
         memory += card_plan(loaded, family_of_preset(preset))
+        names = ", ".join(branch_names(folder))
         text = (
             f"{preset.name}: clips of {preset.window} frames, about {preset.size[1]}x{preset.size[0]} pixels\n"
-            f"controls: {', '.join(branch_names(folder)) or 'none'}\n"
+            f"{f'controls: {names}' if names else 'controls: none'}\n"
             f"on {device} in {'bfloat16' if half else '32-bit floats'}\n"
             f"try: euler, karras, {preset.steps} steps, cfg {preset.cfg:g}\n" + "\n".join(filter(None, [note, *memory]))
         )

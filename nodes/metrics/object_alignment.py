@@ -7,7 +7,7 @@ from comfy_api.latest import io, ui
 from ...pipeline_core.conditions.estimated import Estimators
 from ...pipeline_core.errors import UserError
 from ...pipeline_core.metrics.compare import compare_frames
-from ...pipeline_core.metrics.suite import Extras
+from ...pipeline_core.metrics.extras import Extras
 from ...pipeline_core.perception.estimators import load_estimators
 from ..host.encoders import vision_encoder
 from ..host.jobs import compute_device, progress_bar

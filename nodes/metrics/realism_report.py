@@ -13,11 +13,11 @@ from ...pipeline_core.doors import open_picture, parse_json, writable
 from ...pipeline_core.errors import UserError
 from ...pipeline_core.metrics.compare import compare_frames
 from ...pipeline_core.metrics.critic import EMBEDDED_CRITIC, load_critic
+from ...pipeline_core.metrics.extras import Extras
 from ...pipeline_core.metrics.judge import load_judge
 from ...pipeline_core.metrics.pictures import write_report
 from ...pipeline_core.metrics.report import check_report, file_hashes, format_runs, format_table
 from ...pipeline_core.metrics.seams import check_seams, parse_seams
-from ...pipeline_core.metrics.suite import Extras
 from ...pipeline_core.metrics.windows import load_video_encoder
 from ...pipeline_core.perception.estimators import load_estimators
 from ...pipeline_core.perception.flow import estimated_flow

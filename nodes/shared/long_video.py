@@ -73,7 +73,7 @@ def tile_inputs() -> list:
 
 def plan_lines(frames: int, windows: list[Window], name: str = "window") -> list[str]:
     """The plan in words: how many windows, what they share, padding and cost."""
-    spans = ", ".join(f"{w.start} to {min(w.stop, frames) - 1}" for w in windows)
+    spans = ", ".join(f"{w.start}-{min(w.stop, frames) - 1}" for w in windows)
     lines = [f"{frames} frames in {len(windows)} {name}{'s' * (len(windows) > 1)} of {windows[0].length}: {spans}"]
     if len(windows) > 1:
         shared = [before.stop - after.start for before, after in zip(windows, windows[1:])]

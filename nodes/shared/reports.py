@@ -44,18 +44,20 @@ def calibration_text(report: CalibrationReport) -> tuple[str, str]:
 
 
 def job_text(report: Report) -> str:
-    """The report in a few lines: cost, resolved settings, remarks."""
+    """The report in a few lines: cost, resolved settings, warnings, remarks."""
     plan, settings = report.plan, report.settings
-    controls = ", ".join(f"{name} {weight:.2g}" for name, weight in plan["controls"].items()) or "none"
-    count = len(plan["windows"])
+    controls = ", ".join(f"{name} {weight:.2g}" for name, weight in plan["controls"].items())
+    count, fresh = len(plan["windows"]), settings["noise_blend"]
     return "\n".join(
         [
             f"{plan['frames']} frames in {count} window{'s' if count > 1 else ''} of up to {plan['window']}, "
             f"{plan['compute_factor']:.2f} x the frames computed",
             f"{settings['start']}, strength {settings['strength']:.3g}, cfg {settings['cfg']:.3g}, "
             f"{settings['steps']} steps, seed {settings['seed']}",
-            f"controls: {controls}",
+            *([f"noise_blend {fresh:.2g}: so much of the inverted noise is fresh"] if fresh else []),
+            f"controls: {controls}" if controls else "controls: none",
             f"prompt: {settings['prompt']}",
+            *(f"warning: {warning}" for warning in report.warnings),
             *report.notes,
         ]
     )

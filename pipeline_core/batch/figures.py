@@ -16,6 +16,7 @@ from ..metrics.collapse import Collapse
 from ..metrics.compare import file_chunks
 from ..metrics.detected import DetectedObjects, objects_of
 from ..metrics.distribution import RealDistance, real_frames
+from ..metrics.extras import Extras
 from ..metrics.invented import Invented
 from ..metrics.lights import LightColours
 from ..metrics.objects import Decision, LampColours, ObjectColours
@@ -23,7 +24,6 @@ from ..metrics.realism import Critic, Realism
 from ..metrics.seams import SeamError
 from ..metrics.shown import FEWEST, ObjectsShown, Unexplained
 from ..metrics.structure import EdgeF1
-from ..metrics.suite import Extras
 
 if TYPE_CHECKING:
     from ..conditions.buffers import Buffers

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..conditions.estimated import Estimators
+from ..metrics.extras import Extras
 from ..metrics.seams import plan_seams
-from ..metrics.suite import Extras
 from .gate import Verdict, figures, judge
 from .rules import GateRules
 

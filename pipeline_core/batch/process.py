@@ -122,7 +122,11 @@ def _make(
     row["timings"]["tries_seconds"] = round(time.monotonic() - begun, 3)
     os.replace(chosen.clip, task.unfinished(out))
     settings = chosen.report["settings"]
-    row |= {"settings": settings, "notes": chosen.report["notes"], "seed": chosen.variant.seed}
+    row |= {
+        "settings": settings,
+        "notes": [*chosen.report["warnings"], *chosen.report["notes"]],
+        "seed": chosen.variant.seed,
+    }
     row["prompts"] = {name: settings[name] for name in ("prompt", "negative_prompt", "inversion_prompt")}
     row |= {"figures": chosen.figures, "verdict": chosen.verdict.to_dict(count), "reason": chosen.verdict.reason}
     row["status"] = DONE if chosen.verdict.accepted else REJECTED

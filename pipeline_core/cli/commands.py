@@ -17,12 +17,15 @@ from . import (
     pairs,
     plan,
     render,
+    render_cg,
     runs,
+    select,
     train_lora,
 )
 
 COMMANDS = (
-    enhance, enhance_folder, export, page, render, buffers, metrics, runs, convert, plan, train_lora, demo, pairs, edit,
+    enhance, enhance_folder, export, page, render, buffers, metrics, runs, convert, plan, train_lora, demo, pairs,
+    render_cg, select, edit,
 )  # fmt: skip
 
 

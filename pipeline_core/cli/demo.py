@@ -7,8 +7,8 @@ from ..conditions.buffers import BuffersWriter, open_buffers
 from ..doors import writable
 from ..job.files import enhance_file
 from ..job.settings import EnhanceSettings
+from ..metrics.extras import Extras
 from ..metrics.report import environment, format_table
-from ..metrics.suite import Extras
 from ..models.folders.loading import load_video_model
 from ..video import media
 from ..video.facts import examine

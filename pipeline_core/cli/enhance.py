@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,15 +17,16 @@ from ..job.keep import read_keep_mask
 from ..job.table import SETTINGS, Setting
 from ..longvideo import ChunkFolder
 from ..metrics.compare import compare
+from ..metrics.extras import Extras
 from ..metrics.report import environment
 from ..metrics.seams import plan_seams
-from ..metrics.suite import Extras
 from ..models.folders.loading import load_video_model
 from ..models.folders.lora import parse_lora
 from ..models.folders.memory import WEIGHTS
 from ..models.folders.precision import PRECISIONS
 from ..perception.captions import PROMPT_SETS, file_prompts
 from ..perception.estimators import load_estimators
+from ..perception.text_image import load_agreement
 from ..video import media
 from ..video.facts import examine
 from ..video.files import remove_unfinished, write_json
@@ -69,6 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="transformers folder of a vision-language model that says what the clip shows; default: the buffers' "
         "description of the scene",
+    )
+    parser.add_argument(
+        "--clip-model",
+        type=Path,
+        help="CLIP folder with its text half, by which a --prompt that contradicts the clip is warned of; default: the "
+        "pack's own network, for clips of its own world",
     )
     parser.add_argument(
         "--realism",
@@ -166,6 +174,8 @@ def run(options: argparse.Namespace) -> None:
     facts, keep = checked_input(options)
     buffers = find_buffers(options.input, options.buffers)
     estimators = load_estimators(options.depth_model, options.segmentation_model, options.device, options.flow_model)
+    if options.clip_model is not None:
+        estimators = replace(estimators, agreement=load_agreement(options.clip_model, options.device))
     worded = worded_prompts(options, buffers)  # before the video model needs the memory
     tell = print if options.model is not None else None
     model = load_video_model(options.model, options.device, options.precision, options.weights, tell, loras, reference)
@@ -224,7 +234,7 @@ def carry_out(
         write_json(options.report, report)
 
 
-READ = ("buffers", "depth_model", "segmentation_model", "flow_model", "model", "caption_model", "keep")
+READ = ("buffers", "depth_model", "segmentation_model", "flow_model", "model", "caption_model", "clip_model", "keep")
 
 
 def check_outputs(options: argparse.Namespace) -> None:

@@ -12,17 +12,19 @@ from ..doors import check_paths, read_json, writable
 from ..doors.limits import FRAMES
 from ..errors import UserError
 from ..metrics.compare import compare
+from ..metrics.extras import GROUPS, Extras
 from ..metrics.judge import load_judge
 from ..metrics.pictures import write_report
+from ..metrics.poses import read_joints
 from ..metrics.report import file_hashes, format_table, write_csv, write_frames_csv
 from ..metrics.seams import check_seams, parse_seams, plan_seams
-from ..metrics.suite import GROUPS, Extras
 from ..metrics.windows import load_video_encoder
 from ..perception.encoders import load_encoder
 from ..perception.estimators import load_estimators
 from ..perception.flow import estimated_flow
 from ..perception.objects import load_object_detector
 from ..perception.own import NETWORKS, own_folder
+from ..perception.poses import load_poses
 from ..perception.text_image import load_text_image
 from ..video import media
 from ..video.files import write_json
@@ -32,7 +34,7 @@ from .files import add_device
 # Options that name a model's file or folder: their hashes go into the report.
 MODELS = (
     "lpips", "depth_model", "segmentation_model", "flow_model", "vision_model", "video_model", "clip_model",
-    "pickscore", "judge", "detection_model", "tracking_model",
+    "pickscore", "judge", "detection_model", "tracking_model", "pose_model",
 )  # fmt: skip
 
 
@@ -62,6 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the world's own networks (models/perception) for depth, segmentation and detection models that are not "
         "named; they know this pack's world alone",
     )  # fmt: skip
+    parser.add_argument("--pose-model", type=Path, help="ViTPose folder: people's joints in the output")
+    parser.add_argument("--joints", type=Path, help="true joints of the clip, joints.json of render-cg; joint error")
+    parser.add_argument("--alpha", type=Path, help="true alpha of the clip, alpha/ of render-cg; layer separation")
+    parser.add_argument("--colmap", action="store_true", help="reconstruct the output by pycolmap; takes minutes")
     parser.add_argument("--flow-model", type=Path, help="RAFT's weights, for motion where the buffers have none")
     parser.add_argument(
         "--estimate-flow", action="store_true", help="the same by TV-L1 (scikit-image), seconds per frame at 1080p"
@@ -110,7 +116,7 @@ def run(options: argparse.Namespace) -> None:
 
 def check_outputs(options: argparse.Namespace) -> None:
     """UserError unless what is written can be written and nothing that is read is written over."""
-    named = ("buffers", "output_buffers", "reference", "made_by", "real", *MODELS)
+    named = ("buffers", "output_buffers", "reference", "made_by", "real", "joints", "alpha", *MODELS)
     read = {"the source": options.source, "the output": options.output}
     read |= {f"--{name.replace('_', '-')}": getattr(options, name) for name in named}
     if options.buffers is None:
@@ -175,6 +181,10 @@ def chosen_extras(options: argparse.Namespace, made_by: dict) -> Extras:
         prompt=prompt,
         quality=dict(quality_hook(text) for text in options.quality),
         judge=load_judge(options.judge, device) if options.judge else None,
+        poses=load_poses(options.pose_model, device) if options.pose_model else None,
+        joints=read_joints(options.joints) if options.joints else None,
+        alpha=options.alpha,
+        colmap=options.colmap,
         device=device,
     )
 

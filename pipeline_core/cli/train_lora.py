@@ -13,20 +13,24 @@ from ..devices import chosen_device, free_memory
 from ..doors import check_paths, writable
 from ..doors.limits import check_range
 from ..errors import UserError
-from ..finetune.clips import read_clips
+from ..finetune.clips import CaptionedClip, chosen_clips, parse_mix, read_clips, tagged
 from ..finetune.networks import clip_preset, folder_mark, is_wan, training_preset
 from ..finetune.samples import Samples, Window, cut_clips
+from ..finetune.selection import read_selection
 from ..finetune.train import LoraConfig, LoraRun, check_config, open_run, probe, train
 from ..models.folders.layout import TRAINABLE
 from ..models.folders.loading import EMBEDDED, TYPES, load_part
 from ..models.folders.lora import NAME, lora_tensors, require_peft, save_lora
 from ..models.folders.precision import PRECISIONS, check_bf16_weights, choose_precision
+from ..models.folders.preset import Preset
 from ..models.folders.training_memory import WEIGHTS, plan_training
-from ..video.files import write_json
+from ..video.files import only_run, write_json
+from ..world.studio.captions import TAG
 from .bars import progress_bar
 from .ends import after_the_step
 from .files import add_device, parse_size
 
+RENDERED = "synthetic"  # the source whose captions are tagged
 RANKS, RATES, BATCHES, STEPS, SEEDS = (1, 1024), (1e-8, 1.0), (1, 1024), (1, 10_000_000), (0, 2**31 - 1)
 
 
@@ -41,6 +45,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=int, help="of a window; default: the model's. Fewer need less memory")
     parser.add_argument("--size", help="height x width whose area windows have; default: the model's")
     parser.add_argument("--caption", help="of clips that have none")
+    parser.add_argument(
+        "--captions", default="text", help="name of the captions in metadata.jsonl, default: %(default)s"
+    )
+    parser.add_argument("--mix", help="shares of the clips' sources, such as synthetic=.3,photoreal=.7")
+    parser.add_argument(
+        "--tag", choices=("on", "off"), default="off", help=f'say "{TAG}" in captions of the source {RENDERED}'
+    )
+    parser.add_argument(
+        "--selection", type=Path, help="selection.jsonl of select: clips that are kept, by their weights"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the first weights and of every draw")
     add_device(parser)
     parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="as for enhance")
@@ -53,7 +67,8 @@ def run(options: argparse.Namespace) -> None:
     folder, device = options.model or EMBEDDED, chosen_device(options.device)
     bf16, note = choose_precision(options.precision, device)
     preset = clip_preset(training_preset(folder), options.frames, options.size and parse_size(options.size))
-    windows, left = cut_clips(read_clips(options.folder, options.caption, options.output), preset)
+    clips, mix = clips_of(options)
+    windows, left = cut_clips(clips, preset)
     longest = max(window.length for window in windows)
     preset = clip_preset(preset, longest, None)
     plan = plan_training(folder, preset, options.rank, options.weights, free_memory(device), str(device))
@@ -66,17 +81,26 @@ def run(options: argparse.Namespace) -> None:
     config = LoraConfig(
         model=folder_mark(folder), clips=mark_of(windows), prediction=preset.prediction, rank=options.rank,
         rate=options.rate, batch=options.batch, seed=options.seed, weights=plan.weights, bf16=bf16,
+        mix=mix,
     )  # fmt: skip
     checkpoint = options.output / "training"
     check_config(checkpoint, config)
     if options.dry_run:
         return
-    checkpoint.mkdir(parents=True, exist_ok=True)
-    samples, dtype = Samples(windows, checkpoint), TYPES[plan.weights]
+    with only_run(checkpoint, "-o"):
+        run_steps(options, folder, preset, device, config, Samples(windows, checkpoint))
+
+
+def run_steps(
+    options: argparse.Namespace, folder: Path, preset: Preset, device: torch.device, config: LoraConfig,
+    samples: Samples,
+) -> None:  # fmt: skip
+    """Encode what is not yet, step, write the LoRA; KeyboardInterrupt where it was stopped before the last step."""
+    dtype, bf16 = TYPES[config.weights], config.bf16
     with progress_bar("read and encode", "piece") as progress:
         samples.prepare(folder, preset, device, dtype, bf16, progress)
     transformer = load_part(folder, "transformer", dtype, TRAINABLE).to(device)
-    lora = open_run(checkpoint, config, transformer, samples, device)
+    lora = open_run(samples.folder, config, transformer, samples, device)
     with after_the_step() as stop, progress_bar("train", "step") as progress:
         done = train(lora, options.steps, stop, progress)
     write_lora(lora, options, is_wan(folder))
@@ -90,10 +114,25 @@ def check_options(options: argparse.Namespace) -> None:
     """UserError for options out of range, paths that cannot be, and a missing peft."""
     for name, limits in (("rank", RANKS), ("rate", RATES), ("batch", BATCHES), ("steps", STEPS), ("seed", SEEDS)):
         check_range(f"--{name}", getattr(options, name), limits)
-    check_paths({"--model": options.model, "FOLDER": options.folder}, {}, {"-o": options.output})
+    read = {"--model": options.model, "FOLDER": options.folder, "--selection": options.selection}
+    check_paths(read, {}, {"-o": options.output})
     if not options.dry_run:
         require_peft("Fine-tuning")
         writable(options.output, "the LoRA", folder=True)
+
+
+def clips_of(options: argparse.Namespace) -> tuple[list[CaptionedClip], dict[str, float] | None]:
+    """The clips that the options ask for, with their captions and weights, and the shares of their sources."""
+    clips = read_clips(options.folder, options.caption, options.output, options.captions)
+    if options.selection:
+        clips = chosen_clips(clips, options.folder, read_selection(options.selection))
+    if options.tag == "on":
+        clips = tagged(clips, RENDERED, TAG)
+    if not options.mix:
+        return clips, None
+    shares = parse_mix(options.mix, (clip.source for clip in clips))
+    shares = {source: share for source, share in sorted(shares.items()) if share}
+    return [clip for clip in clips if clip.source in shares], shares
 
 
 def said_of(windows: list[Window], left: int) -> list[str]:
@@ -106,8 +145,8 @@ def said_of(windows: list[Window], left: int) -> list[str]:
 
 
 def mark_of(windows: list[Window]) -> str:
-    """Hash of the windows and their captions."""
-    lines = sorted(f"{window.key} {window.caption}" for window in windows)
+    """Hash of the windows, their captions, sources and weights."""
+    lines = sorted(f"{window.key} {window.caption} {window.source} {window.weight!r}" for window in windows)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
@@ -118,7 +157,7 @@ def write_lora(lora: LoraRun, options: argparse.Namespace, wan: bool) -> None:
     about = {
         "model": (options.model or EMBEDDED).name,
         "steps": lora.step,
-        **{name: getattr(lora.config, name) for name in ("rank", "rate", "batch", "seed", "weights", "bf16")},
+        **{name: getattr(lora.config, name) for name in ("rank", "rate", "batch", "seed", "weights", "bf16", "mix")},
         "windows": len(lora.samples),
         "loss_before": lora.before,
         "loss_after": after,

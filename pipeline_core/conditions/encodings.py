@@ -17,6 +17,7 @@ _DEPTH_CODES = 2**24 - 1
 _LOG_RANGE = 5.70378  # of CARLA's converter: grey = 1 + ln(depth / far plane) / 5.70378
 _COSMOS_NEAR = 0.01  # metres; the near end of the grey scale of CARLA's Cosmos example
 _FLOW_SCALE, _FLOW_ZERO = 64, 2**15
+MOST_FLOW = 511  # pixels
 
 
 def encode_depth(depth: Tensor) -> np.ndarray:
@@ -194,8 +195,8 @@ def encode_flow(flow: Tensor) -> np.ndarray:
     """
     values = flow.cpu().double()
     defined = values.isfinite()
-    if bool((values[defined].abs() > 511).any()):
-        raise UserError("Optical flow of more than 511 pixels came: give flow in pixels, at most 511 each way.")
+    if bool((values[defined].abs() > MOST_FLOW).any()):
+        raise UserError(f"Optical flow of more than {MOST_FLOW} pixels came: give pixels, at most so many each way.")
     code = (values.nan_to_num() * _FLOW_SCALE + _FLOW_ZERO).round().masked_fill(~defined, 0)
     return rearrange(code, "h w c -> (c h) w").numpy().astype(np.uint16)
 

@@ -18,15 +18,26 @@ Estimate = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """How well frames and texts go together. log_odds: frames (T, H, W, 3) in [0, 1] and K texts -> (T, K); limit: by
+    how much a prompt may fall behind a plain one, see job/contradiction.py; name: the network's."""
+
+    log_odds: Callable[[Tensor, list[str]], Tensor]
+    limit: float
+    name: str
+
+
+@dataclass(frozen=True)
 class Estimators:
     """depth: frames (T, H, W, 3) in [0, 1] -> (T, H, W) distance, of unknown unit unless `depth_in_metres`;
-    segmentation: frames -> (T, H, W) uint8 CARLA tags; flow: frames -> (T, H, W, 2) forward pixels. None where no
-    model was given; flow needs none (see perception/flow.py)."""
+    segmentation: frames -> (T, H, W) uint8 CARLA tags; flow: frames -> (T, H, W, 2) forward pixels; agreement: of
+    frames and texts. None where no model was given; flow needs none (see perception/flow.py)."""
 
     depth: Estimate | None = None
     segmentation: Estimate | None = None
     flow: Estimate | None = None
     depth_in_metres: bool = False
+    agreement: Agreement | None = None
     names: Mapping[str, str] = field(default_factory=dict)
 
 

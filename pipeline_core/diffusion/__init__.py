@@ -20,6 +20,7 @@ from .invert import Inversion, invert
 from .run import Callback, Denoise
 from .sample import sample
 from .sigmas import end_above_zero, flow_from_ve, flow_sigmas, karras_sigmas, log_sigmas, truncate
+from .solvers import stochastic_ddim
 
 __all__ = [
     "CFG",
@@ -52,5 +53,6 @@ __all__ = [
     "renoise_low_sigmas",
     "restore_high_frequencies",
     "sample",
+    "stochastic_ddim",
     "truncate",
 ]

@@ -14,6 +14,7 @@ from typing import Protocol
 from torch import Tensor
 
 from ..errors import UserError
+from .frequency import low_pass
 from .run import Denoise
 
 Predict = Callable[[Tensor, float, list[str]], list[Tensor]]
@@ -187,7 +188,8 @@ class SimDrop:
     Pushes away from what a reference says a simulator looks like: a reference model, a LoRA or a prompt that names the
     synthetic look. D_pos - D_ref is far longer than a text direction (as the CFG negative it turned pictures nearly
     black at scale 2), hence its own weight and bound. weight 0 is off and costs nothing. rescale in [0, 1]: 0 leaves
-    what the push adds to contrast.
+    what the push adds to contrast. low in [0, 1]: share of Nyquist up to which T is left out, frame by frame, so that
+    brightness and broad colours stay where D_inner has them; 0 leaves out nothing.
     """
 
     inner: Guidance
@@ -196,8 +198,11 @@ class SimDrop:
     reference: str = "reference"
     positive: str = "positive"
     rescale: float = 0.0
+    low: float = 0.0
 
     def __post_init__(self):
+        if not 0 <= self.low <= 1:
+            raise UserError(f"low is {self.low}, but it has to be between 0 and 1; change low.")
         if not 0 <= self.rescale <= 1:
             raise UserError(f"rescale is {self.rescale}, but it has to be between 0 and 1; change rescale.")
         if not self.cap > 0:
@@ -212,6 +217,8 @@ class SimDrop:
         if self.weight == 0:
             return d
         term = self.weight * (x0[self.positive] - x0[self.reference])
+        if self.low:
+            term = term - low_pass(term, self.low, "symmetric")
         bound = self.cap * per_sample_rms(x0[self.positive]) / per_sample_rms(term).clamp_min(1e-12)
         pushed = d + term * bound.clamp_max(1.0)
         if self.rescale == 0:

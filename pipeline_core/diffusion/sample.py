@@ -8,7 +8,7 @@ from .interpolants import VE, Interpolant
 from .inversion.retrace import Retrace, check_stored
 from .run import Callback, Denoise, Run, check_latents, state_dtype_of
 from .sigmas import as_grid
-from .solvers import SOLVERS
+from .solvers import SOLVERS, Solver
 
 
 @torch.no_grad()
@@ -18,7 +18,7 @@ def sample(
     sigmas: Tensor,
     interpolant: Interpolant = VE,
     x0: Tensor | None = None,
-    solver: str | Retrace = "ddim",
+    solver: str | Solver = "ddim",
     *,
     callback: Callback | None = None,
     state_dtype: torch.dtype | None = None,
@@ -32,11 +32,11 @@ def sample(
     divided by a, is returned (inversion puts a x0 there). For pure noise let the grid end near 0.02, as the
     makers here do: what noise is left at the last value stays in the result.
     x0: the latent under the noise (partial starts, SDEdit), None for none; an Inversion.solver brings the
-    latent its noise belongs to, so there x0 may be left out. solver: ddim, heun, midpoint, dpmpp_2m, res_2ab
-    or an Inversion.solver. callback(step, total, x0) after every step; cancel by raising in it. The state is
-    held in `state_dtype` (float64 or float32; None is the finest the device has); the denoiser gets, and the result
-    has, `model_dtype`: by default the dtype of x0, or else of the noise. Raises UserError: bad input, NaN or Inf from
-    the network.
+    latent its noise belongs to, so there x0 may be left out. solver: ddim, heun, midpoint, dpmpp_2m, res_2ab,
+    an Inversion.solver or a `stochastic_ddim`. callback(step, total, x0) after every step; cancel by raising in it.
+    The state is held in `state_dtype` (float64 or float32; None is the finest the device has); the denoiser gets, and
+    the result has, `model_dtype`: by default the dtype of x0, or else of the noise. Raises UserError: bad input, NaN or
+    Inf from the network.
     """
     retrace = solver if isinstance(solver, Retrace) else None
     if retrace is not None and x0 is None:
@@ -56,7 +56,7 @@ def walk_down(
     sigmas: Tensor,
     interpolant: Interpolant,
     x0: Tensor | None,
-    solver: str | Retrace,
+    solver: str | Solver,
     state_dtype: torch.dtype | None,
 ) -> Tensor:
     """The body of `sample` for a given run: returns the clean latent in `state_dtype`."""
@@ -67,9 +67,9 @@ def walk_down(
             f"x0 is {tuple(x0.shape)} and noise is {tuple(noise.shape)}, but they have to match; change x0 or the "
             "noise."
         )
-    if isinstance(solver, Retrace):
+    if callable(solver):
         walk = solver
-        if solver.carried is not None:
+        if isinstance(solver, Retrace) and solver.carried is not None:
             check_stored(noise, "noise")
     elif solver in SOLVERS:
         walk = SOLVERS[solver]

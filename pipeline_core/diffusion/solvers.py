@@ -14,8 +14,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..errors import UserError
 from .interpolants import Interpolant
 from .run import Run
+
+Solver = Callable[[Run, Tensor, list[float], Interpolant], Tensor]
 
 
 def towards(x: Tensor, x0: Tensor, sigma: float, sigma_next: float) -> Tensor:
@@ -31,6 +34,29 @@ def ddim(run: Run, x: Tensor, grid: list[float], interpolant: Interpolant) -> Te
         x = towards(x, x0, sigma, sigma_next)
         run.step_done(x0)
     return x
+
+
+def stochastic_ddim(eta: float, draw: Callable[[Tensor], Tensor]) -> Solver:
+    """DDIM, eq. 12 and 16 of Song 2020, with fresh noise in every step: eta 0 is `ddim`, 1 is DDPM. N calls.
+
+    On the noise n of the state it is n' = sqrt(1 - d^2) n + d z with d = eta sqrt(1 - (sigma' / sigma)^2) in VE units,
+    so that n keeps its standard deviation. draw: the state -> z of its shape, dtype and device, std 1. Raises UserError
+    for eta outside [0, 1].
+    """
+    if not 0 <= eta <= 1:
+        raise UserError(f"eta is {eta}, but it has to be from 0 (no fresh noise) to 1 (DDPM); change eta.")
+
+    def walk(run: Run, x: Tensor, grid: list[float], interpolant: Interpolant) -> Tensor:
+        for sigma, sigma_next in zip(grid, grid[1:]):
+            x0 = run.denoise(x, sigma)
+            fresh = eta * math.sqrt(1 - (interpolant.ve_sigma(sigma_next) / interpolant.ve_sigma(sigma)) ** 2)
+            noise = interpolant.noise_from_state(x, x0, sigma)
+            noise = math.sqrt(1 - fresh**2) * noise + fresh * draw(x)
+            x = interpolant.add_noise(x0, noise, sigma_next)
+            run.step_done(x0)
+        return x
+
+    return walk
 
 
 def heun(run: Run, x: Tensor, grid: list[float], interpolant: Interpolant) -> Tensor:

@@ -28,13 +28,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """A piece of a clip: `length` frames from `start` on, at `size` (height, width)."""
+    """A piece of a clip: `length` frames from `start` on, at `size` (height, width); source, weight: the clip's."""
 
     facts: ClipFacts
     caption: str
     start: int
     length: int
     size: tuple[int, int]
+    source: str = ""
+    weight: float = 1.0
 
     @property
     def key(self) -> str:
@@ -56,7 +58,7 @@ def cut_clips(clips: Sequence[CaptionedClip], preset: Preset) -> tuple[list[Wind
         length = min(preset.window, 1 + (frames - 1) // ratio * ratio)
         size = working_size(facts.size, preset.size, 2 * preset.spatial_ratio)
         starts = range(0, frames - length + 1, length)
-        windows += [Window(facts, clip.caption, start, length, size) for start in starts]
+        windows += [Window(facts, clip.caption, start, length, size, clip.source, clip.weight) for start in starts]
         left += frames - length * len(starts)
     return windows, left
 

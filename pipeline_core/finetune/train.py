@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..diffusion import FLOW
 from ..errors import UserError
 from ..models.folders.lora import add_lora
-from ..models.networks.prediction import network_input, training_target
 from .checkpoint import read_state, read_tensors, save_checkpoint
-from .networks import answer
-from .samples import Progress, Samples
+from .errors import Denoiser
+from .samples import Progress, Samples, Window
 
 CLIP = 1.0  # the gradient's norm
 LOG_EVERY = 25  # steps that one value of the loss's curve is the mean of
@@ -34,7 +33,8 @@ class LoraConfig:
     """What decides a LoRA's weights, beside the number of steps.
 
     model, clips: hashes of the folder's weights, and of windows and captions. rank: of the LoRA. rate: Adam's. batch:
-    windows a step. weights, bf16: what the network is held and computed in.
+    windows a step. weights, bf16: what the network is held and computed in. mix: shares of the windows' sources, each
+    drawn so often whatever their number; None: as many as there are.
     """
 
     model: str
@@ -46,6 +46,7 @@ class LoraConfig:
     seed: int = 0
     weights: str = "fp32"
     bf16: bool = False
+    mix: dict[str, float] | None = None
 
 
 @dataclass
@@ -65,6 +66,16 @@ class LoraRun:
     losses: list[float] = field(default_factory=list)
     recent: list[float] = field(default_factory=list)
 
+    @cached_property
+    def odds(self) -> Tensor:
+        """(N,) chance of every window to be drawn next, float64; see `odds_of`."""
+        return odds_of(self.samples.windows, self.config.mix)
+
+    @property
+    def denoiser(self) -> Denoiser:
+        config = self.config
+        return Denoiser(self.transformer, config.prediction, config.weights, config.bf16, self.device)
+
     def save(self) -> None:
         """Write the checkpoint, whole or not at all."""
         tensors: dict[str, Tensor] = {f"weights.{name}": weight for name, weight in self.weights.items()}
@@ -82,9 +93,10 @@ def check_config(folder: Path, config: LoraConfig) -> None:
     for name, value in asdict(config).items():
         known = state.get("config", {}).get(name)
         if known != value:
-            other = {"model": "another model", "clips": "other clips, captions, --frames or --size"}.get(
-                name, f"{name} {known}, and now {name} is {value}"
-            )
+            other = {
+                "model": "another model", "clips": "other clips, weights, captions, --frames or --size",
+                "mix": "other shares of --mix",
+            }.get(name, f"{name} {known}, and now {name} is {value}")  # fmt: skip
             raise UserError(
                 f"{folder.parent} holds a LoRA trained with {other}: give another -o, or the same settings."
             )
@@ -153,11 +165,11 @@ def _step(run: LoraRun) -> float:
     generator = torch.Generator().manual_seed((run.config.seed << 32) + run.step)
     total = 0.0
     for _ in range(run.config.batch):
-        x0, text = run.samples[int(torch.randint(len(run.samples), (), generator=generator))]
+        x0, text = run.samples[int(torch.multinomial(run.odds, 1, generator=generator))]
         # Half uniform, half logit-normal: the ends, which an inversion walks through, are seen too.
         even, middle = torch.rand(2, generator=generator), torch.randn((), generator=generator).sigmoid()
         t = even[1] if even[0] < 0.5 else middle
-        loss = _loss(run, x0, text, t, torch.randn(x0.shape, generator=generator)) / run.config.batch
+        loss = run.denoiser.error(x0, text, t, torch.randn(x0.shape, generator=generator)) / run.config.batch
         loss.backward()
         total += loss.item()
     norm = torch.nn.utils.clip_grad_norm_(run.weights.values(), CLIP)
@@ -168,15 +180,18 @@ def _step(run: LoraRun) -> float:
     return total
 
 
-def _loss(run: LoraRun, x0: Tensor, text: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-    """Mean square of what the network answers minus what it should, at flow time t, a scalar."""
-    x0, noise, t = (tensor.to(run.device) for tensor in (x0, noise, t))
-    shown = network_input(FLOW.add_noise(x0, noise, t), t, run.config.prediction)
-    dtype = torch.float32 if run.config.weights == "fp32" else torch.bfloat16
-    wide = dtype == torch.float32
-    with torch.autocast(run.device.type, torch.bfloat16, enabled=run.config.bf16 and wide):
-        result = answer(run.transformer, shown.to(dtype), t.reshape(1), text.to(run.device, dtype))
-    return (result.float() - training_target(x0, noise, t, run.config.prediction)).square().mean()
+def odds_of(windows: Sequence[Window], mix: Mapping[str, float] | None) -> Tensor:
+    """(N,) chance of every window, float64, of sum 1: within a source in proportion to the windows' weights, and the
+    sources by their shares in `mix`, or in proportion too."""
+    odds = torch.tensor([window.weight for window in windows], dtype=torch.float64)
+    if mix is not None:
+        of_source = {name: [window.source == name for window in windows] for name in mix}
+        shares = torch.zeros_like(odds)
+        for name, share in mix.items():
+            own = torch.tensor(of_source[name])
+            shares[own] = share * odds[own] / odds[own].sum()
+        odds = shares
+    return odds / odds.sum()
 
 
 @torch.no_grad()
@@ -187,5 +202,5 @@ def probe(run: LoraRun) -> float:
     for index in range(PROBES):
         x0, text = run.samples[index % len(run.samples)]
         noise = torch.randn(x0.shape, generator=generator)
-        losses.append(_loss(run, x0, text, torch.tensor((index + 0.5) / PROBES), noise).item())
+        losses.append(run.denoiser.error(x0, text, torch.tensor((index + 0.5) / PROBES), noise).item())
     return sum(losses) / PROBES

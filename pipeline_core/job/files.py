@@ -56,6 +56,8 @@ def enhance_file(
     job = prepare(info.frames, facts.size, model, settings, buffers, estimators, read, keep=keep)
     job.report.notes.extend(facts.said())
     said = _say_notes(job.report.notes, say)
+    for warning in job.report.warnings:
+        say(f"warning: {warning}")
     plan = job.report.plan
     say(
         f"{info.frames} frames of {info.width}x{info.height} in {len(plan['windows'])} windows of "

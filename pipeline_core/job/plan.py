@@ -22,9 +22,10 @@ from ..models.networks.video_model import REFERENCE, UNCOND
 from ..perception.estimators import estimated_limits
 from ..perception.flow import estimated_flow, require_flow
 from ..video.frames import as_floats, resize, working_size
+from .contradiction import contradiction_warnings
 from .keep import keep_mask
 from .latent import job_interpolant, job_sigmas
-from .own_maps import with_own_networks
+from .own_maps import ClipLook, with_own_networks
 from .settings import EnhanceSettings, resolve
 
 if TYPE_CHECKING:
@@ -38,15 +39,18 @@ _ESTIMATED = {"depth": "how far things are", "segmentation": "what things are"}
 
 @dataclass
 class Report:
-    """What was done: resolved settings, notes on everything that was changed about the input, one entry a window."""
+    """What was done: resolved settings, notes on everything that was changed about the input, one entry a window, and
+    warnings of what the result may suffer from."""
 
     settings: dict
     notes: list[str]
     plan: dict
     windows: list[dict] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict:
-        return {"settings": self.settings, "plan": self.plan, "notes": self.notes, "windows": self.windows}
+        report = {"settings": self.settings, "plan": self.plan, "notes": self.notes, "windows": self.windows}
+        return {**report, "warnings": self.warnings}
 
 
 @dataclass(frozen=True)
@@ -104,16 +108,16 @@ def prepare(
     """Plan a job for a clip of `frame_count` frames of `size` (height, width).
 
     buffers: the simulator's; estimators: models for what the buffers lack, models/perception's where none came and the
-    clip is of their world (see own_maps.py); read: gives the clip's frames from the start, to see whether it is, for a
-    first pass where depth is estimated, because its scale is the whole clip's (needed there only), and for a second one
-    with fused windows, which hold the clip's frames without it; maps: ready-made control maps of the whole clip (see
-    conditions.maps.check_maps), which go before buffers and models; description: what is in the clip, for the preset's
-    prompts, default: what the buffers say; keep: a mask (H, W) in [0, 1], pixels where it is at least a half stay the
-    clip's own.
+    clip is of their world (see own_maps.py); read: gives the clip's frames from the start, to see whether it is and
+    whether the prompt contradicts it (see contradiction.py), for a first pass where depth is estimated, because its
+    scale is the whole clip's (needed there only), and for a second one with fused windows, which hold the clip's frames
+    without it; maps: ready-made control maps of the whole clip (see conditions.maps.check_maps), which go before
+    buffers and models; description: what is in the clip, for the preset's prompts, default: what the buffers say; keep:
+    a mask (H, W) in [0, 1], pixels where it is at least a half stay the clip's own.
     Raises UserError for settings out of range, an unknown control, maps or a mask that do not fit the clip, depth to be
     estimated without read, and a video_scale for a model that edits nothing.
     """
-    preset, maps = model.preset, dict(maps or {})
+    preset, maps, worded = model.preset, dict(maps or {}), settings.prompt is not None
     check_maps(maps, frame_count, size)
     if buffers is not None:
         description = description or buffers.scene.get("description", "")
@@ -131,8 +135,9 @@ def prepare(
     if len(windows) > 1:
         estimators = _with_flow(estimators, settings, buffers, notes)
     work_size = working_size(size, preset.size, preset.spatial_ratio * 2)
+    look = ClipLook(read, frame_count, work_size, model.device)
     if missing := _missing(settings, maps, buffers, estimators):
-        estimators = with_own_networks(estimators, missing, read, frame_count, work_size, model.device, notes)
+        estimators = with_own_networks(estimators, missing, look, notes)
     weights = _control_weights(settings, maps, buffers, estimators, notes)
     estimated = _estimated(weights, maps, buffers, estimators, notes)
     if work_size != size:
@@ -154,7 +159,9 @@ def prepare(
     limits = None
     if "depth" in weights and "depth" not in maps:
         limits = _depth_limits(buffers, estimators, read, work_size, preset.maps)
-    report = Report(settings.to_dict(), notes, plan)
+    # The preset's own prompt says of the clip what its description does.
+    warnings = contradiction_warnings(settings, preset, estimators.agreement, look) if worded else []
+    report = Report(settings.to_dict(), notes, plan, warnings=warnings)
     texts = _embedded(model, settings)
     if settings.simdrop:
         notes.append(_simdrop_cost(model, settings))

@@ -16,8 +16,9 @@ from ..errors import UserError
 from ..video import media
 from ..video.lengths import missing_bytes
 from .base import as_planes, check_frames
+from .extras import Extras
 from .realism import Critic
-from .suite import Extras, Suite
+from .suite import Suite
 
 Progress = Callable[[int, int], None]
 
@@ -175,6 +176,10 @@ def _measure(
     about: dict,
 ) -> dict:
     """One pass over the chunks of source, output and, if there is one, reference."""
+    if extras.joints is not None and len(extras.joints.boxes) != total:
+        raise UserError(
+            f"The joints are of {len(extras.joints.boxes)} frames and the output has {total}: give those of its source."
+        )
     suite, done = Suite(buffers, len(clips) == 3, critic, extras), 0
     for source, output, *rest in zip(*clips):
         done = suite.update(source, output, rest[0] if rest else None)

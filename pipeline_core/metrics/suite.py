@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -14,21 +13,22 @@ from torch import Tensor
 from ..conditions.buffers import Buffers
 from ..conditions.estimated import Estimators
 from ..conditions.segmentation import CARLA_TAGS, TAG, VEHICLE_TAGS
-from ..errors import UserError
-from ..perception.objects import Detect
-from ..perception.text_image import TextImage
 from .agreement import DepthRMSE, MaskIoU
 from .base import Figure
 from .blur import BlurSSIM
+from .colmap import ColmapConsistency, colmap_missing
 from .detected import DetectedObjects, objects_of
 from .distribution import RealDistance, real_clips, real_frames
-from .features import Encode, FrameConsistency, ObjectAlignment
+from .extras import Extras
+from .features import FrameConsistency, ObjectAlignment
 from .fidelity import PSNR, SSIM, LowFrequencyError
 from .frequency import SpatialFrequency
-from .judge import Ask, Preference
+from .judge import Preference
+from .layers import Layers, read_alpha
 from .lights import LightColours
 from .lpips import LPIPS
 from .objects import BASIC_COLOURS, LampColours, ObjectColours, decision_table
+from .poses import boxes_of, poses_of
 from .presence import ObjectsPresent
 from .prompts import ClipQuality, PickScore, unmeasured
 from .realism import Critic, Realism
@@ -39,55 +39,14 @@ from .signs import SignShapes
 from .statistics import ColourAndGradient
 from .structure import EdgeF1
 from .temporal import FlowError, FrameDifferenceError
-from .windows import VideoDistance, VideoEncode, VideoQuality
+from .windows import VideoDistance, VideoQuality
 
-GROUPS = ("fidelity", "structure", "colour", "objects", "time", "realism")
 SOURCE, REFERENCE = "to the source", "to the reference"
 _NO_BUFFERS = "not measured: give the source's buffers, or masks of its objects"
 _NO_TWIN = "not measured: give a reference"
 _NO_ENCODER = "not measured: give a feature network (DINOv2 or CLIP)"
 _OBJECT_TAGS = (*VEHICLE_TAGS, TAG["pedestrian"], TAG["rider"], TAG["traffic light"], TAG["traffic sign"])
 _NAMES = {tag: name for tag, (name, _) in CARLA_TAGS.items()}
-
-
-@dataclass(frozen=True)
-class Extras:
-    """What some figures need beyond the clips; without it they are undefined and say so.
-
-    only: the groups of figures to measure, of `GROUPS`; empty is all. lpips: local weights file (see `lpips`); blur:
-    measure blur SSIM, which is slow; estimators: depth and segmentation models, run on source and output alike, and a
-    flow estimator, run on the source where its buffers have no flow; encoder: a feature network
-    (`encoder.load_encoder`, or any of that form), for object alignment, frame consistency and distances to real
-    frames; real: real frames as a clip, a folder of pictures and clips, or a tensor (T, H, W, 3); output_buffers:
-    masks that a detector found in the output, for objects lost or invented; detect: a detector to run on both clips,
-    for the same without buffers (else the segmentation model's connected parts are taken); seams: frame numbers at
-    which windows begin; video_encoder: what `windows.load_video_encoder` gives, for FVD; text_image: a CLIP for
-    CLIP-IQA; pick: PickScore's network, with prompt; quality: hooks {name: window -> score}, such as DOVER's; judge:
-    see `judge`, asked to choose between output and reference, or source; device: where LPIPS runs, None is the best
-    there is.
-    """
-
-    only: tuple[str, ...] = ()
-    lpips: str | os.PathLike | None = None
-    blur: bool = False
-    estimators: Estimators = field(default_factory=Estimators)
-    encoder: Encode | None = None
-    real: str | os.PathLike | Tensor | None = None
-    output_buffers: Buffers | None = None
-    seams: tuple[int, ...] = ()
-    detect: Detect | None = None
-    video_encoder: tuple[VideoEncode, int, tuple[int, int]] | None = None
-    text_image: TextImage | None = None
-    pick: TextImage | None = None
-    prompt: str = ""
-    quality: Mapping[str, Callable[[Tensor], float]] = field(default_factory=dict)
-    judge: Ask | None = None
-    device: str | torch.device | None = None
-
-    def __post_init__(self) -> None:
-        unknown = [name for name in self.only if name not in GROUPS]
-        if unknown:
-            raise UserError(f"There is no group of figures {', '.join(unknown)}: choose from {', '.join(GROUPS)}.")
 
 
 @dataclass
@@ -103,6 +62,16 @@ class _Chunk:
     @property
     def span(self) -> tuple[int, int]:
         return self.start, self.start + len(self.output)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return tuple(self.output.shape[1:3])
+
+    @cached_property
+    def boxes(self) -> Sequence[Tensor]:
+        """Of each frame the boxes of its people."""
+        joints = self.suite.extras.joints
+        return boxes_of(self.classes, self.instances) if joints is None else joints.boxes[slice(*self.span)]
 
     @cached_property
     def classes(self) -> Tensor:
@@ -242,6 +211,13 @@ class Suite:
             present.update(output, (chunk.classes, chunk.instances))
 
         self._add("objects", present, compare_masks, None if known else "not measured: give masks of the output")
+        # Of people and layers, which no drive has to have, the report speaks only where it is asked to.
+        if self.extras.poses is not None:
+            poses, unboxed = poses_of(self.extras.poses, self.extras.joints, self.buffers)
+            self._add("objects", poses, lambda c: poses.update(c.output, c.boxes), unboxed)
+        if (alpha := self.extras.alpha) is not None:
+            layers = Layers()
+            self._add("objects", layers, lambda c: layers.update(c.output, read_alpha(alpha, *c.span, c.size)))
         detected = DetectedObjects(_OBJECT_TAGS, self.extras.encoder, names=_NAMES)
         can = self.extras.detect is not None or self.extras.estimators.segmentation is not None
         undetected = None if can else "not measured: give a detector or a segmentation model"
@@ -256,6 +232,9 @@ class Suite:
             self._add("time", metric, lambda c, metric=metric: metric.update(*c.motion), missing, remark)
         still, unplaced = reprojection_of(self.buffers)
         self._add("time", still, lambda c: still.update(c.output, self.buffers.depth(*c.span), c.classes), unplaced)
+        if self.extras.colmap:
+            colmap = ColmapConsistency(still.cameras)
+            self._add("time", colmap, lambda c: colmap.update(c.output), colmap_missing())
         consistent = FrameConsistency(self.extras.encoder)
         unseen = None if self.extras.encoder is not None else _NO_ENCODER
         self._add("time", consistent, lambda c: consistent.update(c.output), unseen)

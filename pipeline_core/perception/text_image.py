@@ -9,9 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..conditions.estimated import Agreement
 from ..devices import chosen_device
+from ..doors import read_json
 from ..errors import UserError
 from .encoders import Encode, image_encoder, load_encoder_network, model_type
+from .own import model_name
+
+LIMIT_FILE = "contradiction.json"  # beside the weights; benchmarks/contradiction.py --tune writes it for the world's
+LIMIT = 2.0  # of a network that has none: a prompt that says nothing is seven times as likely
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,19 @@ class TextImage:
     texts: object
     scale: float
     name: str = ""
+
+    def log_odds(self, frames: Tensor, texts: list[str]) -> Tensor:
+        """(T, K) of frames (T, H, W, 3) in [0, 1] and K texts: what the network was trained to tell pairs by."""
+        return self.scale * cosines(self.image(frames), self.texts(texts))
+
+
+def load_agreement(folder: str | Path, device: str | torch.device | None = None) -> Agreement:
+    """Of a CLIP folder, with the limit of its LIMIT_FILE or else LIMIT; UserError as `load_text_image`."""
+    network, path = load_text_image(folder, device), Path(folder) / LIMIT_FILE
+    limit = read_json(path, "take the folder again").get("limit") if path.is_file() else LIMIT
+    if not isinstance(limit, (int, float)):
+        raise UserError(f"{path} holds no limit: take the folder again, or remove that file.")
+    return Agreement(network.log_odds, float(limit), model_name(Path(folder)))
 
 
 def load_text_image(folder: str | Path, device: str | torch.device | None = None) -> TextImage:

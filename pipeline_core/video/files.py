@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from ..doors.paths import unfinished_name
@@ -50,6 +50,23 @@ def _held(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(number)
+
+
+@contextmanager
+def only_run(folder: str | os.PathLike, what: str) -> Iterator[None]:
+    """Keep a folder, which is made where it is not there, for this process while the block runs; what: its option.
+
+    UserError where another process keeps it. A killed process lets go of it.
+    """
+    lock = Path(folder) / ".lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.touch()
+    with ExitStack() as held:
+        try:
+            held.enter_context(_held(lock))
+        except BlockingIOError:
+            raise UserError(f"Another run is writing to {folder}: wait for it, or change {what}.") from None
+        yield
 
 
 @contextmanager

@@ -116,7 +116,7 @@ def render_styles(
 ) -> dict[str, Render]:
     """`render` for several styles at once, tracing the rays only once."""
     numbers = range(frames) if isinstance(frames, int) else frames
-    _check(numbers, size, styles)
+    check_render(numbers, size, styles)
     count = frames_at_once(size)
     pieces = [_render_chunk(scene, numbers[i : i + count], size, styles) for i in range(0, len(numbers), count)]
     lights = _join_lights([piece["lights"] for piece in pieces])
@@ -151,7 +151,8 @@ def scene_data(scene: Scene | Town, style: str) -> dict:
     }
 
 
-def _check(numbers: range, size: tuple[int, int], styles: tuple[str, ...]) -> None:
+def check_render(numbers: range, size: tuple[int, int], styles: tuple[str, ...]) -> None:
+    """UserError for no frames, a size too small and a style that is none."""
     if len(numbers) < 1:
         raise UserError(f"frames is {numbers} but at least one frame is needed: change frames.")
     if min(size) < 16:
@@ -173,7 +174,7 @@ def _render_chunk(scene: Scene | Town, numbers: range, size: tuple[int, int], st
         "depth": hits.depth,
         "classes": surface.tag.to(torch.uint8),
         "instances": surface.instance.to(torch.int32),
-        "flow": _flow(scene, camera, after, (frame + 1).to(torch.float32) / scene.fps, hits),
+        "flow": flow_of(scene, camera, after, (frame + 1).to(torch.float32) / scene.fps, hits),
         "lights": _lights(scene, camera, seconds, surface),
     }
     sun = scene.sun()
@@ -197,7 +198,7 @@ def _render_chunk(scene: Scene | Town, numbers: range, size: tuple[int, int], st
     return result
 
 
-def _flow(scene: Scene | Town, camera: Camera, after: Camera, later: Tensor, hits: Hits) -> Tensor:
+def flow_of(scene: Scene | Town, camera: Camera, after: Camera, later: Tensor, hits: Hits) -> Tensor:
     """Where the point under each pixel centre is seen one frame later, minus where it is now. later: (F,) seconds."""
     velocity = torch.tensor([s.velocity for s in scene.solids] + [(0.0, 0.0, 0.0)])
     moved = hits.point + velocity[torch.where(hits.solid >= 0, hits.solid.long(), len(scene.solids))] / scene.fps

@@ -118,15 +118,20 @@ class Scene:
         return (positions[..., 2] + reach >= near_z) & (positions[..., 2] - reach <= far_z)
 
     def meet_ground(self, position: Tensor, direction: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What rays (F, H, W, 3) from position (F, 3) meet behind all solids: depth, GROUND or SKY, and normals."""
-        down = -direction[..., 1]
-        height = position[:, None, None, 1]
-        depth = torch.where(down > 1e-6, height / down.clamp(min=1e-6), torch.full_like(down, NO_HIT))
-        beyond = depth > 4000.0
-        depth = torch.where(beyond, torch.full_like(depth, NO_HIT), depth)
-        normal = torch.zeros_like(direction)
-        normal[..., 1] = 1.0
-        return depth, torch.where(beyond, SKY, GROUND).to(torch.int32), normal
+        """What rays (F, H, W, 3) from position (F, 3) meet behind all solids; see `meet_level`."""
+        return meet_level(position, direction)
+
+
+def meet_level(position: Tensor, direction: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What rays (F, H, W, 3) from position (F, 3) meet of the plane y = 0: depth, GROUND or SKY, and normals."""
+    down = -direction[..., 1]
+    height = position[:, None, None, 1]
+    depth = torch.where(down > 1e-6, height / down.clamp(min=1e-6), torch.full_like(down, NO_HIT))
+    beyond = depth > 4000.0
+    depth = torch.where(beyond, torch.full_like(depth, NO_HIT), depth)
+    normal = torch.zeros_like(direction)
+    normal[..., 1] = 1.0
+    return depth, torch.where(beyond, SKY, GROUND).to(torch.int32), normal
 
 
 def make_street(seed: int, fps: float, length: float, area: str | None) -> Scene:

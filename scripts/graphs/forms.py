@@ -8,7 +8,7 @@ from graphs.canvas import NOTE, Canvas, Node, Output, Subgraph, default, inputs
 from graphs.origins import OURS, properties
 
 NOTE_COLOURS = {"color": "#3d4247", "bgcolor": "#4b5157"}
-MARK = "video_realism"  # in `extra`: the graph's name; web/js/words.js translates graphs that have it
+MARK = "video_realism"  # in `extra`: the name; web/js/words.js translates graphs and blueprints that have it
 INNER_INPUTS, INNER_OUTPUTS = -10, -20  # the ids of a subgraph's ends, by the frontend's definition
 END = 150  # pixels: an end's width, and its distance from the nodes
 
@@ -59,7 +59,7 @@ def ui(canvas: Canvas) -> dict:
 def blueprint(canvas: Canvas, made: Subgraph) -> dict:
     """One subgraph of the graph as ComfyUI lists it, to be put into other graphs: nothing is wired to it."""
     definition = _definition(canvas, made, f"subgraphs/{made.title}")
-    definition |= {"category": "video realism", "description": made.about}
+    definition |= {"category": "video realism", "description": made.about, "extra": {MARK: made.title}}
     box = _entry(made, definition["id"], _Wires(canvas, None))
     for socket in box["inputs"]:
         socket["link"] = None

@@ -30,7 +30,7 @@ def objects_kept(canvas: Canvas) -> None:
         if masks:
             canvas.column(320)
         recording = {"frames": before, "folder": f"{EXAMPLE}_buffers", "mask_classes": classes, "class_weights": ""}
-        buffers = canvas.node("VideoRealismSimulatorBuffers", f"Simulator Buffers: {name}", report=9, **recording)
+        buffers = canvas.node("VideoRealismSimulatorBuffers", f"Simulator Buffers: {name}", report=11, **recording)
         masks[name] = buffers["mask"]
     canvas.group("Objects", 430)
     canvas.node("VideoRealismObjectAlignment", "Object Alignment", report=16, source=before, output=after, **masks)

@@ -29,7 +29,7 @@ def carla_buffers(canvas: Canvas) -> None:
     buffers = canvas.node(
         "VideoRealismSimulatorBuffers",
         "Simulator Buffers",
-        report=9,
+        report=11,
         frames=frames,
         video=video,
         folder=f"{EXAMPLE}_buffers",

@@ -16,7 +16,7 @@ from pipeline_core.batch.gate import best, figures, judge, rounds
 from pipeline_core.batch.recipe import Variant
 from pipeline_core.batch.rules import GateRules
 from pipeline_core.errors import UserError
-from pipeline_core.metrics.suite import Extras
+from pipeline_core.metrics.extras import Extras
 from pipeline_core.video.media import write_clip
 from pipeline_core.world import RenderedBuffers, make_scene, render_styles
 

@@ -19,7 +19,9 @@ LORA_OF = instructions.lora_of
 @pytest.fixture(scope="module")
 def bench(model_folder, edit_model_folder):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guided, "load_video_model", lambda: load_video_model(model_folder, precision="fp32"))
+        patch.setattr(
+            guided, "load_video_model", lambda reference=None: load_video_model(model_folder, precision="fp32")
+        )
         patch.setattr(guided, "SIZE", (32, 48))
         opened = guided.open_bench(table.HELD_OUT[:2], LOOKS, frames=5)
         opened.model = replace(opened.model, preset=replace(opened.model.preset, steps=6))
@@ -41,7 +43,7 @@ def test_every_kind_of_row_runs_and_counts_its_calls(bench, name, calls):
     for scene in scenes:
         figures = scene["figures"]
         assert figures["calls"] == [calls, 1] and figures["psnr"][1] == figures["toward"][1] == 2
-        assert figures["alignment"] == [0.0, 0] and -1 <= figures["consistency"][0] / 2 <= 1
+        assert -1 <= figures["consistency"][0] / 2 <= 1
 
 
 def test_the_source_is_no_edit_and_the_exact_render_is_one(bench):

@@ -6,10 +6,13 @@ import pytest
 import torch
 
 from benchmarks import guided
-from benchmarks.papers import calibration, cfg, conditions, downstream, maps, prompts, table
+from benchmarks import longvideo as drives
+from benchmarks.papers import calibration, cfg, conditions, downstream, longvideo, maps, prompts, table
 from benchmarks.papers.table import Claim, Table
+from pipeline_core.longvideo import plan_windows
 from pipeline_core.models.folders.loading import load_video_model
 from pipeline_core.models.folders.preset import Preset
+from pipeline_core.perception.text_image import TextImage
 
 TABLES = [module.TABLE for module in (cfg, conditions, calibration, maps, prompts)]
 
@@ -30,8 +33,50 @@ def test_every_kind_of_row_runs_and_every_claim_names_rows(tried, bench, monkeyp
     for name in {make.__code__: name for name, make in tried.rows.items()}.values():
         for scene in table._row(bench, tried.rows[name]):
             assert scene["figures"]["psnr"][1] >= 1 and scene["figures"]["calls"][0] > 0, name
-    named = {tried.base, *tried.paper, *(name for claim in tried.claims for name in (claim.ours, claim.theirs))}
-    assert named <= tried.rows.keys()
+    assert named_rows(tried) <= tried.rows.keys()
+
+
+def test_what_the_frames_say_is_held_against_the_rows_own_prompt(bench, monkeypatch):
+    asked = []
+
+    def texts(prompts):
+        asked.extend(prompts)
+        return torch.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
+
+    network = TextImage(lambda frames: frames.mean((1, 2)), texts, 1.0)
+    monkeypatch.setattr(table, "text_image", lambda: network)
+    (scene,) = table._row(bench, prompts.TABLE.rows["night: look"])
+    assert asked == [*bench.prompts()["inversion"], prompts.LOOK_PHRASES["night"][0]]
+    grey = scene["figures"]["text"]  # the cosine of the frames' mean colour to grey
+    assert 0.9 < grey[0] <= 1 and grey[1] == 1
+    assert -1 <= scene["figures"]["direction"][0] <= 1
+    monkeypatch.setattr(table, "text_image", lambda: None)
+    (scene,) = table._row(bench, prompts.TABLE.rows["night: look"])
+    assert scene["figures"]["text"] == [0.0, 0]
+    claimed = {claim.what for claim in table.measurable(prompts.TABLE).claims}
+    assert "text" not in claimed and "psnr" in claimed
+
+
+def named_rows(tried):
+    return {tried.base, *tried.paper, *(name for claim in tried.claims for name in (claim.ours, claim.theirs))}
+
+
+def test_a_drive_is_cut_into_windows_of_every_kind(model_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "WORK", tmp_path)
+    monkeypatch.setattr(drives, "SIZE", (32, 48))
+    monkeypatch.setattr(longvideo, "load_video_model", lambda: load_video_model(model_folder))
+    kinds = ("LVSC along the motion", "inverted, windows of 13")
+    tried = replace(longvideo.TABLE, rows={name: longvideo.ROWS[name] for name in kinds}, frames=21, steps=5)
+    (scene,) = longvideo.measure(tried, table.HELD_OUT[:1], "weights")
+    for name, shown in scene["rows"].items():
+        windows = shown["figures"]["calls"][0] * 21 / 5 / (2 if name.startswith("inverted") else 1)
+        way = longvideo.ROWS[name]
+        assert windows == len(plan_windows(21, way.window, way.overlap, 4)), name
+        assert shown["figures"]["of_twin"][0] > 0
+    rows = table.summaries(replace(tried, base=kinds[0]), [scene])
+    assert {"at_seams", "of_twin", "consistency", "psnr", "above", "frechet"} <= rows[0].keys()
+    assert longvideo.measure(tried, table.HELD_OUT[:1], "weights") == [scene]  # nothing is left to do
+    assert named_rows(longvideo.TABLE) <= longvideo.TABLE.rows.keys()
 
 
 def test_maps_are_estimated_where_there_are_networks(bench, depth_folder, segmentation_folder, monkeypatch):
@@ -83,20 +128,20 @@ def test_a_run_that_was_cut_off_goes_on_where_it_was(measured):
 
     tried = Table("tried", "Tried", {"a": lambda bench: 10.0, "b": cut}, "a")
     with pytest.raises(KeyboardInterrupt):
-        table.measure(tried, [1, 2, 3], "weights")
-    scenes = table.measure(tried, [1, 2, 3, 4], "weights")
+        table.measure_rows(tried, [1, 2, 3], "weights")
+    scenes = table.measure_rows(tried, [1, 2, 3, 4], "weights")
     assert measured == [[1, 2, 3], [1, 2, 3], [4], [1, 2, 3, 4]]  # only what was cut off once more
     assert [scene["rows"]["b"]["figures"]["psnr"] for scene in scenes] == [[20.0 + seed, 1] for seed in (1, 2, 3, 4)]
-    table.measure(tried, [1, 2], "weights")
+    table.measure_rows(tried, [1, 2], "weights")
     assert len(measured) == 4
-    table.measure(tried, [1], "other weights")
+    table.measure_rows(tried, [1], "other weights")
     assert measured[4:] == [[1], [1]]
 
 
 def test_what_is_finished_is_a_table_without_the_rest(measured):
     claims = (Claim("a", "psnr", "a", "a"), Claim("b", "psnr", "b", "a"))
     tried = Table("tried", "Tried", {"a": lambda bench: 10.0}, "a", claims=claims)
-    table.measure(tried, [1, 2], "weights")
+    table.measure_rows(tried, [1, 2], "weights")
     longer = replace(tried, rows={**tried.rows, "b": lambda bench: 20.0})
     assert table.finished(longer, [1, 2], "weights") == replace(tried, claims=claims[:1])
     assert not table.finished(longer, [1, 2, 3], "weights").rows

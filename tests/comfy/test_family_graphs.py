@@ -9,10 +9,10 @@ import json
 import pytest
 from comfy_server import Graph, RunError
 from shipped_graphs import api_graph, missing_models, node_of, put_input_files
-from stand_ins import FAMILIES, tiny
+from stand_ins import FAMILIES, PICTURES, tiny
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", [*FAMILIES, *PICTURES])
 def test_without_its_files_a_graph_is_refused_for_them_alone(server, name):
     graph = api_graph(name)
     put_input_files(server, graph)
@@ -20,7 +20,7 @@ def test_without_its_files_a_graph_is_refused_for_them_alone(server, name):
     with pytest.raises(RunError) as refused:
         server.run(graph)
     faults = [error for found in refused.value.details["node_errors"].values() for error in found["errors"]]
-    assert len(faults) == len(missing) == FAMILIES[name]["files"]
+    assert len(faults) == len(missing) == {**FAMILIES, **PICTURES}[name]["files"]
     assert {error["type"] for error in faults} == {"value_not_in_list"}
     assert all(any(model in error["details"] for model in missing) for error in faults)
 
@@ -39,6 +39,25 @@ def test_graph_on_tiny_models(server, name):
     report = json.loads(outputs["report"]["text"][0])
     assert report["round_trip"] < 1e-4 and report["steps"] in (20, 30)
     assert outputs[node_of(graph, "SaveVideo")]["images"]
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures_on_tiny_models(server, name):
+    """From frames to saved pictures; the noise is that of the published step, calibrated as often as published."""
+    pictures, graph = PICTURES[name], api_graph(name)
+    put_input_files(server, graph)
+    tiny(graph, pictures)
+    graph["result"] = {"class_type": "VRTestStatistics", "inputs": {"value": [node_of(graph, "VAEDecode"), 0]}}
+    calibrated = node_of(graph, "VideoRealismNoiseCalibrate")
+    graph["report"] = {"class_type": "PreviewAny", "inputs": {"source": [calibrated, 1]}}
+    outputs = server.run(graph, timeout=300)
+    result, report = (json.loads(outputs[node]["text"][0]) for node in ("result", "report"))
+    width, height = pictures["size"]
+    assert result["shape"] == [pictures["frames"], height, width, 3] and result["finite"] and result["std"] > 0
+    assert report["rounds"] == pictures["rounds"] == len(report["residuals"]) - 1
+    assert report["sigma"] == pytest.approx({600: 2.285, 300: 0.833}[pictures["t0"]], rel=0.02)
+    saved = [node_id for node_id, node in graph.items() if node["class_type"] == "SaveImage"]
+    assert all(outputs[node_id]["images"] for node_id in saved) and len(saved) == 2
 
 
 @pytest.mark.parametrize(

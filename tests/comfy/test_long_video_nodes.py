@@ -195,7 +195,7 @@ def test_inverted_windows_are_what_the_core_computes(server, core, handover):
     wanted = core_windows(core, predict_of, x0, sigmas.double(), settings, handover, source)
     assert float((found - wanted).norm() / wanted.norm()) < 1e-4
     assert float((found - x0).norm() / x0.norm()) > 0.05  # the prompt did something
-    assert "3 windows of 17: 0 to 16, 8 to 24, 20 to 36" in text_of(outputs, long)
+    assert "3 windows of 17: 0-16, 8-24, 20-36" in text_of(outputs, long)
 
 
 def test_a_hand_over_leaves_the_shared_frames_to_the_window_before(server):

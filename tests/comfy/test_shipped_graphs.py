@@ -14,6 +14,8 @@ LARGE = (
     "cosmos_transfer1",
     "cosmos_transfer1_long",
     "cosmos_transfer25",
+    "stroke_painting",
+    "image_refiner",
 )
 MODELS = "maps_from_models"  # see test_condition_nodes.py
 

@@ -9,9 +9,9 @@ from tiny_metrics import ALEX, VGG, lpips_weights, save_clip, save_judge, save_v
 
 from pipeline_core.metrics.compare import compare_frames
 from pipeline_core.metrics.critic import load_critic
+from pipeline_core.metrics.extras import Extras
 from pipeline_core.metrics.judge import load_judge
 from pipeline_core.metrics.lpips import LPIPS
-from pipeline_core.metrics.suite import Extras
 from pipeline_core.metrics.windows import load_video_encoder
 from pipeline_core.perception.encoders import load_encoder
 from pipeline_core.perception.estimators import load_estimators

@@ -134,6 +134,18 @@ def test_simdrop_is_bounded_and_free_at_zero(answers):
     assert torch.isfinite(run(SimDrop(CFG(3.0), 1.0), {**answers, "reference": p})[0]).all()
 
 
+def test_simdrop_leaves_low_frequencies_where_they_were():
+    """A push that is a constant and a checkerboard: the constant is left out, the checkerboard stays."""
+    y, x = torch.meshgrid(torch.arange(8), torch.arange(8), indexing="ij")
+    board = (((y + x) % 2) * 2.0 - 1).expand(1, 4, 3, 8, 8)
+    answers = {"positive": 5 + torch.zeros(1, 4, 3, 8, 8), "reference": 4.9 - 0.2 * board}
+    pushed = SimDrop(CFG(1.0), 1.0, low=0.25).combine(answers, 1.0) - answers["positive"]
+    torch.testing.assert_close(pushed, 0.2 * board, atol=1e-5, rtol=0)
+    whole = SimDrop(CFG(1.0), 1.0).combine(answers, 1.0) - answers["positive"]
+    torch.testing.assert_close(whole, 0.1 + 0.2 * board, atol=1e-5, rtol=0)
+    assert float(SimDrop(CFG(1.0), 1.0, low=1.0).combine(answers, 1.0).sub(5).abs().max()) < 1e-5
+
+
 def length(x):
     return x.square().sum(1, keepdim=True).sqrt()
 
@@ -204,6 +216,7 @@ def test_errors(answers):
         (lambda: ConflictDamping(CFG(2.0), reach=-0.1), "reach"),
         (lambda: ConflictDamping(CFG(2.0), structure="positive"), "two prompts"),
         (lambda: SimDrop(CFG(2.0), 1.0, cap=0.0), "cap"),
+        (lambda: SimDrop(CFG(2.0), 1.0, low=1.5), "low"),
     ):
         with pytest.raises(UserError, match=named):
             make()

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from pipeline_core.diffusion import FLOW, VE, flow_from_ve, flow_sigmas, karras_sigmas, sample
+from pipeline_core.diffusion import FLOW, VE, flow_from_ve, flow_sigmas, karras_sigmas, sample, stochastic_ddim
 from pipeline_core.diffusion.solvers import SOLVERS
 from pipeline_core.errors import UserError
 
@@ -72,6 +72,37 @@ def test_res_2ab_matches_nvidias_formula(mixture):
             x = math.exp(-dt) * x + dt * ((phi1 - b2) * d_c + b2 * d_p)
         d_p = d_c
     torch.testing.assert_close(sample(denoise, n, grid, solver="res_2ab"), x, rtol=1e-12, atol=1e-12)
+
+
+def draws(seed):
+    generator = torch.Generator().manual_seed(seed)
+    return lambda x: torch.randn(x.shape, generator=generator, dtype=torch.float64)
+
+
+def test_without_fresh_noise_stochastic_steps_are_ddim(mixture, interpolant):
+    grid, n = grid_for(interpolant, 10), noise(2, 4, 4, 4)
+    stochastic = sample(mixture.denoiser(interpolant), n, grid, interpolant, solver=stochastic_ddim(0.0, draws(1)))
+    plain = sample(mixture.denoiser(interpolant), n, grid, interpolant, solver="ddim")
+    torch.testing.assert_close(stochastic, plain, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("eta", [0.4, 1.0])
+def test_stochastic_steps_are_those_of_algorithm_1(mixture, interpolant, eta):
+    """x_{t-1} = sqrt(abar') x0 + sqrt(1 - abar' - s^2) eps + s z in variance-preserving form, s of DDIM's eq. 16."""
+    ve, n, z = karras_sigmas(8, 0.02, 20.0), noise(2, 4, 4, 4), draws(1)
+    abar = [1 / (1 + s**2) for s in ve.tolist()]
+    x = math.sqrt(1 - abar[0]) * n
+    for now, after in zip(abar, abar[1:]):
+        sigma = math.sqrt(1 / now - 1)
+        x0 = mixture.denoiser(VE)(x / math.sqrt(now), sigma)
+        eps = (x - math.sqrt(now) * x0) / math.sqrt(1 - now)
+        s = eta * math.sqrt((1 - after) / (1 - now)) * math.sqrt(1 - now / after)
+        x = math.sqrt(after) * x0 + math.sqrt(1 - after - s**2) * eps + s * z(x)
+    grid = ve if interpolant is VE else flow_from_ve(ve)
+    walked = sample(mixture.denoiser(interpolant), n, grid, interpolant, solver=stochastic_ddim(eta, draws(1)))
+    torch.testing.assert_close(walked, x / math.sqrt(abar[-1]), rtol=1e-10, atol=1e-10)
+    with pytest.raises(UserError, match="from 0"):
+        stochastic_ddim(1.5, draws(1))
 
 
 @pytest.mark.parametrize("solver", SOLVERS)

@@ -99,6 +99,7 @@ def test_the_commands_of_a_page_run_in_the_order_of_the_pages(page, folder, mode
         "enhance": [*quick, "--inversion-steps", "2"],
         "enhance-folder": [*quick, "--dry-run"],
         "render": ["--frames", "3", "--size", "32x48"],
+        "render-cg": ["--frames", "3", "--size", "32x48", "--clips", "1", "--quality", "low"],
     }
     for command in commands_of_class(page, "run"):
         python, module, package, *words = shlex.split(command)

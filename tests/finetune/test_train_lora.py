@@ -13,6 +13,7 @@ from tiny_wan import save_wan
 
 from pipeline_core.__main__ import main
 from pipeline_core.errors import UserError
+from pipeline_core.finetune import errors
 from pipeline_core.finetune import train as training
 from pipeline_core.finetune.checkpoint import read_state
 from pipeline_core.finetune.clips import read_clips
@@ -21,6 +22,7 @@ from pipeline_core.finetune.samples import Samples, cut_clips
 from pipeline_core.models.folders.layout import TRAINABLE
 from pipeline_core.models.folders.loading import load_part, load_video_model
 from pipeline_core.models.folders.lora import NAME, PREFIX, Lora, add_lora, merge_loras
+from pipeline_core.video.files import only_run
 
 pytest.importorskip("peft", reason="peft is not installed: no LoRA can be trained")
 KINDS = ("embedded", "transfer25", "wan")
@@ -58,6 +60,16 @@ def one_clip(tmp_path_factory, clips):
     folder = tmp_path_factory.mktemp("one")
     shutil.copy(clips / "short.mp4", folder)
     return folder
+
+
+def test_two_runs_on_one_output_exclude_each_other(model_folder, one_clip, tmp_path, capsys):
+    command = ["train-lora", str(one_clip), "--model", str(model_folder), "-o", str(tmp_path / "look"), *SMALL]
+    command += ["--caption", "a street", "--steps", "1", "--rank", "2"]
+    with only_run(tmp_path / "look" / "training", "-o"):
+        assert main(command) == 2
+        assert "Another run is writing to" in capsys.readouterr().err
+        assert not (tmp_path / "look" / "training" / "latents").exists()
+    assert main(command) == 0
 
 
 def inputs(kind, network):
@@ -176,11 +188,11 @@ def test_the_loss_is_that_of_rectified_flow(tmp_path, clips, model_folder, monke
     x0, text = run.samples[0]
     noise, t = torch.randn(x0.shape, generator=torch.Generator().manual_seed(0)), torch.tensor(0.3)
     # The straight line's velocity, from the state alone: (x_t - x0) / t = e - x0.
-    monkeypatch.setattr(training, "answer", lambda network, x, times, text: (x - x0) / times)
+    monkeypatch.setattr(errors, "answer", lambda network, x, times, text: (x - x0) / times)
     assert run.config.prediction == "flow"
-    assert training._loss(run, x0, text, t, noise) < 1e-10
-    monkeypatch.setattr(training, "answer", lambda network, x, times, text: torch.zeros_like(x))
-    assert torch.isclose(training._loss(run, x0, text, t, noise), (noise - x0).square().mean())
+    assert run.denoiser.error(x0, text, t, noise) < 1e-10
+    monkeypatch.setattr(errors, "answer", lambda network, x, times, text: torch.zeros_like(x))
+    assert torch.isclose(run.denoiser.error(x0, text, t, noise), (noise - x0).square().mean())
 
 
 def test_ctrl_c_ends_after_the_step(folders, one_clip, tmp_path, monkeypatch, capsys):

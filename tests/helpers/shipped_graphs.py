@@ -25,9 +25,11 @@ FULL_SIZE = (
     "cosmos_transfer1",
     "cosmos_transfer1_long",
     "cosmos_transfer25",
+    "image_refiner",
     "ltx_ic_lora",
     "maps_from_models",
     "sd15_controlnet",
+    "stroke_painting",
     "wan21_vace",
     "wan22_fun_control",
 )

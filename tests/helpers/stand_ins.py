@@ -14,6 +14,11 @@ FAMILIES = {
         model="VRTestTinySD15", options={"prediction": "eps"}, vae="taesd", frames=3, size=(96, 64), files=3
     ),
 }
+# The same of graphs that invert nothing; their noise is of step t0 of 1000, calibrated in so many rounds.
+PICTURES = {
+    name: {**FAMILIES["sd15_controlnet"], "files": 1, "rounds": rounds, "t0": t0}
+    for name, rounds, t0 in (("stroke_painting", 3, 600), ("image_refiner", 1, 300))
+}
 
 
 def tiny(graph, family):

@@ -10,7 +10,7 @@ from pipeline_core.conditions.segmentation import TAG, VEHICLE_TAGS
 from pipeline_core.errors import UserError
 from pipeline_core.metrics.compare import compare_frames
 from pipeline_core.metrics.detected import DetectedObjects, components, objects_of
-from pipeline_core.metrics.suite import Extras
+from pipeline_core.metrics.extras import Extras
 from pipeline_core.world import RenderedBuffers, make_scene, render
 
 CAR = TAG["car"]

@@ -6,8 +6,8 @@ from tiny_metrics import save_judge
 
 from pipeline_core.errors import UserError
 from pipeline_core.metrics.compare import compare_frames
+from pipeline_core.metrics.extras import Extras
 from pipeline_core.metrics.judge import Preference, load_judge
-from pipeline_core.metrics.suite import Extras
 
 
 def brighter(first, second):

@@ -6,9 +6,9 @@ import torch
 from pipeline_core.conditions.segmentation import TAG
 from pipeline_core.errors import UserError
 from pipeline_core.metrics.compare import compare_frames
+from pipeline_core.metrics.extras import Extras
 from pipeline_core.metrics.lights import LightColours
 from pipeline_core.metrics.masks import MaskBuffers
-from pipeline_core.metrics.suite import Extras
 from pipeline_core.world import RenderedBuffers, make_scene, render
 
 LAMPS = {"red": (0.9, 0.1, 0.1), "yellow": (0.9, 0.7, 0.1), "green": (0.1, 0.9, 0.4)}

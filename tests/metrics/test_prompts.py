@@ -8,8 +8,8 @@ from tiny_metrics import save_clip
 
 from pipeline_core.errors import UserError
 from pipeline_core.metrics.compare import compare_frames
+from pipeline_core.metrics.extras import Extras
 from pipeline_core.metrics.prompts import PAIRS, ClipQuality, PickScore
-from pipeline_core.metrics.suite import Extras
 from pipeline_core.perception.text_image import TextImage, load_text_image
 
 

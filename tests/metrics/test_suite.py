@@ -11,11 +11,11 @@ from pipeline_core.conditions.estimated import Estimators
 from pipeline_core.errors import UserError
 from pipeline_core.metrics.blur import BlurSSIM
 from pipeline_core.metrics.compare import compare, compare_frames
+from pipeline_core.metrics.extras import Extras
 from pipeline_core.metrics.features import FrameConsistency, ObjectAlignment
 from pipeline_core.metrics.frequency import SpatialFrequency
 from pipeline_core.metrics.seams import Drift, SeamError
 from pipeline_core.metrics.statistics import ColourAndGradient
-from pipeline_core.metrics.suite import Extras
 from pipeline_core.metrics.temporal import FlowError
 from pipeline_core.perception.text_image import TextImage
 from pipeline_core.video.media import write_clip

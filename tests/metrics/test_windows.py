@@ -7,8 +7,8 @@ from tiny_metrics import save_video_encoder
 
 from pipeline_core.errors import UserError
 from pipeline_core.metrics.compare import compare_frames
+from pipeline_core.metrics.extras import Extras
 from pipeline_core.metrics.realism import frechet_distance
-from pipeline_core.metrics.suite import Extras
 from pipeline_core.metrics.windows import VideoDistance, VideoQuality, Windows, load_video_encoder
 from pipeline_core.video.media import write_clip
 

@@ -1,8 +1,11 @@
 """The world's own networks: where they are, whose frames they know, and what a job does with them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import save_file
+from tiny_metrics import save_clip
 
 from pipeline_core.conditions.maps import window_maps
 from pipeline_core.errors import UserError
@@ -13,6 +16,7 @@ from pipeline_core.job.settings import EnhanceSettings
 from pipeline_core.models.folders.loading import load_video_model
 from pipeline_core.perception import own, world_distance
 from pipeline_core.perception.estimators import estimated_limits, load_estimators
+from pipeline_core.perception.text_image import LIMIT_FILE
 from training.perception.world import normal
 
 SIZE = (32, 48)
@@ -80,6 +84,25 @@ def test_a_foreign_clip_gets_a_sentence_and_no_such_maps(model, folders):
     assert report.plan["estimated"] == {} and set(report.plan["controls"]) == {"edge"}
     assert any("the clip is not of it (distance" in note for note in report.notes)
     assert any("No depth and no segmentation control" in note for note in report.notes)
+
+
+def test_the_text_image_network_is_asked_about_clips_of_the_world_alone(model, folders):
+    settings = replace(SETTINGS, prompt="a street")
+    colours = torch.rand(5, *SIZE, 3, generator=torch.Generator().manual_seed(2)) ** 4
+
+    def warnings(frames):
+        return prepare(5, SIZE, model, settings, read=lambda: iter(frames)).report.warnings
+
+    assert warnings(GREYS) == []  # no such network
+    save_clip(folders / "text_image")
+    assert warnings(GREYS) == []  # nobody knows its limit
+    (folders / "text_image" / LIMIT_FILE).write_text('{"limit": -1000}')
+    (warning,) = warnings(GREYS)
+    assert "models/perception/text_image, the world's own network" in warning
+    assert warnings(colours) == []
+    (folders / "text_image" / LIMIT_FILE).write_text('{"limit": null}')
+    with pytest.raises(UserError, match="holds no limit"):
+        warnings(GREYS)
 
 
 def test_only_what_is_missing_is_estimated(model, folders):

@@ -41,7 +41,9 @@ function playerOf(node) {
   const names = [part("span", { ...NAME, left: "4px" }, { textContent: "before" })];
   names.push(part("span", { ...NAME, right: "4px" }, { textContent: "after" }));
   element.append(before, after, line, ...names);
-  ownWords().then((words) => names.forEach((name) => (name.textContent = words[name.textContent] ?? name.textContent)));
+  ownWords("graphs").then((words) => {
+    for (const name of names) name.textContent = words[name.textContent] ?? name.textContent;
+  });
   const cut = (share) => {
     line.style.left = `calc(${100 * share}% - 1px)`;
     after.style.clipPath = `inset(0 0 0 ${100 * share}%)`;

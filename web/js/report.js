@@ -1,15 +1,19 @@
 // Shows a node's text report inside the node: ui.text after a run, and what the node says before it starts to compute.
-// The box is display only: never saved, never sent, never edited.
+// The box is display only: never saved, never sent, never edited, and in the user's language.
 //
 // Hooks and events of the frontend only, nothing patched: `executed` and our own message bring texts while a graph
 // runs, `onNodeOutputsUpdated` brings them back when a workflow's tab is opened again. How a text finds its node is
 // in `textOf` and `nodeAt`; a later extension API replaces the last block of this file and nothing else.
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { ownWords } from "./language.js";
 import { isOurs, nodeAt } from "./places.js";
+import { translator } from "./sentences.js";
 
 const BOX = "report_view";
 const LINE = 17, PADDING = 14, CHARACTER = 7; // pixels
+// Of Chinese, Japanese and Korean characters, and how much wider they are.
+const WIDE = /[\u1100-\u11ff\u2e80-\ud7ff\uf900-\ufaff\uff00-\uff60]/g, WIDER = 4;
 const MOST = 16; // lines; of longer texts the box shows the beginning and scrolls
 // The text lies in a frame without adding to its height: Nodes 2.0 would make room for all of it.
 const FRAME = { position: "relative", width: "100%", height: "100%" };
@@ -32,8 +36,9 @@ const STYLE = {
 
 // What the text needs, lines broken at the box's width.
 function heightOf(text, width) {
-  const columns = Math.max(20, Math.floor((width - 50) / CHARACTER));
-  const lines = text.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / columns)), 0);
+  const room = Math.max(20 * CHARACTER, width - 50);
+  const needed = (line) => line.length * CHARACTER + (line.match(WIDE)?.length ?? 0) * WIDER;
+  const lines = text.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil(needed(line) / room)), 0);
   return Math.min(lines, MOST) * LINE + PADDING;
 }
 
@@ -76,9 +81,14 @@ function show(node, text) {
 // One text for each item of a list; chunks often say the same.
 const textOf = (output) => output?.text && [...new Set([output.text].flat())].join("\n\n");
 
-function showAt(id, text) {
-  const node = text && nodeAt(id);
-  if (isOurs(node)) show(node, text);
+const translators = new WeakMap(); // by the sentences that they know
+
+async function showAt(id, text) {
+  if (!text || !isOurs(nodeAt(id))) return;
+  const sentences = await ownWords("reports");
+  if (!translators.has(sentences)) translators.set(sentences, translator(sentences));
+  const node = nodeAt(id); // another workflow may have been opened meanwhile
+  if (isOurs(node)) show(node, translators.get(sentences)(text));
 }
 
 function showAll(outputs) {

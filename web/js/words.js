@@ -1,10 +1,11 @@
 // The shipped graphs in the user's language: titles of nodes, groups and subgraphs, names of a subgraph's sockets, notes.
-// The files hold English, which is replaced before the graph is put on the canvas. Only graphs that carry our mark, only
-// texts that are still as shipped, and nothing that a prompt is made of: in another language a graph computes the same.
+// The files hold English, which is replaced before the graph is put on the canvas, and where a blueprint was put on it.
+// Only graphs and subgraphs that carry our mark, only texts that are still as shipped, and nothing that a prompt is made
+// of: in another language a graph computes the same.
 import { app } from "../../../scripts/app.js";
 import { ownWords } from "./language.js";
 
-const MARK = "video_realism"; // in the graph's `extra`
+const MARK = "video_realism"; // in the `extra` of a graph, or of a blueprint's subgraph
 
 // The texts of one level: a graph, or what is inside a subgraph.
 function translate(level, words) {
@@ -20,16 +21,29 @@ function nameSockets(item, words) {
   }
 }
 
+function rename(subgraph, words) {
+  translate(subgraph, words);
+  subgraph.name = words[subgraph.name] ?? subgraph.name;
+  nameSockets(subgraph, words);
+}
+
 app.registerExtension({
   name: "videorealism.words",
   async beforeConfigureGraph(graph) {
     if (!graph?.extra?.[MARK]) return;
-    const words = await ownWords();
+    const words = await ownWords("graphs");
     const subgraphs = graph.definitions?.subgraphs ?? [];
     const boxes = new Set(subgraphs.map((subgraph) => subgraph.id));
-    for (const level of [graph, ...subgraphs]) translate(level, words);
-    for (const subgraph of subgraphs) subgraph.name = words[subgraph.name] ?? subgraph.name;
-    const edges = (graph.nodes ?? []).filter((node) => boxes.has(node.type));
-    for (const item of [...subgraphs, ...edges]) nameSockets(item, words);
+    translate(graph, words);
+    for (const subgraph of subgraphs) rename(subgraph, words);
+    for (const node of graph.nodes ?? []) if (boxes.has(node.type)) nameSockets(node, words);
+  },
+  async nodeCreated(node) {
+    if (!node.subgraph?.extra?.[MARK]) return;
+    const words = await ownWords("graphs"); // later than the node gets its title and sockets
+    translate({ nodes: [node] }, words);
+    nameSockets(node, words);
+    rename(node.subgraph, words);
+    app.canvas?.setDirty?.(true, true);
   },
 });

@@ -3,6 +3,7 @@
 Details are looked up only for the pixels that show such a thing: most of a frame is ground, wall or sky.
 """
 
+from collections.abc import Callable
 from math import cos, pi
 
 import torch
@@ -24,8 +25,8 @@ DARK_LAMP, PANE = (0.22, 0.22, 0.24), (0.25, 0.38, 0.62)
 MODEL_NAMES = tuple(MODELS)
 
 
-def describe_town(town: Town, hits: Hits, seconds: Tensor) -> Surface:
-    """Look up and paint every hit."""
+def describe_town(town: Town, hits: Hits, seconds: Tensor, ground_at: Callable = describe_ground) -> Surface:
+    """Look up and paint every hit. ground_at: what the ground is of; see `describe_ground`."""
     shape, solids = hits.depth.shape, town.solids
     index = hits.solid.long()
     flat = torch.tensor([FLAT_PAINT.get(m.name, (1.0, 1.0, 1.0)) for m in MATERIALS])
@@ -40,7 +41,7 @@ def describe_town(town: Town, hits: Hits, seconds: Tensor) -> Surface:
     )  # fmt: skip
     ground = (index == GROUND).nonzero(as_tuple=True)
     point = hits.point[ground]
-    ground_material, surface.tag[ground], surface.street[ground] = describe_ground(town, point[:, 0], point[:, 2])
+    ground_material, surface.tag[ground], surface.street[ground] = ground_at(town, point[:, 0], point[:, 2])
     surface.material[ground] = ground_material
     surface.paint[ground] = flat[ground_material]
     _backdrop(town, hits, surface, flat)
@@ -54,6 +55,8 @@ def describe_town(town: Town, hits: Hits, seconds: Tensor) -> Surface:
 
 def _backdrop(town: Town, hits: Hits, surface: Surface, flat: Tensor) -> None:
     at = (hits.solid == BACKDROP).nonzero(as_tuple=True)
+    if not len(at[0]):
+        return
     x, y, z = hits.point[at].unbind(-1)
     trees = y < town.terrain.outline(x, z)[0]
     material = torch.where(trees, INDEX["far_trees"], INDEX["hill"])

@@ -1,7 +1,7 @@
 // node check_workflow.mjs FOLDER_WITH_PLAYWRIGHT CHROMIUM http://127.0.0.1:PORT classic|nodes2
 // One headless browser on ComfyUI's own frontend. Jobs come as JSON lines on standard input, results leave as JSON
-// lines: {workflow, queue, timeout, videos, screenshot} -> what the frontend made of the workflow. The first line
-// out says that the page is up.
+// lines: {workflow, blueprint, queue, timeout, videos, screenshot} -> what the frontend made of the workflow. The first
+// line out says that the page is up.
 import { createRequire } from "module";
 import { createInterface } from "readline";
 
@@ -154,6 +154,17 @@ async function load(workflow) {
   };
 }
 
+// Runs in the page: puts a blueprint on the canvas, as the frontend's node library does, and reads what it says there.
+async function place(blueprint) {
+  const { nodes, definitions } = structuredClone(blueprint);
+  const added = window.app.canvas._deserializeItems({ nodes, subgraphs: definitions.subgraphs }, { position: [0, 0] });
+  await new Promise((done) => setTimeout(done, 1000));
+  const [box] = added.nodes.values(), { subgraph } = box;
+  const sockets = [box, subgraph].flatMap((item) => [...item.inputs, ...item.outputs]);
+  const named = sockets.map((socket) => socket.label ?? socket.name);
+  return [box.title, subgraph.name, ...subgraph.nodes.map((node) => node.title), ...named];
+}
+
 // Runs in the page: queues what is on the canvas and waits for its end.
 async function queue(timeout) {
   const api = window.app.api;
@@ -248,6 +259,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   try {
     await open();
     Object.assign(result, await page.evaluate(load, job.workflow));
+    if (job.blueprint) result.placed = await page.evaluate(place, job.blueprint);
     if (job.queue) Object.assign(result, await page.evaluate(queue, job.timeout * 1000));
     if (job.videos) result.videos = await page.evaluate(videos);
     if (job.screenshot) {

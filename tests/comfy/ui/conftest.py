@@ -45,11 +45,11 @@ class Frontend:
         )
         self.start = self._answer()
 
-    def check(self, workflow, queue=True, timeout=600, videos=False, screenshot=None):
+    def check(self, workflow, queue=True, timeout=600, videos=False, screenshot=None, blueprint=None):
         """What the frontend makes of a UI workflow: missing, droppedLinks, overlaps, spills, unshown, prompt,
-        pageErrors, warnings, lostPreviews, and where asked for, videos; after a run queued, changedWidgets,
-        overlapsAfter, spillsAfter, unshownAfter, reports and lostReports."""
-        job = {"workflow": workflow, "queue": queue, "timeout": timeout, "videos": videos}
+        pageErrors, warnings, lostPreviews, and where asked for, videos and placed, the texts of a blueprint; after a
+        run queued, changedWidgets, overlapsAfter, spillsAfter, unshownAfter, reports and lostReports."""
+        job = {"workflow": workflow, "queue": queue, "timeout": timeout, "videos": videos, "blueprint": blueprint}
         self._process.stdin.write(json.dumps({**job, "screenshot": screenshot and str(screenshot)}) + "\n")
         self._process.stdin.flush()
         result = self._answer()

@@ -1,8 +1,12 @@
-"""A shipped graph in the frontend of a user who reads another language."""
+"""Shipped graphs, blueprints and reports in the frontend of a user who reads another language."""
+
+import json
 
 import pytest
+from comfy_server import ROOT
 from make_graph_words import words
 from shipped_graphs import all_nodes, api_graph, ui_workflow
+from small_workflows import subgraph_of_ours, two_nodes
 
 NAME = "realism_video_file"
 
@@ -33,3 +37,25 @@ def test_a_graph_of_the_user_s_own_is_left_alone(frontend, in_french):
     del workflow["extra"]["video_realism"]
     titles = {node["_meta"]["title"] for node in frontend.check(workflow, queue=False)["prompt"].values()}
     assert "Contact sheet" in titles and "Planche-contact" not in titles
+
+
+def test_reports_are_shown_in_the_user_s_language_and_kept_in_english(frontend, showing, in_french):
+    showing.forget()
+    found = frontend.check(subgraph_of_ours(), timeout=120)
+    shown = found["reports"]["Metrics"].splitlines()
+    assert "contours conservés 100%" in shown and not any("edges kept" in line for line in shown)
+    assert any(line.split()[:1] == ["edge_f1"] for line in shown)  # the names of figures are the same everywhere
+    assert found["lostReports"] == found["pageErrors"] == found["warnings"] == []
+    *_, newest = showing.get("/history").values()
+    (text,) = newest["outputs"]["27:4"]["text"]
+    assert "edges kept 100%" in text
+
+
+def test_a_blueprint_is_translated_where_it_is_put_into_a_graph(frontend, in_french):
+    blueprint = json.loads((ROOT / "subgraphs" / "Video Realism - Prompts.json").read_text(encoding="utf-8"))
+    known, _ = words("fr")
+    (inside,) = blueprint["definitions"]["subgraphs"]
+    english = {node["title"] for node in inside["nodes"]}
+    placed = frontend.check(two_nodes(), queue=False, blueprint=blueprint)["placed"]
+    assert {known[title] for title in english} <= set(placed) and not english & set(placed)
+    assert known["positive"] in placed

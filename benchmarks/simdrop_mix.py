@@ -1,0 +1,182 @@
+"""What mixing rendered clips into a training does: LoRAs of the embedded model by share, tag and seed.
+
+    python benchmarks/simdrop_mix.py WORK --json OUT.json    hours on a CPU; --steps, --clips, --shares make it smaller
+
+Ordinary clips are photoreal drives of the world; rendered ones are synthetic people, orbits and layers (render-cg). A
+LoRA is trained on both, drawn by share, from the same start for the same steps. What it learnt is the denoising error
+it saves on held-out clips (`finetune.explain.advantage`, a share of the model's own error): of *hard* cases in the
+photoreal look, which no training showed; of *drives*, which it must not lose; and the *leak*: of synthetic drives under
+photoreal captions, which it should not come to expect. With --generate N the critic looks at N enhanced held-out
+drives, without SimDrop and with it, away from the LoRA of share 1 and the same seed. WORK keeps clips and LoRAs: the
+same command goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from math import sqrt
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from pipeline_core.cli.waiting import wait_passively  # noqa: E402
+
+if __name__ == "__main__":
+    wait_passively()  # before torch is imported
+
+import torch  # noqa: E402
+
+from benchmarks import common  # noqa: E402
+from pipeline_core.__main__ import main as command  # noqa: E402
+from pipeline_core.finetune.clips import read_clips  # noqa: E402
+from pipeline_core.finetune.errors import Denoiser  # noqa: E402
+from pipeline_core.finetune.explain import advantage, explain  # noqa: E402
+from pipeline_core.finetune.networks import clip_preset, training_preset  # noqa: E402
+from pipeline_core.finetune.samples import Samples, cut_clips  # noqa: E402
+from pipeline_core.models.folders.loading import EMBEDDED, load_part, load_video_model  # noqa: E402
+from pipeline_core.models.folders.lora import NAME, Lora, add_reference  # noqa: E402
+from pipeline_core.world import drive_scene  # noqa: E402
+from pipeline_core.world.captions import caption  # noqa: E402
+
+TRAINING, HELD_OUT = 6000, 900_100  # first seeds
+HARD = "people,orbit,layers"
+COLUMNS = ("share", "tag", "seed", "hard", "drives", "leak", "critic", "critic_simdrop")
+STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # t of 95 % by number of seeds
+SIMDROP = 0.2
+
+
+def prepare(work: Path, clips: int, frames: int, size: str) -> None:
+    """The training folder, and the held-out ones, where they are not there yet."""
+    shape = ["--frames", str(frames), "--size", size]
+    render_hard(work / "train" / "renders", TRAINING, clips, "synthetic", shape)
+    drives(work / "train" / "drives", TRAINING, 3 * clips, "photoreal", "photoreal", shape)
+    render_hard(work / "hard", HELD_OUT, max(2, clips // 3), "photoreal", shape)
+    drives(work / "drives", HELD_OUT, clips, "photoreal", "photoreal", shape)
+    drives(work / "leak", HELD_OUT, clips, "synthetic", "photoreal", shape)
+
+
+def render_hard(folder: Path, seed: int, clips: int, style: str, shape: Sequence[str]) -> None:
+    """Clips of the hard cases; render-cg leaves what is there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    words = ["--seed", str(seed), "--clips", str(clips), "--kind", HARD, "--style", style, *shape]
+    done(command(["render-cg", str(folder), *words]))
+
+
+def drives(folder: Path, seed: int, clips: int, style: str, words: str, shape: Sequence[str]) -> None:
+    """Clips of drives in one style under the captions of another."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for number in range(seed, seed + clips):
+        file = folder / f"{number}.mp4"
+        if not file.is_file():
+            done(command(["render", "--seed", str(number), "--style", style, "-o", str(file), *shape]))
+        lines.append({"file_name": file.name, "text": caption(drive_scene(number, 1), words), "source": style})
+    (folder / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def done(code: int) -> None:
+    """RuntimeError where a command did not end well; it has said why."""
+    if code:
+        raise RuntimeError(f"a command ended with {code}")
+
+
+def train(work: Path, share: float, tag: str, seed: int, options) -> Path:
+    """The LoRA of one run, trained where it is not there yet."""
+    folder = work / "loras" / f"{share:g}_{tag}_{seed}"
+    folder.parent.mkdir(exist_ok=True)
+    words = ["--mix", f"synthetic={share:g},photoreal={1 - share:g}", "--tag", tag, "--seed", str(seed)]
+    words += ["--steps", str(options.steps), "--rank", "8", "--rate", "0.0005", "--frames", str(options.frames)]
+    words += ["--size", options.size, "--precision", options.precision]
+    model = ["--model", str(options.model)] if options.model else []
+    done(command(["train-lora", str(work / "train"), "-o", str(folder), *words, *model]))
+    return folder / NAME
+
+
+def gains(work: Path, file: Path, options) -> dict[str, float]:
+    """The advantage of a LoRA over the model on every held-out folder."""
+    model, device, bf16 = options.model or EMBEDDED, torch.device("cpu"), options.precision == "bf16"
+    preset = clip_preset(training_preset(model), options.frames, tuple(map(int, options.size.split("x"))))
+    transformer = load_part(model, "transformer")
+    add_reference(transformer, Lora(file))
+    denoiser = Denoiser(transformer.eval(), preset.prediction, "fp32", bf16, device)
+    figures = {}
+    for name in ("hard", "drives", "leak"):
+        windows, _ = cut_clips(read_clips(work / name), preset)
+        samples = Samples(windows, work / "latents")
+        samples.prepare(model, preset, device, torch.float32, bf16, lambda done, total: None)
+        figures[name] = advantage(explain(denoiser, samples, range(len(windows))))
+    return figures
+
+
+def looks(bench, file: Path, reference: Path) -> dict[str, float]:
+    """The critic on enhanced drives: with the LoRA merged, without SimDrop and with it."""
+    from pipeline_core.diffusion import CFG, SimDrop
+
+    model = load_video_model(loras=[Lora(file)], reference=Lora(reference))
+    merged = replace(bench, model=model, inversions={})
+    words = [f"{model.preset.prompt}, {clip.description}" for clip in bench.clips]
+    pushed = SimDrop(CFG(1.0), SIMDROP, rescale=0.7)
+    plain = merged.row("without SimDrop", lambda: merged.retrace(CFG(1.0)))
+    with_it = merged.row("with SimDrop", lambda: merged.retrace(pushed, reference=words))
+    return {"critic": plain["critic"], "critic_simdrop": with_it["critic"]}
+
+
+def differences(rows: Sequence[dict], share: float, tag: str, figure: str) -> tuple[float, float] | None:
+    """Mean over seeds of a figure at a share above that at share 0, and half of its 95 % interval (Student's t); None
+    for fewer than two seeds."""
+    plain = {row["seed"]: row[figure] for row in rows if row["share"] == 0 and row["tag"] == "off"}
+    mixed = {row["seed"]: row[figure] for row in rows if row["share"] == share and row["tag"] == tag}
+    above = torch.tensor([mixed[seed] - plain[seed] for seed in sorted(plain.keys() & mixed.keys())]).double()
+    if len(above) not in STUDENT:
+        return None
+    return float(above.mean()), STUDENT[len(above)] * float(above.std()) / sqrt(len(above))
+
+
+def promises(rows: Sequence[dict], share: float = 0.3) -> list[common.Promise]:
+    """What the paper says: hard cases better by more than the interval, ordinary clips no worse."""
+    hard, ordinary = (differences(rows, share, "on", figure) for figure in ("hard", "drives"))
+    return [
+        common.Promise(f"share {share:g}: hard cases above share 0 and the interval", hard and hard[0] - hard[1], 0.0),
+        common.Promise(f"share {share:g}: drives above share 0, interval added", ordinary and sum(ordinary), 0.0),
+    ]
+
+
+def main() -> None:
+    parser = common.parser(__doc__.split("\n")[0])
+    parser.add_argument("work", type=Path, help="folder that keeps clips and LoRAs")
+    parser.add_argument("--shares", default="0,0.1,0.3,0.5,1")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each, at most 5")
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--clips", type=int, default=9, help="renders of each hard case; three times as many drives")
+    parser.add_argument("--frames", type=int, default=17)
+    parser.add_argument("--size", default="96x160")
+    parser.add_argument("--generate", type=int, default=0, help="enhanced drives that the critic looks at")
+    parser.add_argument("--model", type=Path, help="default: the embedded model")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
+    options = parser.parse_args()
+    shares = [float(share) for share in options.shares.split(",")]
+    prepare(options.work, options.clips, options.frames, options.size)
+    bench = None
+    if options.generate:
+        from benchmarks.guided import open_bench
+
+        bench = open_bench(range(HELD_OUT, HELD_OUT + options.generate), frames=options.frames)
+    rows = []
+    for seed in range(options.seeds):
+        reference = train(options.work, 1.0, "off", seed, options) if bench else None
+        for share in shares:
+            for tag in ("off", "on") if share else ("off",):
+                file = train(options.work, share, tag, seed, options)
+                row = {"share": share, "tag": tag, "seed": seed, **gains(options.work, file, options)}
+                rows.append(row | (looks(bench, file, reference) if bench else {}))
+                print({name: row[name] for name in COLUMNS if name in row}, flush=True)
+    about = {name: str(getattr(options, name)) for name in ("steps", "clips", "frames", "size", "seeds", "precision")}
+    common.finish(options.json, rows, COLUMNS, promises(rows), **about, command="python benchmarks/simdrop_mix.py WORK")
+
+
+if __name__ == "__main__":
+    main()

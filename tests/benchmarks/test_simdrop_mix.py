@@ -1,0 +1,68 @@
+"""The table of mixed trainings: its differences against closed forms, and one small run on a tiny network."""
+
+import json
+import sys
+
+import pytest
+
+from benchmarks import simdrop_mix
+from benchmarks.simdrop_mix import differences, promises
+from pipeline_core.cli.commands import parse
+
+
+def rows_of(gains):
+    """Rows of share 0 and of share .3 with the tag, whose hard cases are better by `gains`."""
+    plain = [{"share": 0.0, "tag": "off", "seed": s, "hard": 0.1 * s, "drives": 0.2} for s in range(len(gains))]
+    return plain + [
+        {"share": 0.3, "tag": "on", "seed": s, "hard": 0.1 * s + gain, "drives": 0.2} for s, gain in enumerate(gains)
+    ]
+
+
+def test_differences_are_paired_by_seed_with_students_interval():
+    mean, half = differences(rows_of([0.1, 0.2, 0.3]), 0.3, "on", "hard")
+    assert mean == pytest.approx(0.2) and half == pytest.approx(4.303 * 0.1 / 3**0.5, rel=1e-3)
+    assert differences(rows_of([0.1]), 0.3, "on", "hard") is None
+
+
+def test_a_promise_asks_for_more_than_the_interval():
+    assert promises(rows_of([0.10, 0.11, 0.12]))[0].held and not promises(rows_of([0.0, 0.1, 0.3]))[0].held
+    assert promises(rows_of([0.10, 0.11, 0.12]))[1].held  # drives are the same
+    assert [promise.held for promise in promises(rows_of([0.1]))] == [False, False]
+
+
+def test_a_run_trains_every_share_and_tag_and_writes_its_table(tmp_path, monkeypatch):
+    commands = []
+    gains = {"0_off": 0.1, "0.3_off": 0.12, "0.3_on": 0.2, "1_off": 0.3, "1_on": 0.3}
+
+    def measured(work, file, options):
+        share, tag, seed = file.parent.name.split("_")
+        return {"hard": gains[f"{share}_{tag}"] + 0.001 * int(seed), "drives": 0.05, "leak": 0.0}
+
+    monkeypatch.setattr(simdrop_mix, "command", lambda words: commands.append(words) or 0)
+    monkeypatch.setattr(simdrop_mix, "gains", measured)
+    words = [
+        str(tmp_path / "work"),
+        "--shares",
+        "0,0.3,1",
+        "--seeds",
+        "2",
+        "--clips",
+        "1",
+        "--json",
+        str(tmp_path / "a"),
+    ]
+    monkeypatch.setattr(sys, "argv", ["simdrop_mix.py", *words])
+    simdrop_mix.main()
+    table = json.loads((tmp_path / "a").read_text())
+    assert len(table["rows"]) == 2 * 5 and [promise["held"] for promise in table["promises"]] == [True, True]
+    trained = [words for words in commands if words[0] == "train-lora"]
+    assert len(trained) == 10 and {words[words.index("--mix") + 1] for words in trained} == {
+        "synthetic=0,photoreal=1", "synthetic=0.3,photoreal=0.7", "synthetic=1,photoreal=0",
+    }  # fmt: skip
+    for words in commands:  # every one is taken by its own parser
+        parse(words)
+    captions = (tmp_path / "work" / "leak" / "metadata.jsonl").read_text()
+    assert "photorealistic" in captions and '"source": "synthetic"' in captions
+    monkeypatch.setattr(simdrop_mix, "command", lambda words: 2)
+    with pytest.raises(RuntimeError, match="ended with 2"):
+        simdrop_mix.main()
