@@ -70,7 +70,7 @@ TABLE = table.Table(
     title="Long clips",
     rows=ROWS,
     base=NONE,
-    columns=("at_seams", "of_twin", "consistency", "psnr", "above", "critic", "frechet", "calls"),
+    columns=("at_seams", "of_twin", "consistency", "psnr", "above", "critic", "frechet"),
     frames=49,
     paper={
         NONE: "most change at seams, least frame consistency",

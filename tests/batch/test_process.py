@@ -40,7 +40,7 @@ class Maker:
         shutil.copy(facts.path, target)
         target.with_name(f"{target.name}.windows").mkdir()
         settings = {**WORDS, **variant.settings, "seed": variant.seed}
-        return {"settings": settings, "notes": [], "plan": {"windows": [[0, 5]]}}
+        return {"settings": settings, "warnings": [], "notes": [], "plan": {"windows": [[0, 5]]}}
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ from pipeline_core.world import make_scene, render
 
 REPORT = {
     "settings": {"prompt": "p", "negative_prompt": "n", "inversion_prompt": "i", "steps": 2},
+    "warnings": [],
     "notes": ["a note"],
     "plan": {"windows": [[0, 5]]},
 }

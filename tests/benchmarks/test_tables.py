@@ -1,6 +1,7 @@
 """The papers' tables: every kind of row runs on a tiny network, a cut-off run goes on, claims say what figures say."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ TABLES = [module.TABLE for module in (cfg, conditions, calibration, maps, prompt
 @pytest.fixture(scope="module")
 def bench(model_folder):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(guided, "load_video_model", lambda: load_video_model(model_folder))
+        patch.setattr(guided, "load_video_model", partial(load_video_model, model_folder))
         patch.setattr(guided, "SIZE", (32, 48))
         opened = guided.open_bench(table.HELD_OUT[:1], prompts.LOOKS, frames=5)
     opened.model = replace(opened.model, preset=replace(opened.model.preset, steps=5))

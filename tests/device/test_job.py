@@ -13,6 +13,8 @@ from pipeline_core.job.table import HANDOVERS, STARTS
 from pipeline_core.models import load_video_model
 from pipeline_core.world import drive_scene, render
 
+# What models/perception would estimate is read once a clip, not once a call.
+pytestmark = pytest.mark.usefixtures("without_own_networks")
 SIZE = (32, 48)
 STEPS = 3
 TWO_WINDOWS = 13

@@ -252,12 +252,17 @@ def test_a_set_that_was_killed_goes_on_to_the_same_pairs(clips, tmp_path, model_
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    rows = {path.name: path.read_bytes() for path in killed.glob("pairs/1/*.json")}
+    # Scores come at the end, where there is an encoder.
+    verdict = {"scores", "scored_by", "thresholds", "accepted", "reason"}
+
+    def unscored(path):
+        return {name: value for name, value in json.loads(path.read_text()).items() if name not in verdict}
+
+    rows = {path: unscored(path) for path in killed.glob("pairs/1/*.json")}
     assert rows
     for out in (killed, whole):
         assert main(["pairs", "make", str(clips), str(out), *options]) == 0
-    for name, content in rows.items():
-        assert (killed / "pairs" / "1" / name).read_bytes() == content  # what was there is there
+    assert all(unscored(path) == row for path, row in rows.items())  # what was there is there
     files = [sorted(p.relative_to(out) for p in out.rglob("*") if p.is_file()) for out in (killed, whole)]
     assert files[0] == files[1]
     for path in files[0]:

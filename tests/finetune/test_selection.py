@@ -16,8 +16,6 @@ from pipeline_core.finetune.curation import Limits, duplicates, measure_clip
 from pipeline_core.finetune.explain import advantage, weights_of
 from pipeline_core.finetune.samples import Window
 from pipeline_core.finetune.train import odds_of
-from pipeline_core.models.folders.loading import load_part
-from pipeline_core.models.folders.lora import add_lora, lora_tensors, save_lora
 
 FRAMES, SIZE = 9, (32, 48)
 SMALL = ["--frames", "5", "--size", "32x48", "--precision", "fp32"]
@@ -128,22 +126,9 @@ def test_weights_fall_with_the_advantage_and_are_one_in_the_mean():
     assert weights_of(torch.tensor([0.3])).tolist() == [1.0] and weights_of(torch.zeros(3)).tolist() == [1.0] * 3
 
 
-@pytest.fixture(scope="module")
-def references(tmp_path_factory, model_folder):
-    """A LoRA that changes nothing, and one that disturbs every answer."""
-    pytest.importorskip("peft", reason="peft is not installed: no LoRA can be read")
-    network = load_part(model_folder, "transformer")
-    add_lora(network, 1, 0)
-    tensors, folders = lora_tensors(network), {}
-    for name, added in (("zero", 0.0), ("strong", 0.3)):
-        folders[name] = tmp_path_factory.mktemp(name)
-        save_lora({key: tensor + added for key, tensor in tensors.items()}, 1, folders[name], wan=False)
-    return folders
-
-
-def test_a_reference_that_changes_nothing_has_no_advantage(folder, references, model_folder, tmp_path, monkeypatch):
+def test_a_reference_that_changes_nothing_has_no_advantage(folder, loras, model_folder, tmp_path, monkeypatch):
     command = ["select", str(folder), "-o", str(tmp_path / "out"), "--model", str(model_folder), *SMALL]
-    command += ["--reference", str(references["zero"])]
+    command += ["--reference", str(loras["zero"])]
     assert main(command) == 0
     rows = rows_of(tmp_path / "out")
     for kind in ("good", "other"):
@@ -154,12 +139,12 @@ def test_a_reference_that_changes_nothing_has_no_advantage(folder, references, m
     assert main(command) == 0
 
 
-def test_clips_that_a_reference_has_learnt_are_dropped(folder, references, model_folder, tmp_path):
+def test_clips_that_a_reference_has_learnt_are_dropped(folder, loras, model_folder, tmp_path):
     pytest.importorskip("peft", reason="peft is not installed: no LoRA can be trained")
     train = ["train-lora", str(folder), "--model", str(model_folder), *SMALL, "--steps", "12", "--rank", "4"]
     assert main([*train, "-o", str(tmp_path / "learnt"), "--rate", "0.02"]) == 0
     command = ["select", str(folder), "-o", str(tmp_path / "out"), "--model", str(model_folder), *SMALL]
-    assert main([*command, "--reference", str(references["strong"])]) == 0
+    assert main([*command, "--reference", str(loras["strong"])]) == 0
     disturbed = rows_of(tmp_path / "out")
     assert main([*command, "--reference", str(tmp_path / "learnt"), "--most", "0.05"]) == 0
     for kind, row in rows_of(tmp_path / "out").items():

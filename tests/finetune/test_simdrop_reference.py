@@ -7,8 +7,8 @@ from pipeline_core.__main__ import main
 from pipeline_core.diffusion import CFG, VE, SimDrop
 from pipeline_core.enhance import enhance
 from pipeline_core.job.settings import EnhanceSettings
-from pipeline_core.models.folders.loading import load_part, load_video_model
-from pipeline_core.models.folders.lora import NAME, Lora, add_lora, lora_tensors, save_lora
+from pipeline_core.models.folders.loading import load_video_model
+from pipeline_core.models.folders.lora import NAME, Lora
 
 QUICK = dict(steps=6, start="sdedit", solver="ddim", strength=0.8)
 
@@ -31,19 +31,6 @@ def test_the_rescaled_push_keeps_the_contrast_of_what_it_pushes():
     )
     half = SimDrop(CFG(2.0), 0.5, cap=0.3, rescale=0.5).combine(answers, 1.0)
     assert torch.allclose(half, (held + pushed) / 2, atol=1e-5)
-
-
-@pytest.fixture(scope="module")
-def loras(tmp_path_factory, model_folder):
-    """{"zero", "strong": folder} of LoRAs of the tiny model, the first of which changes nothing."""
-    pytest.importorskip("peft", reason="peft is not installed: no LoRA can be read")
-    network = load_part(model_folder, "transformer")
-    add_lora(network, 1, 0)
-    tensors, folders = lora_tensors(network), {}
-    for name, added in (("zero", 0.0), ("strong", 0.3)):
-        folders[name] = tmp_path_factory.mktemp(name)
-        save_lora({key: tensor + added for key, tensor in tensors.items()}, 1, folders[name], wan=False)
-    return folders
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ TOKENS = 64
 # Shares of a batch without source, without instruction, and without both, as InstructPix2Pix drops them (2211.09800).
 NO_SOURCE, NO_TEXT, NEITHER = 0.05, 0.05, 0.05
 # Scenes at the first step, and steps after which there is one more: to make them takes time, too.
-FIRST_SCENES, SCENE_EVERY = 48, 50
+FIRST_SCENES, SCENE_EVERY = 48, 80
 
 
 @dataclass(frozen=True)

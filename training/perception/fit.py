@@ -26,8 +26,7 @@ ADAM_SHARE = 0.1
 
 def orthogonal_inside(model: torch.nn.Module) -> MixedOptimizer:
     """Orthogonalised steps for products that mix many features with many, Adam's at a tenth of their rate for frames'
-    and words' first layers, thin heads, depthwise convolutions, norms and biases. A ViT learns depth so in a sixth of
-    the steps that AdamW takes."""
+    and words' first layers, thin heads, depthwise convolutions, norms and biases."""
     inner = []
     for name, module in model.named_modules():
         mixes = isinstance(module, torch.nn.Linear | torch.nn.Conv2d) and getattr(module, "groups", 1) == 1
@@ -49,7 +48,7 @@ class Task:
     """A network and how it learns. build: its model, new; batch: samples a step; rate: the optimiser's highest; loss:
     (model, batch) -> scalar; figures: (model, shards) -> name -> number, of scenes it was not trained on; write:
     (model, folder) -> a model folder in the released layout; draw: (shards, count, generator) -> a batch; optimizer:
-    model -> one whose groups may have "lr_share", their part of the rate; compile: lets torch.compile fuse a model;
+    model -> one whose groups have "lr_share", their part of the rate; compile: lets torch.compile fuse a model;
     pool: (shards, step) -> the shards a step may draw."""
 
     build: Callable
@@ -118,7 +117,7 @@ def fit(
         with torch.autocast("cpu", torch.bfloat16):
             loss = task.loss(model, batch)
         for group in optimizer.param_groups:
-            group["lr"] = task.rate * _share(step, steps) * group.get("lr_share", 1.0)
+            group["lr"] = task.rate * _share(step, steps) * group["lr_share"]
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
