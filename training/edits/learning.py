@@ -97,7 +97,7 @@ def edit_task(shard: PairShard, vae: torch.nn.Module) -> Task:
         build,
         batch=8,
         rate=4e-3,
-        steps=7500,
+        steps=6000,
         loss=lambda networks, batch: errors(networks, batch, weights).mean(),
         figures=lambda networks, shards: figures(networks, shards, weights),
         write=write,
