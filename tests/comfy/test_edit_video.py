@@ -83,7 +83,7 @@ def test_what_cannot_be_edited_is_said_in_a_sentence(server, name):
     if not EMBEDDED_EDIT.is_dir():
         scene = Scene(server)
         scene.add("VRTestStatistics", value=edited(scene, clip(6, 5), "embedded_edit"))
-        with pytest.raises(RunError, match="is not there .* train it by make train-edits"):
+        with pytest.raises(RunError, match="is not there .* a git checkout of this pack has it"):
             server.run(scene)
     combo = server.get("/object_info/VideoRealismEditVideo")["VideoRealismEditVideo"]["input"]["required"]["model"]
     offered = combo[1]["options"] if combo[0] == "COMBO" else combo[0]

@@ -156,7 +156,7 @@ def test_what_an_edit_cannot_be_made_of_is_a_sentence(model, model_folder, monke
     with pytest.raises(UserError, match="no model that edits by instruction"):
         edit_folder(model_folder)
     monkeypatch.setattr(loading, "EMBEDDED_EDIT", tmp_path / "models" / "embedded_edit")
-    with pytest.raises(UserError, match=r"\(models/embedded_edit\): train it by make train-edits"):
+    with pytest.raises(UserError, match=r"\(models/embedded_edit\): a git checkout of this pack has it"):
         edit_folder()
 
 

@@ -133,8 +133,8 @@ def edit_folder(folder: str | Path | None = None) -> Path:
     """The folder of a model that edits by instruction, None being the embedded one; UserError for any other."""
     if folder is None and not EMBEDDED_EDIT.is_dir():
         raise UserError(
-            f"The model that edits is not there ({EMBEDDED_EDIT.parent.name}/{EMBEDDED_EDIT.name}): train it by make "
-            "train-edits, or give the folder of another one as the model."
+            f"The model that edits is not there ({EMBEDDED_EDIT.parent.name}/{EMBEDDED_EDIT.name}): a git checkout of "
+            "this pack has it, the registry's archive has not; copy the folder, or choose another model that edits."
         )
     folder = EMBEDDED_EDIT if folder is None else Path(folder)
     if not is_edit_folder(folder):
