@@ -23,11 +23,16 @@ from .enhance import (
 )
 
 # Settings of the job that an edit may be given; the scale of the words is called by its own name.
-OFFERED = ("video_scale", "negative_prompt", "steps", "seed", "handover", "handover_share", "stitch", "detail")
+OFFERED = (
+    "video_scale", "negative_prompt", "start", "inversion_prompt", "steps", "seed", "handover", "handover_share", "stitch",
+    "detail",
+)  # fmt: skip
 # What is said of those that mean something more special here, or have another default.
 HELP = {
     "video_scale": "how strongly to follow the clip, 1 is neutral",
     "negative_prompt": "an instruction to move away from",
+    "start": "inversion: from the noise that the model finds in the clip; noise: fresh, as published",
+    "inversion_prompt": "with start inversion: an instruction that asks for what the clip is already",
     "handover": "what a window of a long clip gets from the one before; default: motion, along the clip's, where that "
     "can be estimated, else mean; none crossfades",
 }
@@ -56,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_care(parser)
     # What else of `enhance` is neither asked for nor read here.
     others = [name for name in SETTINGS if name not in (*OFFERED, "cfg")]
-    none = dict.fromkeys((*others, "depth_model", "segmentation_model", "caption_model", "simdrop_reference"))
+    none = dict.fromkeys((*others, "depth_model", "segmentation_model", "caption_model", "simdrop_reference", "clip_model"))
     parser.set_defaults(**none)
 
 

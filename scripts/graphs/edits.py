@@ -11,7 +11,9 @@ from graphs.parts import (
     demo_clip,
     demo_drive,
     demo_result,
+    encode,
     encoded,
+    inverted,
     note,
     preset_levels,
     sample,
@@ -48,9 +50,9 @@ def edit_guided(canvas: Canvas) -> None:
     branches = {"video_text": shown["positive"], "video": shown["negative"], "uncond": conditions["empty"]}
     guide = canvas.node("VideoRealismVideoTextGuider", "Video+Text Guider", model=model["model"], **branches, **SCALES)
     canvas.column(270)
-    noise = canvas.node("RandomNoise", "RandomNoise", noise_seed=1)
-    solver = canvas.node("KSamplerSelect", "KSamplerSelect", sampler_name="dpmpp_2m")
-    result = sample(canvas, noise, guide, solver, preset_levels(canvas), shown["latent"])
+    latent = encode(canvas, source["frames"], model["vae"])
+    own = inverted(canvas, model["model"], {"inversion": shown["negative"]}, latent, preset_levels(canvas))
+    result = sample(canvas, own["noise"], guide, own["sampler"], own["sigmas"], latent)
     demo_result(canvas, "edit_guided", source, decode(canvas, result, model["vae"]), twin)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import guided
 from benchmarks.papers import instructions, page, table
-from benchmarks.papers.instructions import EDIT, INSTRUCTIONS, INVERSION, LOOKS, LORA, SOURCE, TABLE
+from benchmarks.papers.instructions import EDIT, FRESH, INSTRUCTIONS, INVERSION, LOOKS, LORA, SOURCE, TABLE
 from pipeline_core.cli.commands import parse
 from pipeline_core.edits.grammar import instruction_between
 from pipeline_core.models.folders.loading import load_video_model
@@ -37,7 +37,9 @@ def bench(model_folder, edit_model_folder):
     instructions.encoder.cache_clear()
 
 
-@pytest.mark.parametrize("name, calls", [(EDIT, 2 * 6), (INVERSION, 6 + 5), (LORA, 6 + 5), (SOURCE, 0)])
+@pytest.mark.parametrize(
+    "name, calls", [(EDIT, 6 + 2 * 5), (FRESH, 2 * 6), (INVERSION, 6 + 5), (LORA, 6 + 5), (SOURCE, 0)]
+)
 def test_every_kind_of_row_runs_and_counts_its_calls(bench, name, calls):
     scenes = table._row(bench, TABLE.rows[name])
     for scene in scenes:

@@ -98,7 +98,7 @@ def test_every_branch_is_answered_as_the_network_was_trained(model, edit_model_f
 
 def test_an_edit_follows_the_three_terms(model):
     """At one step from pure noise the answer is the sum of the branches' answers."""
-    values = {"steps": 1, "video_scale": 1.4, "cfg": 3.0, "solver": "ddim"}
+    values = {"start": "noise", "steps": 1, "video_scale": 1.4, "cfg": 3.0, "solver": "ddim"}
     seen = {}
 
     class Watching:
@@ -127,7 +127,7 @@ def test_an_edit_follows_the_three_terms(model):
 
 def test_windows_of_a_long_clip_go_on_from_one_another_along_the_motion(model):
     model = replace(model, preset=replace(model.preset, window=9, overlap=5))
-    frames, values = clip(12), {"steps": 3, "anchor": 0.0}
+    frames, values = clip(12), {"start": "noise", "steps": 3, "anchor": 0.0}
     result, report = enhance(frames, model, edit_settings(NIGHT, values))
     assert result.shape == frames.shape and report.settings["handover"] == "motion"
     assert any("motion was estimated" in note for note in report.notes)
@@ -161,7 +161,7 @@ def test_what_an_edit_cannot_be_made_of_is_a_sentence(model, model_folder, monke
 
 
 def test_an_edit_model_enhances_too_by_its_presets_own_instruction(model):
-    _, report = enhance(clip(), model, replace(EnhanceSettings(), steps=2), description="two cars")
+    _, report = enhance(clip(), model, replace(EnhanceSettings(), start="noise", steps=2), description="two cars")
     assert report.settings["prompt"] == "make it look real" and report.settings["video_scale"] == 1.0
 
 
@@ -171,6 +171,7 @@ def test_the_command_edits_a_file(edit_model_folder, tmp_path, capsys):
         for frame in clip(7):
             out.write(frame)
     options = ["-o", target, "--model", edit_model_folder, "--text-scale", "2", "--video-scale", "1.1", "--steps", "2"]
+    options += ["--start", "noise"]
     arguments = ["edit", source, NIGHT, *options, "--handover", "mean", "--report", report]
     assert main([str(argument) for argument in arguments]) == 0
     assert media.probe(target).frames == 7

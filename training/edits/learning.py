@@ -25,14 +25,15 @@ from .data import STYLES, EditBatch, PairShard, batch_of, draw, pool, tokenised
 from .network import build, edit_forward
 
 _DRAWS = 2  # batches of the figures
-# How an edit model is used: from noise of its own, guided by the clip and by the instruction, without control maps.
+# How an edit model is used: from the noise that it finds in the clip, guided by the clip and by the instruction, without
+# control maps. Published is fresh noise, in which so small a network does not find the clip's details again.
 PRESET = {
     "name": "embedded edit",
-    "start": "noise",
+    "start": "inversion",
     "cfg": 1.5,
     "video_scale": 1.0,
     "prompt": "make it look real",
-    "inversion_prompt": "",
+    "inversion_prompt": "make it a video game",
     "control_weights": {},
 }
 
