@@ -203,7 +203,7 @@ TABLE = table.Table(
         Claim("An edit loses at most .05 of the lamps' colours", "lamps", EDIT, SOURCE, -0.05),
         Claim("An edit loses at most .05 of the signs' colours", "signs", EDIT, SOURCE, -0.05),
         Claim("An edit takes no call more than inversion with guidance", "calls", GUIDED, EDIT, -1.0),
-    Claim("The clip's own noise does better than fresh noise (PSNR)", "psnr", EDIT, FRESH),
+        Claim("The clip's own noise does better than fresh noise (PSNR)", "psnr", EDIT, FRESH),
         Claim("An instruction does better than a description of the target (PSNR)", "psnr", EDIT, INVERSION),
         Claim("An instruction reaches the asked look more often than a description", "reflected", EDIT, INVERSION),
         Claim("One model does better than one tuned on every clip (PSNR)", "psnr", EDIT, LORA),

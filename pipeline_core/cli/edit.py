@@ -24,8 +24,8 @@ from .enhance import (
 
 # Settings of the job that an edit may be given; the scale of the words is called by its own name.
 OFFERED = (
-    "video_scale", "negative_prompt", "start", "inversion_prompt", "steps", "seed", "handover", "handover_share", "stitch",
-    "detail",
+    "video_scale", "negative_prompt", "start", "inversion_prompt", "steps", "seed", "handover", "handover_share",
+    "stitch", "detail",
 )  # fmt: skip
 # What is said of those that mean something more special here, or have another default.
 HELP = {
@@ -61,8 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_care(parser)
     # What else of `enhance` is neither asked for nor read here.
     others = [name for name in SETTINGS if name not in (*OFFERED, "cfg")]
-    none = dict.fromkeys((*others, "depth_model", "segmentation_model", "caption_model", "simdrop_reference", "clip_model"))
-    parser.set_defaults(**none)
+    others += ["depth_model", "segmentation_model", "caption_model", "simdrop_reference", "clip_model"]
+    parser.set_defaults(**dict.fromkeys(others))
 
 
 def run(options: argparse.Namespace) -> None:

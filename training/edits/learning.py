@@ -25,8 +25,8 @@ from .data import STYLES, EditBatch, PairShard, batch_of, draw, pool, tokenised
 from .network import build, edit_forward
 
 _DRAWS = 2  # batches of the figures
-# How an edit model is used: from the noise that it finds in the clip, guided by the clip and by the instruction, without
-# control maps. Published is fresh noise, in which so small a network does not find the clip's details again.
+# How an edit model is used: from the noise that it finds in the clip, guided by the clip and by the instruction,
+# without control maps. Published is fresh noise, in which so small a network does not find the clip's details again.
 PRESET = {
     "name": "embedded edit",
     "start": "inversion",
