@@ -16,9 +16,9 @@ MARGIN = 1.25  # above the farthest tuning clip; the foreign clips that were tri
 
 
 def write_statistics(folder: Path, shards: list[Shard], tuning: list[Shard]) -> None:
-    """Write STATISTICS into a depth folder: means (2, D) and halves of the inverse covariances (2, D (D + 1) / 2) of its
-    features of the synthetic and of the photoreal frames of the shards, and the limit, MARGIN times the distance of the
-    farthest tuning clip (the frames of one scene in one style)."""
+    """Write STATISTICS into a depth folder: means (2, D) and halves of the inverse covariances (2, D (D + 1) / 2) of
+    its features of the synthetic and of the photoreal frames of the shards, and the limit, MARGIN times the distance of
+    the farthest tuning clip (the frames of one scene in one style)."""
     from safetensors.torch import save_file
 
     pooled = pooled_features(folder, "cpu")
