@@ -40,7 +40,7 @@ from pipeline_core.diffusion import CFG, VE, Only, VideoText, guided, invert, sa
 from pipeline_core.edits.grammar import caption_in_style  # noqa: E402
 from pipeline_core.job.settings import EnhanceSettings  # noqa: E402
 from pipeline_core.models.folders.loading import edit_folder, load_video_model  # noqa: E402
-from pipeline_core.models.folders.lora import Lora  # noqa: E402
+from pipeline_core.models.folders.lora import NAME, Lora  # noqa: E402
 from pipeline_core.models.networks.video_model import UNCOND, VideoModel  # noqa: E402
 from pipeline_core.perception.own import own_folder  # noqa: E402
 from pipeline_core.perception.text_image import TextImage, load_text_image  # noqa: E402
@@ -158,10 +158,10 @@ def tuned(bench: Bench) -> list[Output]:
 
 
 def lora_of(clip: Clip, model: VideoModel) -> Path:
-    """The folder of a LoRA trained on the clip with its own words, as `train-lora` does it."""
+    """The file of a LoRA trained on the clip with its own words, as `train-lora` does it."""
     folder = table.WORK / "instructions" / "loras" / f"{table.weights_of()}-{clip.scene.seed}"
     clips = folder / "clip"
-    if not (folder / "lora").is_dir():
+    if not (folder / "lora" / NAME).is_file():
         clips.mkdir(parents=True, exist_ok=True)
         with media.VideoWriter(clips / "clip.mp4", 24, tuple(clip.source.rgb.shape[1:3])) as out:
             for frame in clip.source.rgb:
@@ -171,7 +171,7 @@ def lora_of(clip: Clip, model: VideoModel) -> Path:
         given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         if command(["train-lora", str(clips), "-o", str(folder / "lora"), *given]) != 0:
             raise RuntimeError(f"train-lora on {clips} failed")
-    return folder / "lora"
+    return folder / "lora" / NAME
 
 
 def rows() -> dict[str, Make]:

@@ -78,13 +78,14 @@ def test_a_clips_lora_is_trained_by_the_command_on_the_clip_alone(bench, tmp_pat
     monkeypatch.setattr(table, "WORK", tmp_path)
     asked = []
     monkeypatch.setattr(instructions, "command", lambda arguments: asked.append(arguments) or 0)
-    folder, clip = LORA_OF(bench.clips[0], bench.model), bench.clips[0]
+    file, clip = LORA_OF(bench.clips[0], bench.model), bench.clips[0]
     (arguments,) = asked
-    assert arguments[0] == "train-lora" and arguments[arguments.index("-o") + 1] == str(folder)
+    assert arguments[0] == "train-lora" and arguments[arguments.index("-o") + 1] == str(file.parent)
     assert clip.description in arguments[arguments.index("--caption") + 1]
     (video,) = Path(arguments[1]).iterdir()
     assert media.read_clip(video).shape == clip.source.rgb.shape
-    folder.mkdir()
-    assert LORA_OF(clip, bench.model) == folder and len(asked) == 1
+    file.parent.mkdir()
+    file.touch()
+    assert LORA_OF(clip, bench.model) == file and len(asked) == 1
     # The command takes them.
     assert parse(arguments).steps == instructions.TUNED_STEPS
