@@ -54,7 +54,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--tune", action="store_true", help="on the tuning scenes")
     options = parser.parse_args(arguments)
     first = TUNING if options.tune else HELD_OUT
-    model, settings = load_video_model(edit_folder()), edit_settings(INSTRUCTION, {"steps": options.steps})
+    model = load_video_model(edit_folder())
+    settings = edit_settings(INSTRUCTION, model.preset, {"steps": options.steps})
     numbers = [int(number) for number in options.rows.split(",") if number]
     methods = {name: each for number, (name, each) in enumerate(METHODS.items(), 1) if number in numbers or not numbers}
     rows = {name: Row(name) for name in methods}

@@ -9,6 +9,7 @@ from ...pipeline_core.enhance import EnhanceSettings, enhance
 from ...pipeline_core.job.settings import edit_settings
 from ...pipeline_core.job.table import parse_settings
 from ...pipeline_core.models.folders.loading import load_video_model
+from ...pipeline_core.models.folders.preset_file import read_preset
 from ..host.before_after import before_after
 from ..host.folder.folders import EDIT_NAME, edit_model_folder, edit_models
 from ..host.jobs import compute_device, make_room, progress_bar
@@ -72,7 +73,8 @@ class EditVideo(io.ComfyNode):
         values = {"video_scale": video_scale, "cfg": text_scale, "seed": seed, "detail": detail}
         if steps:
             values["steps"] = steps
-        wanted, folder = edit_settings(instruction, values | parse_settings(settings)), edit_model_folder(model)
+        folder = edit_model_folder(model)
+        wanted = edit_settings(instruction, read_preset(folder), values | parse_settings(settings))
         frames = clip_input(frames, "frames")
         make_room()
         bar = progress_bar()

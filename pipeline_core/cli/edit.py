@@ -9,6 +9,7 @@ from ..job.settings import edit_settings
 from ..job.table import SETTINGS
 from ..models.folders.loading import edit_folder, load_video_model
 from ..models.folders.lora import parse_lora
+from ..models.folders.preset_file import read_preset
 from ..perception.estimators import load_estimators
 from .enhance import (
     add_care,
@@ -33,8 +34,8 @@ HELP = {
     "negative_prompt": "an instruction to move away from",
     "start": "inversion: from the noise that the model finds in the clip; noise: fresh, as published",
     "inversion_prompt": "with start inversion: an instruction that asks for what the clip is already",
-    "handover": "what a window of a long clip gets from the one before; default: motion, along the clip's, where that "
-    "can be estimated, else mean; none crossfades",
+    "handover": "what a window of a long clip gets from the one before; default: none, they are crossfaded; with start "
+    "noise motion, along the clip's, where that can be estimated, else mean",
 }
 
 
@@ -66,7 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    settings, folder = edit_settings(options.instruction, given_settings(options)), edit_folder(options.model)
+    folder = edit_folder(options.model)
+    settings = edit_settings(options.instruction, read_preset(folder), given_settings(options))
     check_outputs(options)
     loras = [parse_lora(text) for text in options.lora]
     facts, keep = checked_input(options)

@@ -92,15 +92,18 @@ class EnhanceSettings:
         return asdict(self)
 
 
-def edit_settings(instruction: str, values: Mapping[str, object]) -> EnhanceSettings:
-    """An edit by instruction, with a model that edits; `values` are further settings, by name.
+def edit_settings(instruction: str, preset: Preset, values: Mapping[str, object]) -> EnhanceSettings:
+    """An edit by instruction, with a model that edits, of this preset; `values` are further settings, by name.
 
-    Windows of a long clip go on from one another, as InsV2V's do (LVSC), along its motion where that can be estimated,
-    unless values say otherwise. UserError for an empty instruction.
+    From fresh noise the windows of a long clip go on from one another, as InsV2V's do (LVSC), along its motion where
+    that can be estimated; from the clip's own noise they agree by themselves (benchmarks/edits_long.py), and are
+    crossfaded. UserError for an empty instruction.
     """
     if not instruction.strip():
         raise UserError('The instruction is empty: say what to change, such as "make it night".')
-    handover = "motion" if flow_can_be_estimated() else "mean"
+    handover = "none"
+    if (values.get("start") or preset.start) != "inversion":
+        handover = "motion" if flow_can_be_estimated() else "mean"
     return EnhanceSettings(**{"handover": handover, **values, "prompt": instruction.strip()})
 
 

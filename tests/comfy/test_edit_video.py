@@ -44,7 +44,8 @@ def test_edit_video_gives_the_frames_of_the_core(server, name, core, frames):
     found = values(server.run(scene), shown)
     values_of_core = {"video_scale": 1.3, "cfg": 2.0, "seed": 3, "steps": 2, "detail": 0.0, "handover": "mean"}
     values_of_core["start"] = "noise"
-    wanted, _ = enhance(clip(6, frames), core("auto"), edit_settings(NIGHT, values_of_core))
+    model = core("auto")
+    wanted, _ = enhance(clip(6, frames), model, edit_settings(NIGHT, model.preset, values_of_core))
     off, edit = (float((other - wanted).abs().mean()) for other in (found, clip(6, frames)))
     assert off < 0.01 < 0.05 < edit  # random weights make much of what bfloat16 rounds
 

@@ -19,6 +19,7 @@ from pipeline_core.models.folders import loading
 from pipeline_core.models.folders.layout import is_edit_folder
 from pipeline_core.models.folders.loading import edit_folder, load_video_model
 from pipeline_core.models.folders.memory import plan_memory
+from pipeline_core.models.folders.preset import Preset
 from pipeline_core.models.folders.preset_file import read_preset
 from pipeline_core.models.networks.prediction import clean_prediction, flow_state, network_input
 from pipeline_core.models.networks.text import tokenise
@@ -118,7 +119,7 @@ def test_an_edit_follows_the_three_terms(model):
             seen["result"] = latent
             return model.decode(latent)
 
-    enhance(clip(), Watching(), edit_settings(NIGHT, values))
+    enhance(clip(), Watching(), edit_settings(NIGHT, model.preset, values))
     u, v, vt = (seen[name] for name in ("uncond", "negative", "positive"))
     expected = u + 1.4 * (v - u) + 3.0 * (vt - v)
     # What is left of the noise is that of the last level.
@@ -128,31 +129,33 @@ def test_an_edit_follows_the_three_terms(model):
 def test_windows_of_a_long_clip_go_on_from_one_another_along_the_motion(model):
     model = replace(model, preset=replace(model.preset, window=9, overlap=5))
     frames, values = clip(12), {"start": "noise", "steps": 3, "anchor": 0.0}
-    result, report = enhance(frames, model, edit_settings(NIGHT, values))
+    result, report = enhance(frames, model, edit_settings(NIGHT, model.preset, values))
     assert result.shape == frames.shape and report.settings["handover"] == "motion"
     assert any("motion was estimated" in note for note in report.notes)
-    apart, _ = enhance(frames, model, edit_settings(NIGHT, values | {"handover": "none"}))
+    apart, _ = enhance(frames, model, edit_settings(NIGHT, model.preset, values | {"handover": "none"}))
     assert torch.equal(result[:4], apart[:4]) and not torch.equal(result[9:], apart[9:])
-    _, short = enhance(frames[:5], model, edit_settings(NIGHT, values))
+    _, short = enhance(frames[:5], model, edit_settings(NIGHT, model.preset, values))
     assert not any("motion" in note for note in short.notes)
 
 
 def test_windows_go_on_without_their_motion_where_nothing_estimates_it(monkeypatch):
     monkeypatch.setattr("pipeline_core.job.settings.flow_can_be_estimated", lambda: False)
-    assert edit_settings(NIGHT, {}).handover == "mean"
-    assert edit_settings(NIGHT, {"handover": "motion"}).handover == "motion"
+    fresh, own = Preset(start="noise"), Preset()
+    assert edit_settings(NIGHT, fresh, {}).handover == edit_settings(NIGHT, own, {"start": "noise"}).handover == "mean"
+    assert edit_settings(NIGHT, fresh, {"handover": "motion"}).handover == "motion"
+    assert edit_settings(NIGHT, own, {}).handover == "none"
 
 
 def test_what_an_edit_cannot_be_made_of_is_a_sentence(model, model_folder, monkeypatch, tmp_path):
     plain = load_video_model(model_folder, precision="fp32")
     with pytest.raises(UserError, match="does not edit by instruction: leave video_scale out"):
-        enhance(clip(), plain, edit_settings(NIGHT, {"video_scale": 1.2}))
+        enhance(clip(), plain, edit_settings(NIGHT, plain.preset, {"video_scale": 1.2}))
     with pytest.raises(UserError, match="edits a clip: give its latent as the source"):
         model.predictor({}, {}, {}, VE)
     with pytest.raises(UserError, match="edits none: leave the source out"):
         plain.predictor({}, {}, {}, VE, source=drawn(1, 4, 2, 4, 6))
     with pytest.raises(UserError, match="instruction is empty"):
-        edit_settings("  ", {})
+        edit_settings("  ", plain.preset, {})
     with pytest.raises(UserError, match="no model that edits by instruction"):
         edit_folder(model_folder)
     monkeypatch.setattr(loading, "EMBEDDED_EDIT", tmp_path / "models" / "embedded_edit")
