@@ -10,10 +10,12 @@ def test_rows_are_of_their_hand_overs_and_are_kept(edit_model_folder, tmp_path, 
     monkeypatch.setattr(longvideo, "PARTS", tmp_path / "parts")
     monkeypatch.setattr(longvideo, "SIZE", (32, 48))
     result = tmp_path / "long.json"
-    arguments = ["--scenes", "1", "--frames", "17", "--steps", "8", "--overlap", "1", "--json", str(result)]
+    arguments = ["--scenes", "1", "--frames", "17", "--steps", "8", "--overlap", "1", "--rows", "1,3,7"]
+    arguments += ["--json", str(result)]
     edits_long.main(arguments)
     rows = {row["row"]: row for row in json.loads(result.read_text())["rows"]}
-    assert list(rows) == list(edits_long.METHODS) and all(row["at_seams"] > 0 for row in rows.values())
+    assert list(rows) == [list(edits_long.METHODS)[number] for number in (0, 2, 6)]
+    assert all(row["at_seams"] > 0 for row in rows.values())
     monkeypatch.setattr(longvideo, "measured", None)
     edits_long.main(arguments)
     assert {row["row"]: row for row in json.loads(result.read_text())["rows"]} == rows
