@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -61,12 +62,14 @@ def print_table(rows: Sequence[dict], columns: Sequence[str]) -> None:
 def finish(
     path: Path | None, rows: Sequence[dict], columns: Sequence[str], promises: Sequence[Promise], **about
 ) -> None:
-    """Print the table and a line per promise; write the JSON if asked."""
+    """Print the table and a line per promise; write the JSON if asked, with this process's CPU minutes unless `about`
+    says others."""
     print_table(rows, columns)
     print()
     for promise in promises:
         print(promise.line())
     if path is not None:
         promised = [{**asdict(promise), "held": promise.held} for promise in promises]
-        machine = {**environment(), "cores": os.cpu_count()}
-        write_json(path, {"about": {**about, "environment": machine}, "rows": list(rows), "promises": promised})
+        known = {"cpu_minutes": round(time.process_time() / 60, 1), **about}
+        known["environment"] = {**environment(), "cores": os.cpu_count()}
+        write_json(path, {"about": known, "rows": list(rows), "promises": promised})

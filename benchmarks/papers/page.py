@@ -37,10 +37,12 @@ FIGURES = {
     "residual": ("residual", "{:.3f}", False),
     "miou": ("mIoU on photoreal frames", "{:.3f}", True),
     "gap": ("of the gap", "{:.2f}", True),
+    "ap50": ("AP50 on photoreal frames", "{:.3f}", True),
+    "ap50_gap": ("of its gap", "{:.2f}", True),
+    "training_scenes": ("training scenes", "{:.0f}", False),
     "nearer": ("dB nearer than the source", "{:+.2f}", True),
     "toward": ("of the exact way", "{:.2f}", True),
     "reflected": ("asked look", "{:.2f}", True),
-    "training_scenes": ("scenes", "{:.0f}", False),
     "text": ("text alignment", "{:.3f}", True),
     "direction": ("direction", "{:.3f}", True),
     "at_seams": ("at seams", "{:.2f}", True),
@@ -87,7 +89,7 @@ def table(result: dict) -> list[str]:
     return [
         f"### {shown['title']}",
         f"`{about['command']}`: {len(seeds)} scenes (seeds {seeds[0]} to {seeds[-1]}) of {about['frames']} frames, "
-        f"{about['steps']} steps, {about['cpu_minutes']:g} minutes of one core.",
+        f"{shown.get('size') or '{steps} steps'.format(**about)}, {about['cpu_minutes']:g} minutes of one core.",
         "",
         *lines(cells),
         "",
@@ -106,14 +108,20 @@ def section() -> str:
 
 
 def verdicts(results: list[dict]) -> list[str]:
-    """The claims of all tables by verdict."""
-    claims = [claim for result in results for claim in result["about"]["claims"]]
+    """The claims of all tables by verdict, a line a table."""
     text = []
     for verdict in ("confirmed", "refuted", "undecided"):
-        sentences = [claim["claim"] + ("" if claim["verdict"] == verdict else " (so far)")
-                     for claim in claims if claim["verdict"].startswith(verdict)]  # fmt: skip
-        if sentences:
-            text += [f"{verdict.capitalize()}:", *(f"- {sentence}" for sentence in sentences), ""]
+        of_tables = []
+        for result in results:
+            sentences = [
+                claim["claim"] + ("" if claim["verdict"] == verdict else " (so far)")
+                for claim in result["about"]["claims"]
+                if claim["verdict"].startswith(verdict)
+            ]
+            if sentences:
+                of_tables.append(f"- *{result['about']['shown']['title']}*: {'; '.join(sentences)}.")
+        if of_tables:
+            text += [f"**{verdict.capitalize()}**", "", *of_tables, ""]
     return text
 
 

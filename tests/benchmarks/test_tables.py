@@ -1,5 +1,6 @@
 """The papers' tables: every kind of row runs on a tiny network, a cut-off run goes on, claims say what figures say."""
 
+import json
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -177,10 +178,45 @@ def test_shares_are_compared_over_all_views():
     assert nothing["value"] is None and nothing["verdict"] == "undecided"
 
 
+LEVELS = {"raw": 0.3, "enhanced": 0.5, "enhanced, gated": 0.6, "photoreal": 0.7}
+
+
 def test_the_gap_that_frames_close_is_their_share_of_the_way():
     scene = torch.tensor([0.0, 0.1, 0.2], dtype=torch.float64)  # what makes one scene harder cancels out
-    values = {arm: (scene + level).expand(2, 3) for arm, level in zip(downstream.ARMS, (0.3, 0.5, 0.6, 0.7))}
-    rows = {row["row"]: row for row in downstream.summaries(values, dict.fromkeys(downstream.ARMS, 9))}
-    assert [row["gap"] for row in rows.values()] == pytest.approx([0, 0.5, 0.75, 1])
-    assert rows["enhanced"]["interval"]["gap"] == pytest.approx([0.5, 0.5])
-    assert rows["raw"]["miou"] == pytest.approx(0.4)
+    values = {arm: (scene + level).expand(2, 3) for arm, level in LEVELS.items()}
+    parts = downstream.summaries(values, "miou", "gap")
+    assert [part["gap"] for part in parts.values()] == pytest.approx([0, 0.5, 0.75, 1])
+    assert parts["enhanced"]["interval"]["gap"] == pytest.approx([0.5, 0.5])
+    assert parts["raw"]["miou"] == pytest.approx(0.4)
+
+
+def test_a_test_scene_without_objects_counts_for_no_arm():
+    scene = torch.tensor([0.0, float("nan"), 0.2], dtype=torch.float64)
+    values = {arm: (scene + level).expand(2, 3) for arm, level in LEVELS.items()}
+    parts = downstream.summaries(values, "ap50", "ap50_gap")
+    assert parts["raw"]["by_scene"]["ap50"] == [pytest.approx([0.3, 1]), [0.0, 0], pytest.approx([0.5, 1])]
+    rows = [downstream.joined(arm, [part], 9) for arm, part in parts.items()]
+    assert Claim("enhanced is above raw", "ap50", "enhanced", "raw").checked(rows)["value"] == pytest.approx(0.2)
+
+
+def test_the_gated_arm_is_the_scenes_that_the_gate_accepts():
+    truth = {name: torch.zeros(2, 4, 4) for name in ("depth", "classes", "instances")}
+    looks = {look: torch.full((2, 4, 4, 3), value, dtype=torch.uint8) for value, look in enumerate(("raw", "enhanced"))}
+    scenes = [{**truth, **looks, "accepted": torch.tensor([accepted])} for accepted in (True, False, True)]
+    shown = {
+        arm: [int(each.rgb.max()) for each in downstream.training_shards(scenes, arm)]
+        for arm in (downstream.RAW, downstream.ENHANCED, downstream.GATED)
+    }
+    assert list(shown.values()) == [[0, 0, 0], [1, 1, 1], [1, 1]]
+
+
+def test_a_training_counts_when_every_arm_is_scored_on_every_test_scene(tmp_path, monkeypatch):
+    monkeypatch.setattr(downstream, "FOLDER", tmp_path)
+    for arm, run, seeds in (("raw", 0, (1, 2)), ("photoreal", 0, (1, 2)), ("raw", 1, (1, 2)), ("photoreal", 1, (1,))):
+        folder = downstream.training_folder("detector", arm, run)
+        folder.mkdir(parents=True)
+        (folder / "scores.json").write_text(json.dumps(dict.fromkeys(map(str, seeds), 0.5)))
+    arms = {"raw", "photoreal"}
+    assert downstream.finished_runs("detector", arms, {1: None}) == 2
+    assert downstream.finished_runs("detector", arms, {1: None, 2: None}) == 1
+    assert downstream.finished_runs("segmentation", arms, {1: None}) == 0

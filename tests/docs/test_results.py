@@ -35,3 +35,60 @@ def test_the_table_of_own_eyes_says_what_was_measured():
     rows = json.loads((RESULTS / "perception.json").read_text())["rows"]
     measured = [row["value"] for row in rows if row["target"] is not None]
     assert len(said) == len(measured) and all(abs(a - b) <= 0.0051 for a, b in zip(said, measured, strict=True))
+
+
+def cells(heading: str) -> list[list[str]]:
+    """The rows of the first table below a heading of the page, without its head."""
+    text = page.PAGE.read_text(encoding="utf-8")
+    table = text[text.index(f"\n## {heading}\n") :].split("| --- |\n", 1)[1].split("\n\n", 1)[0]
+    return [[cell.strip("* ") for cell in line.strip("|").split("|")] for line in table.splitlines()]
+
+
+def same(said: str, measured: list[float]) -> bool:
+    """Is every number of a cell what was measured, to the digits that it has."""
+    numbers = re.findall(r"-?[\d.]+", said)
+    return len(numbers) == len(measured) and all(
+        abs(float(number) - value) <= 0.51 * 10 ** -len(number.partition(".")[2])
+        for number, value in zip(numbers, measured, strict=True)
+    )
+
+
+def test_the_table_of_starts_says_what_was_measured():
+    rows = json.loads((RESULTS / "papers" / "starts.json").read_text())["rows"]
+    said = cells("Starts with intervals, and editing without inversion")
+    for (_, psnr, *shares, edges, critic, calls), row in zip(said, rows, strict=True):
+        assert same(psnr, [row["psnr"], *row["interval"]["psnr"]])
+        for share, kind in zip(shares, ("lamps", "vehicles", "signs"), strict=True):
+            assert same(share, [row[kind], *(row["interval"][kind] if "to" in share else [])])
+        assert all(same(cell, [row[name]]) for cell, name in ((edges, "edge_f1"), (critic, "critic"), (calls, "calls")))
+
+
+def test_the_table_of_guidance_says_what_was_measured():
+    rows = json.loads((RESULTS / "guidance.json").read_text())["rows"]
+    matched = {row["row"]: row for row in rows if row["table"] == "matched"}
+    for name, *figures in cells("Guidance"):
+        row = matched[name.removesuffix(" (default)")]
+        for cell, figure in zip(figures, ("psnr", "lamps", "vehicles", "signs", "critic"), strict=True):
+            assert same(cell, [row[figure]]), (name, figure)
+
+
+def test_the_table_of_savings_says_what_was_measured():
+    rows = json.loads((RESULTS / "speed.json").read_text())["rows"]
+    measured = {f"{row['table']}: {row['row']}": row for row in rows}
+    names = (
+        "plain: exact inversion, CFG 1",
+        "first-block cache: threshold 0.3",
+        "inversion steps: 10 of 20",
+        "conditions: CFG 3, one by one",
+        "CFG interval: CFG 3 below sigma 1.5",
+    )
+    for (_, *figures), name in zip(cells("What can be saved"), names, strict=True):
+        for cell, figure in zip(figures, ("work", "psnr", "lamps", "signs", "critic"), strict=True):
+            assert same(cell, [measured[name][figure]]), (name, figure)
+
+
+def test_the_table_of_foreign_eyes_says_what_was_measured():
+    rows = json.loads((RESULTS / "foreign_eyes.json").read_text())["rows"]
+    for (_, distance, below), row in zip(cells("By foreign eyes"), rows, strict=True):
+        for cell, names in ((distance, ("kid", "low", "high")), (below, ("below_source", "below_low", "below_high"))):
+            assert same(cell, [row[name] for name in names if name in row])

@@ -1,0 +1,67 @@
+"""What benchmarks/papers/downstream.py trains and tests on: frames of scenes in every form, with their truth.
+
+Rendered, enhanced and judged by the gate into benchmarks/out/papers/downstream where they are not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from benchmarks.embedded import SIZE
+from benchmarks.gate import measured
+from benchmarks.guided import open_bench
+from benchmarks.papers.table import WORK, weights_of
+from pipeline_core.batch.gate import judge
+from pipeline_core.batch.rules import GateRules
+from pipeline_core.job.settings import EnhanceSettings
+from pipeline_core.world import make_scene, render_styles
+from training.perception.data import CAPTIONS, Shard
+
+FOLDER = WORK / "downstream"
+CLIP, EVERY = 17, 4  # frames of a clip, and of them from one that is used to the next
+TRAINING = range(931_000, 931_012)
+
+
+def prepared(seeds: Sequence[int], enhance: bool) -> list[dict[str, Tensor]]:
+    """Of every scene its frames (F, H, W, 3) uint8 as "raw", "photoreal" and, on demand, "enhanced" with "accepted",
+    whether the gate accepts them; and its truth: depth, classes and instances (F, H, W)."""
+    paths = {seed: FOLDER / weights_of() / f"{seed}.safetensors" for seed in seeds}
+    for seed, path in paths.items():
+        if not path.exists():
+            scene = rendered(seed) | (enhanced(seed) if enhance else {})
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file({name: tensor.contiguous() for name, tensor in scene.items()}, str(path))
+            print(f"scene {seed}", flush=True)
+    return [load_file(str(path)) for path in paths.values()]
+
+
+def rendered(seed: int) -> dict[str, Tensor]:
+    styles = {"raw": "synthetic", "photoreal": "photoreal.day"}
+    renders = render_styles(make_scene(seed), CLIP, SIZE, tuple(styles.values()))
+    truth = renders["synthetic"]
+    scene = {name: to_bytes(renders[style].rgb) for name, style in styles.items()}
+    scene |= {"depth": truth.depth.half(), "classes": truth.classes, "instances": truth.instances}
+    return {name: values[::EVERY] for name, values in scene.items()}
+
+
+def enhanced(seed: int) -> dict[str, Tensor]:
+    bench = open_bench([seed])
+    frames = bench.model.decode(bench.job(EnhanceSettings()))
+    (_, figures), *_ = measured({"enhanced": (bench.clips[0].source, frames)}, bench.critic)
+    accepted = judge(figures, GateRules().limits()).accepted
+    return {"enhanced": to_bytes(frames[::EVERY]), "accepted": torch.tensor([accepted])}
+
+
+def to_bytes(frames: Tensor) -> Tensor:
+    return (frames * 255).round().byte()
+
+
+def shard(scene: dict[str, Tensor], look: str, styles: list[str]) -> Shard:
+    """A scene of the training's own form: the same frames under every one of these names of styles."""
+    rgb = scene[look].expand(len(styles), *scene[look].shape)
+    words = [[""] * CAPTIONS] * len(styles)
+    return Shard(rgb, scene["depth"], scene["classes"], scene["instances"], styles, words)
