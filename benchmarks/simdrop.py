@@ -6,7 +6,8 @@
 
 Full inversion, CFG 1, one window of 17 frames a scene. A form is chosen on the tuning scenes: of those whose Frechet
 distance is at most 1.2 times that without, whose edges and colours lose at most .01, the one the critic likes best. It
-may be none. Frechet distances are over few frames: compare them inside one table only.
+may be none. Frechet distances are over few frames: compare them inside one table only. --tune writes every row as soon
+as it is measured, with the best form so far; the same command goes on from there.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ COLUMNS = ("row", "psnr", "edge_f1", "colours", "critic", "frechet", "saturation
 OFF = "off"
 # Noise levels between which the push acts: everywhere, where the look is decided, and where only texture is.
 RANGES = {"everywhere": None, "middle": (0.5, 10.0), "texture": (0.0, 1.5)}
+WEIGHTS = (0.03, 0.1, 0.3)
 FRECHET, LOSS = 1.2, 0.01
 
 
@@ -44,8 +46,8 @@ def forms(with_lora: bool) -> dict[str, dict]:
     """The candidates by name: weight, range, rescale, low and reference of each."""
     references = ("prompt", "LoRA") if with_lora else ("prompt",)
     named = {}
-    for reference, weight, where in product(references, (0.1, 0.3), RANGES):
-        for low, rescale in ((0.0, 0.0), (0.25, 0.0), (0.25, 1.0)):
+    for reference, weight, where in product(references, WEIGHTS, RANGES):
+        for low, rescale in ((0.0, 0.0), (0.25, 1.0)):
             extra = (", without low frequencies" if low else "") + (", contrast held" if rescale else "")
             form = {"reference": reference, "weight": weight, "range": where, "low": low, "rescale": rescale}
             named[f"{reference} {weight:g} {where}{extra}"] = form
@@ -83,6 +85,21 @@ def chosen(rows: list[dict]) -> dict | None:
     return max(good, key=lambda each: each["critic"], default=None)
 
 
+def tune(bench: Bench, candidates: dict[str, dict], path: Path, about: dict) -> list[dict]:
+    """Rows of none and of every candidate, each written to `path` when it is measured; those of a run before with the
+    same `about` are taken from there."""
+    known = json.loads(path.read_text()) if path.is_file() else {}
+    same = {name: known.get(name) for name in about} == about
+    rows = known["rows"] if same else []
+    for name, form in {OFF: None, **candidates}.items():
+        if any(each["row"] == name for each in rows):
+            continue
+        rows.append(row(bench, name, form))
+        best = chosen(rows)
+        write_json(path, {**about, "form": best and best["form"], "rows": rows})
+    return rows
+
+
 def promises(rows: list[dict]) -> list[common.Promise]:
     """What the form has to show on held-out scenes; nothing where none was chosen."""
     off, *others = rows
@@ -113,15 +130,20 @@ def main() -> None:
     else:
         best = json.loads(options.tuned.read_text())["form"]
         candidates = {} if best is None else {"chosen": best}
+        if best and best["reference"] == "LoRA" and lora is None:
+            parser.error("the form that was chosen pushes away from a LoRA: name it by --reference")
     bench = open_bench(seeds, frames=options.frames, reference=lora)
-    rows = [row(bench, OFF, None), *(row(bench, name, form) for name, form in candidates.items())]
+    about = {
+        "seeds": list(seeds), "frames": options.frames or bench.model.preset.window, "bf16": bench.model.bf16,
+        "reference": lora and sample_hash(lora.path),
+    }  # fmt: skip
     if options.tune:
+        rows = tune(bench, candidates, options.tuned, about)
         best = chosen(rows)
         common.print_table(rows, COLUMNS)
         print(f"chosen: {best['row'] if best else 'none holds'}")
-        write_json(options.tuned, {"seeds": list(seeds), "form": best and best["form"], "rows": rows})
         return
-    about = {"seeds": list(seeds), "frames": options.frames or bench.model.preset.window, "bf16": bench.model.bf16}
+    rows = [row(bench, OFF, None), *(row(bench, name, form) for name, form in candidates.items())]
     common.finish(options.json, rows, COLUMNS, promises(rows), **about, command="python benchmarks/simdrop.py")
 
 
