@@ -132,6 +132,7 @@ SETTINGS = {
     ),
     "simdrop_range": Setting("with simdrop: push only between these noise levels (sigma)", "interval", high=math.inf),
     "simdrop_rescale": Setting("with simdrop: hold a step's contrast to what it was without, 0 (not) to 1"),
+    "simdrop_low": Setting("with simdrop: share of spatial frequencies, from the lowest, that it leaves alone"),
     "steps": Setting("model steps of one pass", "count", 1, 1000),
     "controls": Setting('weights such as "edge=1,depth=1,seg=0.5", or "none"', "weights"),
     "method": Setting("how to invert: exact loses nothing; see diffusion/invert.py", "choice", choices=METHODS),
