@@ -17,8 +17,8 @@ from ..metrics.compare import compare
 from ..metrics.extras import Extras
 from ..metrics.report import environment
 from ..metrics.seams import plan_seams
-from ..models.folders.loading import SIMDROP_REFERENCE, load_video_model
-from ..models.folders.lora import NAME, Lora, parse_lora
+from ..models.folders.loading import load_video_model
+from ..models.folders.lora import parse_lora
 from ..models.folders.memory import WEIGHTS
 from ..models.folders.precision import PRECISIONS
 from ..perception.captions import PROMPT_SETS, file_prompts
@@ -29,8 +29,6 @@ from ..video.facts import examine
 from ..video.files import remove_unfinished, write_json
 from .bars import progress_bar
 from .files import add_device
-
-PROMPT = "prompt"  # as --simdrop-reference: no LoRA
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,8 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--simdrop-reference",
         metavar="LORA[:WEIGHT]",
         help="with --simdrop: a LoRA of the model trained on simulated clips, with which the model says what to move "
-        f"away from, or {PROMPT}: the inversion prompt says it; default: the pack's own for the embedded model, else "
-        f"{PROMPT}",
+        "away from; default: the inversion prompt says it",
     )
     add_device(parser)
     parser.add_argument(
@@ -144,7 +141,9 @@ def add_setting(parser: argparse.ArgumentParser, name: str, setting: Setting) ->
 def run(options: argparse.Namespace) -> None:
     check_outputs(options)
     loras = [parse_lora(text) for text in options.lora]
-    reference = simdrop_reference(options)
+    reference = options.simdrop_reference and parse_lora(options.simdrop_reference, "--simdrop-reference")
+    if reference and not options.simdrop:
+        raise UserError("--simdrop-reference has no effect without --simdrop: give its weight, such as --simdrop 0.2.")
     facts = examine(options.input)
     if not options.accept_damaged:
         facts.refuse_damage(", or go on with what is there by --accept-damaged")
@@ -196,8 +195,8 @@ def check_outputs(options: argparse.Namespace) -> None:
     """UserError unless what is written can be written and nothing that is read is written over."""
     read = {"the input": options.input}
     read |= {f"--{name.replace('_', '-')}": getattr(options, name) for name in READ}
-    if (reference := simdrop_reference(options)) is not None:
-        read["--simdrop-reference"] = reference.path
+    if options.simdrop_reference is not None:
+        read["--simdrop-reference"] = parse_lora(options.simdrop_reference, "--simdrop-reference").path
     read |= {f"--lora {text}": parse_lora(text).path for text in options.lora}
     if options.buffers is None:
         read["the buffers"] = buffers_beside(options.input)
@@ -206,16 +205,6 @@ def check_outputs(options: argparse.Namespace) -> None:
     media.check_suffix(options.output)
     if options.report:
         writable(options.report, "the report", suffixes=(".json",))
-
-
-def simdrop_reference(options: argparse.Namespace) -> Lora | None:
-    """The LoRA that SimDrop pushes away from, None for the inversion prompt. UserError for one without --simdrop."""
-    named = options.simdrop_reference
-    if named is not None and not options.simdrop:
-        raise UserError("--simdrop-reference has no effect without --simdrop: give its weight, such as --simdrop 0.2.")
-    if named is None and options.simdrop and options.model is None:
-        return Lora(SIMDROP_REFERENCE / NAME)
-    return None if named in (None, PROMPT) else parse_lora(named, "--simdrop-reference")
 
 
 def worded_prompts(options: argparse.Namespace, buffers) -> dict[str, str]:
