@@ -17,13 +17,13 @@ from pathlib import Path
 from client.comfy_client import Client
 from client.errors import ClientError
 from client.options import server_options
-from graphs import cosmos, embedded, guidance, images, long_video, ltx, metrics, recordings, sd15, starts, wan
+from graphs import cosmos, edits, embedded, guidance, images, long_video, ltx, metrics, recordings, sd15, starts, wan
 from graphs.canvas import Canvas
 from graphs.forms import api, blueprint, ui
 
 ROOT = Path(__file__).resolve().parents[1]
 BLUEPRINTS = "realism_video_file"  # its subgraphs are listed by themselves, by cores that know such
-FAMILIES = (embedded, starts, guidance, long_video, recordings, metrics, cosmos, wan, ltx, sd15, images)
+FAMILIES = (embedded, edits, starts, guidance, long_video, recordings, metrics, cosmos, wan, ltx, sd15, images)
 
 
 def main() -> int:

@@ -116,6 +116,17 @@ def model_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def edit_model_folder(model_folder):
+    """The tiny model as one that edits by instruction: its own transformer, the other's VAE and tokenizer."""
+    from training.edits.learning import write
+    from training.edits.network import edit_networks
+
+    folder = model_folder.with_name(f"{model_folder.name}_edit")
+    write(shake(edit_networks(build_tiny())), folder, model_folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def depth_folder(tmp_path_factory):
     from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
 

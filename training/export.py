@@ -9,13 +9,16 @@ from pathlib import Path
 import torch
 
 from pipeline_core.errors import UserError
-from pipeline_core.models.folders.layout import branch_parts
+from pipeline_core.models.folders.layout import SHARES, branch_parts
 
 from .architecture import EmbeddedNetworks
 
 
-def write_networks(networks: EmbeddedNetworks, folder: Path, dtype: torch.dtype) -> None:
-    """Save transformer, control branches, text encoder, scheduler and model_index.json in diffusers' layout."""
+def write_networks(networks: EmbeddedNetworks, folder: Path, dtype: torch.dtype, shares: Path | None = None) -> None:
+    """Save transformer, control branches, text encoder, scheduler and model_index.json in diffusers' layout.
+
+    VAE and tokenizer have to be there, or in the folder `shares` beside it.
+    """
     import diffusers
 
     scheduler = diffusers.FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0)
@@ -32,9 +35,11 @@ def write_networks(networks: EmbeddedNetworks, folder: Path, dtype: torch.dtype)
     scheduler.save_pretrained(str(folder / "scheduler"))
     index["scheduler"] = ["diffusers", type(scheduler).__name__]
     index["tokenizer"] = ["transformers", "PreTrainedTokenizerFast"]
-    config = folder / "vae" / "config.json"
+    if shares is not None:
+        index[SHARES] = shares.name
+    config = (shares or folder) / "vae" / "config.json"
     if not config.is_file():
-        raise UserError(f"{folder} has no vae/config.json; train or copy the VAE first.")
+        raise UserError(f"{config.parents[1]} has no vae/config.json; train or copy the VAE first.")
     index["vae"] = ["diffusers", json.loads(config.read_text(encoding="utf-8"))["_class_name"]]
     (folder / "model_index.json").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 RESULTS, PAGE = ROOT / "benchmarks" / "results" / "papers", ROOT / "docs" / "results.md"
-TABLES = ("conditions", "cfg", "calibration", "maps", "prompts", "longvideo", "downstream")
+TABLES = ("conditions", "cfg", "calibration", "maps", "prompts", "longvideo", "downstream", "instructions")
 BEGIN, END = "<!-- the papers' tables: written by benchmarks/papers/page.py -->", "<!-- end of the papers' tables -->"
 # Of every figure: its heading, how it is written, and whether its interval goes with it.
 FIGURES = {
@@ -37,6 +37,9 @@ FIGURES = {
     "residual": ("residual", "{:.3f}", False),
     "miou": ("mIoU on photoreal frames", "{:.3f}", True),
     "gap": ("of the gap", "{:.2f}", True),
+    "nearer": ("dB nearer than the source", "{:+.2f}", True),
+    "toward": ("of the exact way", "{:.2f}", True),
+    "reflected": ("asked look", "{:.2f}", True),
     "training_scenes": ("scenes", "{:.0f}", False),
     "text": ("text alignment", "{:.3f}", True),
     "direction": ("direction", "{:.3f}", True),

@@ -42,13 +42,14 @@ PLAIN = ("psnr", "above", "edge_f1", *KINDS, "critic", "frechet", "calls")  # co
 @dataclass(frozen=True)
 class Output:
     """What a row makes of S clips: their latents (S, C, t, h, w), the looks of the twins they are held against (day,
-    where there are none), the prompts they were to show (the bench's, where there are none), and figures of the row's
-    own, of every clip."""
+    where there are none), the prompts they were to show (the bench's, where there are none), figures of the row's own,
+    of every clip, and what finds more of them: (clip, frames (T, H, W, 3), look) -> name -> number."""
 
     latents: Tensor
     looks: Sequence[str] = ()
     prompts: Sequence[str] = ()
     more: dict[str, Sequence[float]] = field(default_factory=dict)
+    measure: Callable[[Clip, Tensor, str], dict[str, float | None]] = lambda clip, frames, look: {}
 
 
 Make = Callable[[Bench], "Output | list[Output]"]  # several where a row is of several prompts
@@ -102,6 +103,7 @@ class Table:
     looks: tuple[str, ...] = ("day",)
     frames: int = 5
     steps: int = 10
+    models: tuple[str, ...] = ("embedded",)
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -124,7 +126,7 @@ def report(table: Table, options: argparse.Namespace, measure: Callable | None =
 
     measure: instead of `measure_rows`, for rows of another kind."""
     table = replace(measurable(table), frames=options.frames or table.frames, steps=options.steps or table.steps)
-    weights, seeds, whole = weights_of(), HELD_OUT[: options.scenes], table.rows
+    weights, seeds, whole = weights_of(table.models), HELD_OUT[: options.scenes], table.rows
     if options.finished:
         table = finished(table, seeds, weights)
     scenes = (measure or measure_rows)(table, seeds, weights)
@@ -184,10 +186,10 @@ def seer_of(table: Table) -> str | None:
     return None if folder is None else hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:12]
 
 
-def weights_of() -> str:
-    """The first digits of a hash of the embedded model's weights and preset."""
+def weights_of(models: Sequence[str] = ("embedded",)) -> str:
+    """The first digits of a hash of weights and presets of models, folders of models/."""
     digest = hashlib.sha256()
-    for file in sorted((ROOT / "models" / "embedded").rglob("*")):
+    for file in (file for model in models for file in sorted((ROOT / "models" / model).rglob("*"))):
         if file.suffix == ".safetensors" or file.name == "preset.json":
             digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
@@ -258,10 +260,11 @@ def _scene(bench: Bench, number: int, outputs: Sequence[Output]) -> dict:
     clip, figures, features, twins = bench.clips[number], {}, [], []
     for output in outputs:
         frames = bench.model.decode(output.latents[number : number + 1])
-        shown = figures_of_frames(bench.critic, clip, frames, output.looks[number] if output.looks else "day")
+        look = output.looks[number] if output.looks else "day"
+        shown = figures_of_frames(bench.critic, clip, frames, look)
         features.append(shown["features"])
         twins.append(shown["twin"])
-        more = {what: values[number] for what, values in output.more.items()}
+        more = {what: values[number] for what, values in output.more.items()} | output.measure(clip, frames, look)
         worded = _in_words(bench, number, frames, output.prompts)
         for what, (total, count) in {**_pairs(shown), **_from_source(clip, frames), **worded, **_ones(more)}.items():
             before = figures.get(what, [0.0, 0])

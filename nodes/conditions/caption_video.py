@@ -4,7 +4,7 @@ from comfy_api.latest import io, ui
 
 from ...pipeline_core.errors import UserError
 from ..host.jobs import compute_device, make_room, progress_bar
-from ..host.paths import NONE, chosen_folder, transformers_folders
+from ..host.paths import NONE, chosen_folder, folder_menu
 from ..shared.clips import clip_input
 from ..shared.packages import require_packages
 from ..shared.schema import search_words
@@ -49,7 +49,7 @@ class CaptionVideo(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "model",
-                    options=[NONE, *transformers_folders(MODELS)],
+                    options=folder_menu(MODELS),
                     default=NONE,
                     tooltip="A transformers folder in models/vision_language: Qwen2-VL, Qwen2.5-VL, Qwen3-VL, "
                     "VideoLLaMA 3, SmolVLM, LLaVA-OneVision or the like.",

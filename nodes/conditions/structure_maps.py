@@ -11,7 +11,7 @@ from ...pipeline_core.conditions.segmentation import PALETTES, TAG, segmentation
 from ...pipeline_core.conditions.smoothing import smooth_depth
 from ...pipeline_core.perception.estimators import load_estimators
 from ..host.jobs import compute_device, progress_bar
-from ..host.paths import DEPTH, NONE, SEGMENTATION, transformers_folders
+from ..host.paths import DEPTH, NONE, SEGMENTATION, folder_menu, optional_folder
 from ..shared.clips import clip_input, grey
 from ..shared.packages import require_packages
 from ..shared.schema import search_words
@@ -53,13 +53,13 @@ class StructureMaps(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "depth_model",
-                    options=[NONE, *transformers_folders(DEPTH)],
+                    options=folder_menu(DEPTH),
                     default=NONE,
                     tooltip="A transformers folder in models/depth_estimation, such as Depth Anything V2.",
                 ),
                 io.Combo.Input(
                     "segmentation_model",
-                    options=[NONE, *transformers_folders(SEGMENTATION)],
+                    options=folder_menu(SEGMENTATION),
                     default=NONE,
                     tooltip="A transformers folder in models/semantic_segmentation, such as a Cityscapes SegFormer or "
                     "Mask2Former.",
@@ -131,8 +131,8 @@ class StructureMaps(io.ComfyNode):
         device, convention = str(compute_device()), map_convention(made_for)
         low, high = CANNY_PRESETS.get(edge_preset, (edge_low / 255, edge_high / 255))
         estimators = load_estimators(
-            transformers_folders(DEPTH).get(depth_model),
-            transformers_folders(SEGMENTATION).get(segmentation_model),
+            optional_folder(DEPTH, depth_model, "depth_model"),
+            optional_folder(SEGMENTATION, segmentation_model, "segmentation_model"),
             device,
         )
         progress, done = progress_bar(), 0

@@ -9,7 +9,7 @@ from ...pipeline_core.conditions.instances import instance_map
 from ...pipeline_core.perception.grounding import load_detector
 from ...pipeline_core.perception.tracking import load_tracker, look_again
 from ..host.jobs import compute_device, make_room, progress_bar
-from ..host.paths import DETECTION, NONE, TRACKING, chosen_folder, transformers_folders
+from ..host.paths import DETECTION, NONE, TRACKING, chosen_folder, folder_menu
 from ..shared.clips import clip_input
 from ..shared.packages import require_packages
 from ..shared.schema import search_words
@@ -34,13 +34,13 @@ class TrackObjects(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "detection_model",
-                    options=[NONE, *transformers_folders(DETECTION)],
+                    options=folder_menu(DETECTION),
                     default=NONE,
                     tooltip="A transformers folder of Grounding DINO in models/object_detection.",
                 ),
                 io.Combo.Input(
                     "tracking_model",
-                    options=[NONE, *transformers_folders(TRACKING)],
+                    options=folder_menu(TRACKING),
                     default=NONE,
                     tooltip="A transformers folder of SAM 2 for video in models/video_segmentation.",
                 ),

@@ -1,6 +1,7 @@
 """Files and folders that a graph may name: what lies in ComfyUI's input, output and models folders, nothing else."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import folder_paths
@@ -44,9 +45,37 @@ def chosen_folder(kind: str, name: str, input_name: str) -> Path:
     return folder
 
 
+def optional_folder(kind: str, name: str, input_name: str) -> Path | None:
+    """As `chosen_folder`, None for none."""
+    return None if name == NONE else chosen_folder(kind, name, input_name)
+
+
 def weight_files(kind: str) -> dict[str, Path]:
     """Name -> path of the .safetensors files among the models of a kind."""
     return {path.name: path for root in model_roots(kind) for path in sorted(root.glob("*.safetensors"))}
+
+
+def optional_file(kind: str, name: str, input_name: str) -> Path | None:
+    """The weights of that name in models/KIND, None for none; UserError naming the input where they are gone."""
+    file = weight_files(kind).get(name)
+    if file is None and name != NONE:
+        raise UserError(f"{input_name} is {name}: put a .safetensors file into models/{kind} and choose it.")
+    return file
+
+
+def folder_menu(kind: str) -> list[str]:
+    """What a menu of optional transformers folders shows."""
+    return _menu(kind, transformers_folders(kind))
+
+
+def file_menu(kind: str) -> list[str]:
+    """What a menu of optional weights shows."""
+    return _menu(kind, weight_files(kind))
+
+
+def _menu(kind: str, names: Iterable[str]) -> list[str]:
+    """none, and where there is nothing else, what to do about it: who chooses that is told so again."""
+    return [NONE, *(names or [f"(put one into models/{kind})"])]
 
 
 def diffusers_roots() -> list[Path]:

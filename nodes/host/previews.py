@@ -22,8 +22,8 @@ class WatchedModel:
     def __getattr__(self, name: str):
         return getattr(self._model, name)
 
-    def predictor(self, *conditions):
-        predict = self._model.predictor(*conditions)
+    def predictor(self, *conditions, **source):
+        predict = self._model.predictor(*conditions, **source)
 
         def watched(x: Tensor, sigma: float, branches) -> list[Tensor]:
             answers = predict(x, sigma, branches)

@@ -4,14 +4,13 @@ import json
 
 from comfy_api.latest import io, ui
 
-from ...pipeline_core.conditions.estimated import Estimators
 from ...pipeline_core.errors import UserError
 from ...pipeline_core.metrics.compare import compare_frames
 from ...pipeline_core.metrics.extras import Extras
 from ...pipeline_core.perception.estimators import load_estimators
 from ..host.encoders import vision_encoder
 from ..host.jobs import compute_device, progress_bar
-from ..host.paths import NONE, SEGMENTATION, transformers_folders
+from ..host.paths import NONE, SEGMENTATION, folder_menu, optional_folder
 from ..shared.clips import clip_input
 from ..shared.figures import main_number, object_text
 from ..shared.object_detectors import detector_folders, detector_inputs, object_detector
@@ -44,7 +43,7 @@ class ObjectAlignment(io.ComfyNode):
                 *mask_inputs("source"),
                 io.Combo.Input(
                     "segmentation_model",
-                    options=[NONE, *transformers_folders(SEGMENTATION)],
+                    options=folder_menu(SEGMENTATION),
                     default=NONE,
                     tooltip="A transformers folder in models/semantic_segmentation. It finds objects in both clips, so "
                     "that lost and invented ones can be told; figures that end in _detected come from it.",
@@ -67,8 +66,9 @@ class ObjectAlignment(io.ComfyNode):
         cls, source, output, segmentation_model, clip_vision=None, lights=None, signs=None, vehicles=None, people=None,
         detection_model=NONE, tracking_model=NONE,
     ) -> io.NodeOutput:  # fmt: skip
-        segmented, folders = segmentation_model != NONE, detector_folders(detection_model, tracking_model)
-        detected = segmented or folders["detection_model"] is not None
+        segmenter = optional_folder(SEGMENTATION, segmentation_model, "segmentation_model")
+        folders = detector_folders(detection_model, tracking_model)
+        detected = segmenter is not None or folders["detection_model"] is not None
         require_packages(*(["transformers"] if detected else []))
         clips = clip_input(source, "source"), clip_input(output, "output")
         masks = mask_buffers(dict(zip(GROUPS, (lights, signs, vehicles, people))), clips[0])
@@ -77,10 +77,7 @@ class ObjectAlignment(io.ComfyNode):
                 "No objects are known: connect a mask to lights, signs, vehicles or people, or choose a "
                 "segmentation_model or a detection_model."
             )
-        models = Estimators()
-        if segmented:
-            folder = transformers_folders(SEGMENTATION)[segmentation_model]
-            models = load_estimators(segmentation=folder, device=str(compute_device()))
+        models = load_estimators(segmentation=segmenter, device=str(compute_device()))
         detect = object_detector(folders, str(compute_device()))
         encoder = None if clip_vision is None else vision_encoder(clip_vision)
         extras = Extras(only=("objects",), encoder=encoder, estimators=models, detect=detect)

@@ -25,7 +25,17 @@ from ...pipeline_core.perception.own import NETWORKS, own_folder
 from ...pipeline_core.perception.text_image import load_text_image
 from ..host.encoders import vision_encoder
 from ..host.jobs import compute_device, progress_bar
-from ..host.paths import DEPTH, METRICS, NONE, SEGMENTATION, new_output_folder, transformers_folders, weight_files
+from ..host.paths import (
+    DEPTH,
+    METRICS,
+    NONE,
+    SEGMENTATION,
+    file_menu,
+    folder_menu,
+    new_output_folder,
+    optional_file,
+    optional_folder,
+)
 from ..shared.clips import clip_input
 from ..shared.figures import object_text
 from ..shared.object_detectors import detector_folders, detector_inputs, object_detector
@@ -105,7 +115,7 @@ class RealismReport(io.ComfyNode):
                 *(
                     io.Combo.Input(
                         name,
-                        options=[NONE, *transformers_folders(kind)],
+                        options=folder_menu(kind),
                         default=NONE,
                         tooltip=tooltip,
                         **advanced(io.Combo.Input),
@@ -114,7 +124,7 @@ class RealismReport(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "lpips",
-                    options=[NONE, *weight_files(METRICS)],
+                    options=file_menu(METRICS),
                     default=NONE,
                     tooltip="LPIPS' weights, a safetensors file in models/metrics; see the help page.",
                     **advanced(io.Combo.Input),
@@ -159,8 +169,9 @@ class RealismReport(io.ComfyNode):
         real_frames=None, clip_vision=None, made_with=None, earlier_runs=None, detection_model=NONE,
         tracking_model=NONE, own_models=False, **more,
     ) -> io.NodeOutput:  # fmt: skip
-        chosen = {key: transformers_folders(kind).get(more[key]) for key, (kind, _) in FOLDERS.items()}
+        chosen = {key: optional_folder(kind, more[key], key) for key, (kind, _) in FOLDERS.items()}
         chosen |= detector_folders(detection_model, tracking_model)
+        weights = optional_file(METRICS, lpips, "lpips")
         if own_models:
             chosen |= {key: chosen[key] or own_folder(network) for key, network in NETWORKS.items()}
         require_packages("kornia", *(["transformers"] if any(chosen.values()) else []))
@@ -171,12 +182,12 @@ class RealismReport(io.ComfyNode):
         clips.append(None if reference is None else clip_input(reference, "reference"))
         marks = parse_seams(seams)
         check_seams(marks, len(clips[1]))
-        extras = told_extras(chosen, estimate_flow, weight_files(METRICS).get(lpips), marks, prompt)
+        extras = told_extras(chosen, estimate_flow, weights, marks, prompt)
         if clip_vision is not None:
             extras["encoder"] = vision_encoder(clip_vision)
         if real_frames is not None:
             extras["real"] = clip_input(real_frames, "real_frames")
-        models = {**chosen, "lpips": weight_files(METRICS).get(lpips), "critic": EMBEDDED_CRITIC if critic else None}
+        models = {**chosen, "lpips": weights, "critic": EMBEDDED_CRITIC if critic else None}
         about = {"models": file_hashes(models), **({"made_with": as_data(made_with)} if made_with else {})}
         report = compare_frames(
             *clips, load_critic(device=compute_device()) if critic else None, progress_bar(),

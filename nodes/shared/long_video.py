@@ -8,7 +8,7 @@ from torch import Tensor
 from ...pipeline_core.errors import UserError
 from ...pipeline_core.longvideo.plan import Window, compute_factor
 from ..host.jobs import compute_device
-from ..host.paths import FLOW, NONE, weight_files
+from ..host.paths import FLOW, NONE, file_menu, optional_file
 from ..host.windows.predictions import Layout, SourceMotion
 from .clips import clip_input
 from .schema import advanced
@@ -90,7 +90,7 @@ def flow_input(used: str, optional: bool = True) -> io.Combo.Input:
     """The widget flow_model. used: when it is, in words."""
     return io.Combo.Input(
         "flow_model",
-        options=[NONE, *weight_files(FLOW)],
+        options=file_menu(FLOW),
         default=NONE,
         optional=optional,
         tooltip=f"{used}: RAFT's weights in models/optical_flow, as safetensors. none: TV-L1, which needs no weights "
@@ -103,8 +103,8 @@ def flow_estimator(name: str) -> Callable[[Tensor], Tensor]:
     """frames (T, H, W, 3) -> flow (T, H, W, 2); UserError where it cannot be found."""
     from ...pipeline_core.perception.flow import estimated_flow, load_raft, require_flow
 
-    if name in weight_files(FLOW):
-        return load_raft(weight_files(FLOW)[name], compute_device())
+    if (weights := optional_file(FLOW, name, "flow_model")) is not None:
+        return load_raft(weights, compute_device())
     require_flow()
     return estimated_flow
 

@@ -7,7 +7,7 @@ from comfy_api.latest import io
 
 from ...pipeline_core.errors import UserError
 from ...pipeline_core.perception.objects import Detect, load_object_detector
-from ..host.paths import DETECTION, NONE, TRACKING, chosen_folder, transformers_folders
+from ..host.paths import DETECTION, NONE, TRACKING, folder_menu, optional_folder
 from .schema import advanced
 
 KINDS = {
@@ -27,7 +27,7 @@ def detector_inputs() -> list[io.Combo.Input]:
     """detection_model and tracking_model, optional: graphs of before have neither."""
     return [
         io.Combo.Input(
-            name, options=[NONE, *transformers_folders(kind)], default=NONE, optional=True, tooltip=tooltip,
+            name, options=folder_menu(kind), default=NONE, optional=True, tooltip=tooltip,
             **advanced(io.Combo.Input),
         )
         for name, (kind, tooltip) in KINDS.items()
@@ -39,7 +39,7 @@ def detector_folders(detection_model: str, tracking_model: str) -> dict[str, Pat
     names = {"detection_model": detection_model, "tracking_model": tracking_model}
     if detection_model == NONE and tracking_model != NONE:
         raise UserError("tracking_model is chosen but detection_model is none: choose the model that finds the boxes.")
-    return {key: None if n == NONE else chosen_folder(KINDS[key][0], n, key) for key, n in names.items()}
+    return {key: optional_folder(KINDS[key][0], n, key) for key, n in names.items()}
 
 
 def object_detector(folders: Mapping[str, Path | None], device: str) -> Detect | None:

@@ -26,11 +26,12 @@ from ..host.paths import (
     FLOW,
     NONE,
     SEGMENTATION,
+    folder_menu,
     input_clip,
     input_clips,
+    optional_file,
+    optional_folder,
     output_place,
-    transformers_folders,
-    weight_files,
 )
 from ..host.previews import WatchedModel
 from ..shared.long_video import flow_input, plan_lines
@@ -92,7 +93,7 @@ class EnhanceVideoFile(io.ComfyNode):
                 *pass_inputs(),
                 io.Combo.Input(
                     "depth_model",
-                    options=[NONE, *transformers_folders(DEPTH)],
+                    options=folder_menu(DEPTH),
                     default=NONE,
                     tooltip="A folder in models/depth_estimation, for clips whose buffers have no depth. none: the "
                     "pack's own network, for clips of its own world alone.",
@@ -100,7 +101,7 @@ class EnhanceVideoFile(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "segmentation_model",
-                    options=[NONE, *transformers_folders(SEGMENTATION)],
+                    options=folder_menu(SEGMENTATION),
                     default=NONE,
                     tooltip="A folder in models/semantic_segmentation, for clips whose buffers have no classes. none: "
                     "as for depth_model.",
@@ -164,10 +165,10 @@ class EnhanceVideoFile(io.ComfyNode):
         folder = model_folder(model)
         network = WatchedModel(load_video_model(folder, device, tell=logging.info), folder)
         estimators = load_estimators(
-            transformers_folders(DEPTH).get(depth_model),
-            transformers_folders(SEGMENTATION).get(segmentation_model),
+            optional_folder(DEPTH, depth_model, "depth_model"),
+            optional_folder(SEGMENTATION, segmentation_model, "segmentation_model"),
             str(device),
-            weight_files(FLOW).get(flow_model),
+            optional_file(FLOW, flow_model, "flow_model"),
         )
         wanted = widget_settings(
             network.preset, realism, faithfulness, prompt, seed, steps, settings,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..conditions.buffers import fingerprint
 from ..job.own_maps import OWN_MAPS
-from ..models.folders.layout import sample_hash
+from ..models.folders.layout import sample_hash, shared_folder
 from ..models.folders.loading import EMBEDDED
 from ..models.folders.lora import parse_lora
 from ..perception.own import own_folder
@@ -57,6 +57,8 @@ def model_hash(networks: NetworkChoice) -> str:
     """Of all that the networks are loaded from, a sample of every file of weights, and of what they compute in."""
     own = {f"own {name}": own_folder(name) for name in OWN_MAPS}
     places = {"model": networks.model or EMBEDDED, **networks.estimators(), **own}
+    if (shared := shared_folder(places["model"])) is not None:
+        places["shared"] = shared
     parts = {name: None if place is None else _folder_hash(str(place)) for name, place in places.items()}
     loras = [[sample_hash(lora.path), lora.weight] for lora in map(parse_lora, networks.loras)]
     return hash_of_values([parts, networks.precision, networks.weights, *([loras] if loras else [])])

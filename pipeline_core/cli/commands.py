@@ -8,6 +8,7 @@ from . import (
     buffers,
     convert,
     demo,
+    edit,
     enhance,
     enhance_folder,
     export,
@@ -24,7 +25,7 @@ from . import (
 
 COMMANDS = (
     enhance, enhance_folder, export, page, render, buffers, metrics, runs, convert, plan, train_lora, demo, pairs,
-    render_cg, select,
+    render_cg, select, edit,
 )  # fmt: skip
 
 

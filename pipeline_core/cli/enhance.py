@@ -1,8 +1,11 @@
 """Enhance a synthetic clip: INPUT.mp4 -o OUTPUT.mp4; what is not given comes from the model's preset."""
 
+from __future__ import annotations
+
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..conditions.buffers import buffers_beside, find_buffers
 from ..conditions.stack import parse_controls
@@ -30,6 +33,15 @@ from ..video.files import remove_unfinished, write_json
 from .bars import progress_bar
 from .files import add_device
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..conditions.buffers import Buffers
+    from ..conditions.estimated import Estimators
+    from ..job.settings import EnhanceSettings
+    from ..models.networks.video_model import VideoModel
+    from ..video.facts import ClipFacts
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", type=Path, help="the synthetic clip")
@@ -37,12 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--buffers", type=Path, help="buffers folder; default: INPUT_buffers if it is there")
     parser.add_argument("--depth-model", type=Path, help="transformers folder, used where the buffers have no depth")
     parser.add_argument("--segmentation-model", type=Path, help="likewise for the classes")
-    parser.add_argument(
-        "--flow-model",
-        type=Path,
-        help="RAFT's weights as safetensors, for --handover motion where the buffers have no flow; default: TV-L1, "
-        "which needs no weights",
-    )
+    add_flow(parser)
     parser.add_argument(
         "--model", type=Path, help="Cosmos-Transfer or Cosmos 3 folder in diffusers format; default: the embedded model"
     )
@@ -53,20 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --simdrop: a LoRA of the model trained on simulated clips, with which the model says what to move "
         "away from; default: the inversion prompt says it",
     )
-    add_device(parser)
-    parser.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default="auto",
-        help="what the networks compute in; auto: bf16 where hardware and torch have it. Name one where results of "
-        "several machines are compared",
-    )
-    parser.add_argument(
-        "--weights",
-        choices=WEIGHTS,
-        default="auto",
-        help="of the model in memory; fp8 halves bf16. A memory plan is printed before --model is loaded",
-    )
+    add_computing(parser)
     parser.add_argument(
         "--prompt-set",
         choices=PROMPT_SETS,
@@ -97,6 +91,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name, setting in SETTINGS.items():
         add_setting(parser, name, setting)
+    add_care(parser)
+
+
+def add_flow(parser: argparse.ArgumentParser) -> None:
+    """--flow-model."""
+    parser.add_argument(
+        "--flow-model",
+        type=Path,
+        help="RAFT's weights as safetensors, for --handover motion where the buffers have no flow; default: TV-L1, "
+        "which needs no weights",
+    )
+
+
+def add_computing(parser: argparse.ArgumentParser) -> None:
+    """On what the networks run, and in what numbers."""
+    add_device(parser)
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="what the networks compute in; auto: bf16 where hardware and torch have it. Name one where results of "
+        "several machines are compared",
+    )
+    parser.add_argument(
+        "--weights",
+        choices=WEIGHTS,
+        default="auto",
+        help="of the model in memory; fp8 halves bf16. A memory plan is printed before --model is loaded",
+    )
+
+
+def add_care(parser: argparse.ArgumentParser) -> None:
+    """What is done with a clip and a result beside the job itself."""
     parser.add_argument(
         "--accept-damaged",
         action="store_true",
@@ -144,12 +171,7 @@ def run(options: argparse.Namespace) -> None:
     reference = options.simdrop_reference and parse_lora(options.simdrop_reference, "--simdrop-reference")
     if reference and not options.simdrop:
         raise UserError("--simdrop-reference has no effect without --simdrop: give its weight, such as --simdrop 0.2.")
-    facts = examine(options.input)
-    if not options.accept_damaged:
-        facts.refuse_damage(", or go on with what is there by --accept-damaged")
-    remove_unfinished(options.output)
-    ChunkFolder(windows_folder(options.output), {})  # before the work: is a folder of that name ours
-    keep = None if options.keep is None else read_keep_mask(options.keep, facts.size)
+    facts, keep = checked_input(options)
     buffers = find_buffers(options.input, options.buffers)
     estimators = load_estimators(options.depth_model, options.segmentation_model, options.device, options.flow_model)
     if options.clip_model is not None:
@@ -158,8 +180,32 @@ def run(options: argparse.Namespace) -> None:
     tell = print if options.model is not None else None
     model = load_video_model(options.model, options.device, options.precision, options.weights, tell, loras, reference)
     settings = job_settings(model.preset, worded | given_settings(options), options.realism, options.faithfulness)
+    carry_out(options, "enhance", facts, keep, model, settings, buffers, estimators)
+
+
+def checked_input(options: argparse.Namespace) -> tuple[ClipFacts, Tensor | None]:
+    """What the clip is, and the mask of --keep; UserError where the clip is damaged and that is not accepted."""
+    facts = examine(options.input)
+    if not options.accept_damaged:
+        facts.refuse_damage(", or go on with what is there by --accept-damaged")
+    remove_unfinished(options.output)
+    ChunkFolder(windows_folder(options.output), {})  # before the work: is a folder of that name ours
+    return facts, None if options.keep is None else read_keep_mask(options.keep, facts.size)
+
+
+def carry_out(
+    options: argparse.Namespace,
+    name: str,
+    facts: ClipFacts,
+    keep: Tensor | None,
+    model: VideoModel,
+    settings: EnhanceSettings,
+    buffers: Buffers | None,
+    estimators: Estimators,
+) -> None:
+    """The job from file to file with a bar of that name, and its report; what else it takes is in the options."""
     try:
-        with progress_bar("enhance", "step") as progress:
+        with progress_bar(name, "step") as progress:
             report = enhance_file(
                 facts,
                 options.output,

@@ -18,7 +18,7 @@ from ..edits.make import make_pairs
 from ..edits.pairs import STARTS, PairSettings
 from ..edits.plan import BY, PairRecipe, PairTask, clip_triples, plan_pairs
 from ..edits.replacement import Shares
-from ..edits.scores import Thresholds
+from ..edits.scores import THRESHOLD_FILE, Thresholds
 from ..edits.triples import Triple, read_triples, unique, write_triples
 from ..errors import UserError
 from ..models.folders.loading import EMBEDDED
@@ -29,6 +29,12 @@ from ..video.files import write_json
 from .bars import progress_bar
 from .files import add_device
 
+# Options of the filter: the threshold that each is, and the cosine that it bounds.
+LEAST = {
+    "text": ("text", "either side and its caption"),
+    "alike": ("frames", "the two sides' frames"),
+    "direction": ("direction", "the two changes"),
+}
 MODELS = ("model", "depth_model", "segmentation_model")
 _UNFILTERED = "The pairs are not filtered: run pairs filter with --clip-model, a CLIP folder."
 
@@ -83,13 +89,12 @@ def _add_making(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_filter(parser: argparse.ArgumentParser) -> None:
-    usual = Thresholds()
     parser.add_argument(
         "--clip-model", type=Path, help="CLIP folder that scores; default: the world's own, if it is there"
     )
-    parser.add_argument("--text", type=float, default=usual.text, help="least cosine of either side and its caption")
-    parser.add_argument("--alike", type=float, default=usual.frames, help="least cosine of the two sides' frames")
-    parser.add_argument("--direction", type=float, default=usual.direction, help="least cosine of the two changes")
+    for name, (limit, what) in LEAST.items():
+        usual = f"that of the folder's {THRESHOLD_FILE}, or {getattr(Thresholds(), limit):g}, for CLIP ViT-L/14"
+        parser.add_argument(f"--{name}", type=float, help=f"least cosine of {what}; default: {usual}")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -173,8 +178,9 @@ def _recipe(options: argparse.Namespace) -> PairRecipe:
 
 
 def _judge(options: argparse.Namespace) -> Judge | None:
-    thresholds = Thresholds(options.text, options.alike, options.direction)
-    return load_judge(options.clip_model, thresholds, options.device)
+    limits = {limit: getattr(options, name) for name, (limit, _) in LEAST.items()}
+    limits = {limit: least for limit, least in limits.items() if least is not None}
+    return load_judge(options.clip_model, limits, options.device)
 
 
 def _writers(options: argparse.Namespace) -> tuple[Callable | None, Callable | None]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ..batch.hashes import hash_of_values, model_hash
@@ -18,7 +18,7 @@ from ..perception.own import own_folder
 from ..perception.text_image import TextImage, load_text_image
 from ..video import media
 from ..video.files import write_json, write_text
-from .scores import Scores, Thresholds, score_pair, scores_from
+from .scores import Scores, Thresholds, score_pair, scores_from, usual_thresholds
 from .triples import Triple
 
 VERSION = 1  # of a pair's row
@@ -37,13 +37,14 @@ class Judge:
 
 
 def load_judge(
-    folder: Path | None = None, thresholds: Thresholds = Thresholds(), device: str | None = None
+    folder: Path | None = None, limits: Mapping[str, float] | None = None, device: str | None = None
 ) -> Judge | None:
-    """By a CLIP-class folder; without one by the world's own encoder, None where that is not there either. UserError as
-    `load_text_image`."""
+    """By a CLIP-class folder; without one by the world's own encoder, None where that is not there either. limits: some
+    of `Thresholds`, the folder's usual ones stand for the others. UserError as `load_text_image`."""
     folder = folder or own_folder("text_image")
     if folder is None:
         return None
+    thresholds = replace(usual_thresholds(folder), **(limits or {}))
     return Judge(load_text_image(folder, device), model_hash(NetworkChoice(model=str(folder))), thresholds)
 
 

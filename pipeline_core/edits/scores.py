@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from itertools import zip_longest
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..doors import read_json
 from ..errors import UserError
 from ..perception.text_image import TextImage
 from ..video.frames import as_floats
 
+THRESHOLD_FILE = "pairs.json"  # beside a CLIP's weights
 _CHUNK = 16  # frames looked at together
 
 
@@ -34,10 +37,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The least a good pair has; the defaults are InstructPix2Pix's for CLIP ViT-L/14, text for either side.
-
-    Cosines of another network are others: see docs/edits.md for those of the world's own.
-    """
+    """The least a good pair has; the defaults are InstructPix2Pix's for CLIP ViT-L/14, text for either side."""
 
     text: float = 0.2
     frames: float = 0.75
@@ -62,6 +62,18 @@ class Thresholds:
             for name, least, what in limits
             if not getattr(scores, name) >= least
         ]
+
+
+def usual_thresholds(folder: Path) -> Thresholds:
+    """Cosines of every network are others: those in THRESHOLD_FILE beside a CLIP's weights, or else the defaults.
+    UserError where the file holds something else."""
+    if not (path := folder / THRESHOLD_FILE).is_file():
+        return Thresholds()
+    values = read_json(path, "take the folder again")
+    limits = [values.get(field.name) for field in fields(Thresholds)]
+    if not all(type(limit) in (int, float) for limit in limits):
+        raise UserError(f"{path} holds no thresholds of pairs: take the folder again, or remove that file.")
+    return Thresholds(*map(float, limits))
 
 
 def score_pair(

@@ -26,4 +26,5 @@ def window_inputs(job: Job, index: int, clip: Tensor) -> dict[str, Tensor]:
 def window_predictor(job: Job, inputs: dict[str, Tensor]) -> Predict:
     """The model with the job's prompts and a window's maps bound inside; inputs: as `window_inputs` gives them."""
     hints = {name: job.model.encode_hint(inputs[name]) for name in job.weights}
-    return job.model.predictor(job.texts, hints, job.weights, job.interpolant, job.settings.cache)
+    edited = {"source": job.model.encode(inputs["source"])} if job.model.edits else {}
+    return job.model.predictor(job.texts, hints, job.weights, job.interpolant, job.settings.cache, **edited)

@@ -18,7 +18,7 @@ from ..diffusion import VE, Interpolant
 from ..errors import UserError
 from ..longvideo import Window, plan_windows
 from ..longvideo.plan import compute_factor
-from ..models.networks.video_model import REFERENCE
+from ..models.networks.video_model import REFERENCE, UNCOND
 from ..perception.estimators import estimated_limits
 from ..perception.flow import estimated_flow, require_flow
 from ..video.frames import as_floats, resize, working_size
@@ -114,19 +114,26 @@ def prepare(
     without it; maps: ready-made control maps of the whole clip (see conditions.maps.check_maps), which go before
     buffers and models; description: what is in the clip, for the preset's prompts, default: what the buffers say; keep:
     a mask (H, W) in [0, 1], pixels where it is at least a half stay the clip's own.
-    Raises UserError for settings out of range, an unknown control, maps or a mask that do not fit the clip, and depth
-    to be estimated without read.
+    Raises UserError for settings out of range, an unknown control, maps or a mask that do not fit the clip, depth to be
+    estimated without read, and a video_scale for a model that edits nothing.
     """
     preset, maps, worded = model.preset, dict(maps or {}), settings.prompt is not None
     check_maps(maps, frame_count, size)
     if buffers is not None:
         description = description or buffers.scene.get("description", "")
     settings = resolve(settings, preset, description)
+    if settings.video_scale is not None and not model.edits:
+        raise UserError(
+            f"video_scale is {settings.video_scale:g}, but this model ({preset.name}) does not edit by instruction: "
+            "leave video_scale out, or give a model that does."
+        )
     notes = list(model.notes)
     if keep is not None:
         keep = keep_mask(keep, size)
         notes.append(f"The keep mask leaves {float(keep.float().mean()):.1%} of every frame as it is.")
-    estimators = _with_flow(estimators, settings, buffers, notes)
+    windows = plan_windows(frame_count, preset.window, preset.overlap, preset.temporal_ratio)
+    if len(windows) > 1:
+        estimators = _with_flow(estimators, settings, buffers, notes)
     work_size = working_size(size, preset.size, preset.spatial_ratio * 2)
     look = ClipLook(read, frame_count, work_size, model.device)
     if missing := _missing(settings, maps, buffers, estimators):
@@ -138,7 +145,6 @@ def prepare(
             f"Frames of {size[1]}x{size[0]} were resized to {work_size[1]}x{work_size[0]} for the model, "
             "and its result back."
         )
-    windows = plan_windows(frame_count, preset.window, preset.overlap, preset.temporal_ratio)
     if padding := windows[-1].stop - frame_count:
         notes.append(f"The last frame was repeated {padding} times to fill a window and trimmed from the result.")
     plan = {
@@ -260,6 +266,8 @@ def _embedded(model: VideoModel, settings: EnhanceSettings) -> dict[str, Tensor]
     if settings.simdrop:
         # What it moves away from: the words for the source, or the wished-for words as the reference LoRA takes them.
         texts[REFERENCE] = texts["positive" if model.reference else "inversion"]
+    if settings.video_scale is not None:
+        texts[UNCOND] = model.encode_text([""])
     return texts
 
 

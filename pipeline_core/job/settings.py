@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 from ..errors import UserError
 from ..models.folders.preset import Preset
+from ..perception.flow import flow_can_be_estimated
 from .table import SETTINGS
 
 # What may be None in a job that runs: it has no default, and None is off or everywhere.
-MAY_STAY_OPEN = ("guidance_reach", "cfg_range", "simdrop_range", "inversion_steps")
+MAY_STAY_OPEN = ("guidance_reach", "cfg_range", "simdrop_range", "inversion_steps", "video_scale")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class EnhanceSettings:
     reference is the inversion prompt, or the model with its reference LoRA on (see VideoModel). simdrop_range: (lowest,
     highest) sigma, VE units, of it; None is everywhere. simdrop_rescale: share of a step's contrast that it is held to.
     simdrop_low: share of spatial frequencies, from the lowest, that the push leaves alone.
+    video_scale: of a model that edits by instruction (the prompt), how strongly it follows the clip, cfg being how
+    strongly it follows the words (see diffusion.VideoText); None for all other models.
     """
 
     prompt: str | None = None
@@ -83,10 +87,26 @@ class EnhanceSettings:
     simdrop_range: tuple[float, float] | None = None
     simdrop_rescale: float = 1.0
     simdrop_low: float = 0.25
+    video_scale: float | None = None
 
     def to_dict(self) -> dict:
         """Plain values for a report."""
         return asdict(self)
+
+
+def edit_settings(instruction: str, preset: Preset, values: Mapping[str, object]) -> EnhanceSettings:
+    """An edit by instruction, with a model that edits, of this preset; `values` are further settings, by name.
+
+    From fresh noise the windows of a long clip go on from one another, as InsV2V's do (LVSC), along its motion where
+    that can be estimated; from the clip's own noise they agree by themselves (benchmarks/edits_long.py), and are
+    crossfaded. UserError for an empty instruction.
+    """
+    if not instruction.strip():
+        raise UserError('The instruction is empty: say what to change, such as "make it night".')
+    handover = "none"
+    if (values.get("start") or preset.start) != "inversion":
+        handover = "motion" if flow_can_be_estimated() else "mean"
+    return EnhanceSettings(**{"handover": handover, **values, "prompt": instruction.strip()})
 
 
 def resolve(settings: EnhanceSettings, preset: Preset, description: str = "") -> EnhanceSettings:
@@ -96,7 +116,8 @@ def resolve(settings: EnhanceSettings, preset: Preset, description: str = "") ->
     """
 
     def with_scene(text: str) -> str:
-        return f"{text}, {description}" if description else text
+        # What a clip shows is no part of an instruction.
+        return f"{text}, {description}" if description and preset.video_scale is None else text
 
     filled = replace(
         settings,
@@ -110,6 +131,7 @@ def resolve(settings: EnhanceSettings, preset: Preset, description: str = "") ->
         cfg=preset.cfg if settings.cfg is None else settings.cfg,
         steps=preset.steps if settings.steps is None else settings.steps,
         controls=dict(preset.control_weights) if settings.controls is None else dict(settings.controls),
+        video_scale=preset.video_scale if settings.video_scale is None else settings.video_scale,
     )
     _check(filled, preset)
     return filled

@@ -14,6 +14,7 @@ from ..diffusion import (
     Only,
     Predict,
     SimDrop,
+    VideoText,
     blend_noise,
     calibrate_noise,
     guided,
@@ -22,6 +23,7 @@ from ..diffusion import (
 from ..diffusion.guidance import Guidance
 from ..diffusion.inversion.retrace import Retrace
 from ..diffusion.run import Denoise
+from ..models.networks.video_model import UNCOND
 from .settings import EnhanceSettings
 
 # Starts that are edited without inversion, and how far each pulls its result back (FlowAlign: zeta .01 at 33 steps).
@@ -37,8 +39,11 @@ class Start(NamedTuple):
     entry: dict
 
 
-def start_guidance(settings: EnhanceSettings) -> CFG:
-    """Guidance at settings.cfg, away from the negative prompt; FlowAlign's is away from the source's own."""
+def start_guidance(settings: EnhanceSettings) -> Guidance:
+    """Guidance at settings.cfg, away from the negative prompt; FlowAlign's is away from the source's own. With a
+    settings.video_scale InsV2V's: the clip alone, with the negative prompt, is between its terms."""
+    if settings.video_scale is not None:
+        return VideoText(settings.video_scale, settings.cfg, UNCOND, video="negative", video_text="positive")
     return CFG(settings.cfg, negative="inversion" if settings.start == "flowalign" else "negative")
 
 

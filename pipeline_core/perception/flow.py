@@ -49,9 +49,14 @@ def estimated_flow(frames: Tensor) -> Tensor:
     return _finished(torch.stack([*pairs, torch.zeros(2, *size)]).flip(1), (height, width)).to(frames.device)
 
 
+def flow_can_be_estimated() -> bool:
+    """Whether what estimates flow without weights is installed."""
+    return find_spec("skimage") is not None
+
+
 def require_flow() -> None:
     """UserError where nothing can estimate flow."""
-    if find_spec("skimage") is None:
+    if not flow_can_be_estimated():
         raise UserError(
             "Handover motion without the clip's buffers and stitch flow estimate optical flow, and scikit-image, which "
             "does, is not installed: run pip install scikit-image, give a RAFT file, or change handover and stitch."

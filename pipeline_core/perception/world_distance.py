@@ -66,9 +66,23 @@ def distances_to(features: Tensor, mean: Tensor, precision: Tensor) -> Tensor:
 def _statistics(path: Path) -> tuple[Tensor, Tensor, float]:
     """Means (K, D), inverse covariances (K, D, D) and the limit."""
     held = load_tensors(path)
-    mean, precision, limit = (held.get(name, torch.zeros(0)).double() for name in ("mean", "precision", "limit"))
-    if mean.dim() != 2 or precision.shape != (*mean.shape, mean.shape[1]) or limit.numel() != 1:
+    mean, halves, limit = (held.get(name, torch.zeros(0)).double() for name in ("mean", "precision", "limit"))
+    count = mean.shape[-1]
+    if mean.dim() != 2 or halves.shape != (len(mean), count * (count + 1) // 2) or limit.numel() != 1:
         raise UserError(
             f"{path} holds no statistics of the world's frames: take models/perception from this pack again."
         )
-    return mean, precision, float(limit)
+    return mean, torch.stack([symmetric(half, count) for half in halves]), float(limit)
+
+
+def lower_half(matrix: Tensor) -> Tensor:
+    """(D (D + 1) / 2,): what a symmetric matrix (D, D) is kept as."""
+    return matrix[tuple(torch.tril_indices(*matrix.shape))]
+
+
+def symmetric(half: Tensor, size: int) -> Tensor:
+    """The matrix (D, D) that `lower_half` was taken of."""
+    rows, columns = torch.tril_indices(size, size)
+    matrix = half.new_zeros(size, size)
+    matrix[rows, columns] = matrix[columns, rows] = half
+    return matrix

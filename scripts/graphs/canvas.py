@@ -30,6 +30,7 @@ PICTURES = {
     "SamplerCustomAdvanced": 260,
     "VideoRealismDDIMInvert": 260,
     "VideoRealismDualPromptSampler": 260,
+    "VideoRealismEditVideo": 500,
     "VideoRealismEnhanceRealism": 500,
     "VideoRealismEnhanceVideoFile": 260,
     "VideoRealismLongVideoSampler": 260,

@@ -125,6 +125,8 @@ def test_the_report_holds_the_core_s_figures_and_its_files_are_there(server):
 @pytest.mark.parametrize("change, word", [
     ({"earlier_runs": "report"}, "earlier_runs"), ({"seams": "x"}, "change seams"), ({"short": True}, "same number"),
     ({"filename_prefix": "a" * 300}, "too long a name"), ({"filename_prefix": "a\0"}, "NUL"), ({"name": "\0"}, "NUL"),
+    ({"lpips": "(put one into models/metrics)"}, "lpips is .* put a .safetensors file into models/metrics"),
+    ({"judge": "(put one into models/metrics)"}, "judge is .* put a transformers folder into models/metrics"),
 ])  # fmt: skip
 def test_what_is_wrong_is_one_sentence(server, change, word):
     graph = Pair()

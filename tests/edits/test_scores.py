@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_metrics import save_clip
 
-from pipeline_core.edits.scores import Scores, Thresholds, score_pair
+from pipeline_core.edits.scores import THRESHOLD_FILE, Scores, Thresholds, score_pair, usual_thresholds
 from pipeline_core.errors import UserError
 from pipeline_core.perception.text_image import TextImage, cosines, load_text_image
 
@@ -82,6 +82,15 @@ def test_reasons_name_what_fell_short():
     assert [reason.split("(")[1].split()[0] for reason in reasons] == ["text_source", "frames", "direction"]
     with pytest.raises(UserError, match="frames threshold"):
         Thresholds(frames=2)
+
+
+def test_a_network_brings_thresholds_of_its_own(tmp_path):
+    assert usual_thresholds(tmp_path) == Thresholds()
+    (tmp_path / THRESHOLD_FILE).write_text('{"text": 0.7, "frames": -0.4, "direction": 1}')
+    assert usual_thresholds(tmp_path) == Thresholds(0.7, -0.4, 1.0)
+    (tmp_path / THRESHOLD_FILE).write_text('{"text": 0.7, "frames": true, "direction": 1}')
+    with pytest.raises(UserError, match="holds no thresholds of pairs"):
+        usual_thresholds(tmp_path)
 
 
 def test_a_clip_folder_scores_as_its_features_say(tmp_path):

@@ -32,6 +32,7 @@ class StandIn:
     """A model's interface without networks: latents are every fourth frame, predictions a number per frame."""
 
     preset, device, bf16, branches, notes, reference = PRESET, torch.device("cpu"), False, {}, (), None
+    edits = False
     transformer = vae = text_encoder = torch.nn.Identity()
 
     def encode_text(self, prompts):

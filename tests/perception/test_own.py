@@ -46,7 +46,7 @@ def folders(depth_folder, segmentation_folder, tmp_path, monkeypatch):
     features = world_distance.pooled_features(tmp_path / "depth", "cpu")(GREYS)
     mean, precision = features.mean(0), torch.diag(1 / features.std(0).clamp(min=1e-3).square())
     far = world_distance.distances_to(features.double(), mean.double(), precision.double()).max()
-    world = {"mean": mean[None], "precision": precision[None], "limit": 2 * far.float()}
+    world = {"mean": mean[None], "precision": world_distance.lower_half(precision)[None], "limit": 2 * far.float()}
     save_file(world, str(tmp_path / "depth" / world_distance.STATISTICS))
     monkeypatch.setattr(own, "OWN", tmp_path)
     return tmp_path

@@ -6,13 +6,25 @@ import pytest
 import torch
 from tiny_perception import shaken
 
+from pipeline_core.errors import UserError
 from pipeline_core.models.networks.cosmos import cosmos_forward
 from pipeline_core.models.networks.text import embed_tokens
 from training.edits import data, learning
-from training.edits.data import STYLES, TUNING, PairShard, draw, pair_shard
+from training.edits.data import (
+    FIRST_SCENES,
+    SCENE_EVERY,
+    STYLES,
+    TRAINING,
+    TUNING,
+    PairScene,
+    PairShard,
+    draw,
+    pair_shard,
+    pool,
+)
 from training.edits.inflation import inflate
 from training.edits.network import edit_forward, edit_networks
-from training.perception.fit import Habits, Task, fit
+from training.perception.fit import Habits, averaged_so_far, fit
 
 CHANNELS, CELLS = 4, (2, 4, 6)
 
@@ -25,7 +37,7 @@ def drawn(*shape, seed=0):
 def shard():
     """Latents in which every look is a number of its own."""
     looks = torch.arange(1.0, len(STYLES) + 1).view(-1, 1, 1, 1, 1)
-    return PairShard(looks.expand(-1, CHANNELS, *CELLS).half())
+    return PairShard(looks.expand(-1, CHANNELS, *CELLS).half(), torch.ones(CELLS).half())
 
 
 def test_at_the_start_it_answers_what_the_base_answers_whatever_the_source(tiny_networks):
@@ -71,22 +83,49 @@ def test_a_scene_is_encoded_in_every_look_once(tmp_path, monkeypatch):
     shard = pair_shard(tmp_path, TUNING, frames=1, size=(32, 48))
     assert shard.latents.shape == (len(STYLES), 48, 1, 4, 6)
     assert all((a - b).abs().mean() > 0.01 for i, a in enumerate(shard.latents) for b in shard.latents[:i])
+    assert shard.importance.shape == (1, 4, 6) and shard.importance.min() >= 1
     monkeypatch.setattr(data, "_encoded", lambda *_: 1 / 0)
     assert torch.equal(pair_shard(tmp_path, TUNING, frames=1, size=(32, 48)).latents, shard.latents)
 
 
+def test_a_scene_is_made_when_it_is_first_looked_at_and_there_are_more_of_them_by_and_by(shard, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(data, "pair_shard", lambda folder, seed: made.append(seed) or shard)
+    scenes = [PairScene(tmp_path, TRAINING + i) for i in range(FIRST_SCENES + 9)]
+    assert [len(pool(scenes, step)) - FIRST_SCENES for step in (0, 3 * SCENE_EVERY, 99 * SCENE_EVERY)] == [0, 3, 9]
+    draw(pool(scenes, 0), 40, torch.Generator().manual_seed(0))
+    assert made and len(made) == len(set(made)) and max(made) < TRAINING + FIRST_SCENES
+
+
+def test_where_and_in_what_the_error_lies_counts(tiny_networks, shard, tokens):
+    """Twice the weight of all is twice the loss; of a channel and place it counts what they are."""
+    networks, even = edit_networks(tiny_networks), torch.ones(CHANNELS, 1, 1, 1)
+    batch = draw([shard], 2, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        whole = learning.errors(networks, batch, even)
+        parts = [learning.errors(networks, batch, torch.eye(CHANNELS)[i].view(-1, 1, 1, 1)) for i in range(CHANNELS)]
+        left = torch.zeros(1, 1, *CELLS)
+        left[..., :3] = 2.0
+        halves = [learning.errors(networks, replace(batch, importance=part), even) for part in (left, 2 - left)]
+    assert torch.allclose(sum(parts), whole, rtol=1e-4)
+    assert torch.allclose(sum(halves), 2 * whole, rtol=1e-4) and (halves[0] - halves[1]).abs().min() > 1e-4
+
+
 @pytest.fixture
-def task(tiny_networks, monkeypatch):
-    def tokens(texts):
+def tokens(monkeypatch):
+    def tokenised(texts):
         return torch.tensor([[3 + sum(map(ord, text)) % 90, 1] for text in texts]), torch.ones(len(texts), 2).long()
 
-    monkeypatch.setattr(data, "tokenised", tokens)
-    monkeypatch.setattr(learning, "tokenised", tokens)
+    monkeypatch.setattr(data, "tokenised", tokenised)
+    monkeypatch.setattr(learning, "tokenised", tokenised)
 
-    def build():
-        return edit_networks(tiny_networks).requires_grad_(True)
 
-    return Task(build, 2, 1e-3, 4, learning.loss, learning.figures, learning.write, draw)
+@pytest.fixture
+def task(tiny_networks, shard, tokens, monkeypatch):
+    """The edit model's own, for tiny networks."""
+    monkeypatch.setattr(learning, "build", lambda: edit_networks(tiny_networks).requires_grad_(True))
+    monkeypatch.setattr(learning, "decoder_energy", lambda vae, latent: torch.ones(latent.shape[1]))
+    return replace(learning.edit_task(shard, None), batch=2, compile=lambda model: None)
 
 
 def test_a_stopped_run_ends_at_the_same_weights(task, shard, tmp_path):
@@ -101,11 +140,17 @@ def test_a_stopped_run_ends_at_the_same_weights(task, shard, tmp_path):
 
 
 def test_learning_lowers_the_error_of_a_pair(task, shard, tmp_path):
-    before = learning.figures(task.build().eval(), [shard])
-    after = learning.figures(
-        fit(replace(task, rate=1e-2), tmp_path, [shard], [shard], 30, habits=Habits(every=99)), [shard]
-    )
+    before = task.figures(task.build().eval(), [shard])
+    learnt = fit(replace(task, rate=2e-2), tmp_path, [shard], [shard], 30, habits=Habits(every=99))
+    after = task.figures(learnt, [shard])
     assert after["error"] < 0.9 * before["error"]
+    so_far = averaged_so_far(task, tmp_path)
+    assert task.figures(so_far, [shard]) == after
+
+
+def test_there_is_nothing_to_export_before_the_first_checkpoint(task, tmp_path):
+    with pytest.raises(UserError, match="no run yet"):
+        averaged_so_far(task, tmp_path)
 
 
 @pytest.fixture(scope="module")

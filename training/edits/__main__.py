@@ -19,19 +19,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=RUN, help="the run's folder (default %(default)s)")
     parser.add_argument("--model", type=Path, default=MODEL, help="where the model goes (default %(default)s)")
+    parser.add_argument("--export", action="store_true", help="write the model of the run so far, and learn nothing")
     parser.add_argument("--scenes-folder", type=Path, default=RUN / "scenes", help="where encoded scenes are kept")
     add_options(parser, scenes=400, tuning=8)
     carry_out(parser.parse_args(), train)
 
 
 def train(options: argparse.Namespace) -> None:
-    from .data import TRAINING, TUNING, pair_shard
-    from .learning import TASK
+    from ..perception.fit import averaged_so_far
+    from .data import TRAINING, TUNING, PairScene, vae
+    from .learning import edit_task
 
-    ended = train_on_scenes(TASK, options.out, partial(pair_shard, options.scenes_folder), TRAINING, TUNING, options)
+    scene = partial(PairScene, options.scenes_folder)
+    task = edit_task(scene(TUNING), vae())
+    if options.export:
+        task.write(averaged_so_far(task, options.out), options.model)
+        return
+    ended = train_on_scenes(task, options.out, scene, TRAINING, TUNING, options)
     if ended is not None:
-        options.model.mkdir(parents=True, exist_ok=True)
-        TASK.write(ended[0], options.model)
+        task.write(ended[0], options.model)
 
 
 if __name__ == "__main__":

@@ -45,10 +45,11 @@ def orthogonal_inside(model: torch.nn.Module) -> MixedOptimizer:
 
 @dataclass(frozen=True)
 class Task:
-    """A network and how it learns. build: its model, new; batch: samples a step; rate: the orthogonalised
-    matrices' highest; loss:
+    """A network and how it learns. build: its model, new; batch: samples a step; rate: the optimiser's highest; loss:
     (model, batch) -> scalar; figures: (model, shards) -> name -> number, of scenes it was not trained on; write:
-    (model, folder) -> a model folder in the released layout; draw: (shards, count, generator) -> a batch."""
+    (model, folder) -> a model folder in the released layout; draw: (shards, count, generator) -> a batch; optimizer:
+    model -> one whose groups have "lr_share", their part of the rate; compile: lets torch.compile fuse a model;
+    pool: (shards, step) -> the shards a step may draw."""
 
     build: Callable
     batch: int
@@ -58,6 +59,9 @@ class Task:
     figures: Callable
     write: Callable
     draw: Callable = draw
+    optimizer: Callable = orthogonal_inside
+    compile: Callable = lambda model: None
+    pool: Callable = lambda shards, step: shards
 
 
 @dataclass(frozen=True)
@@ -89,12 +93,13 @@ def fit(
     config = {"steps": steps, "seed": seed, "scenes": len(shards)}
     weights = dict(model.named_parameters())
     averages = {name: value.detach().clone() for name, value in weights.items()}
-    optimizer = orthogonal_inside(model)
+    optimizer = task.optimizer(model)
     state = read_state(folder) or {"step": 0, "config": config, "cpu_seconds": 0.0, "losses": [0.0, 0]}
     if state["config"] != config:
         raise UserError(f"{folder} was begun with {state['config']} and now {config} came: give another --out.")
     if state["step"]:
         _restore(folder, model, optimizer, averages)
+    task.compile(model)
     log = RunLog(folder, state["step"])
     saved, began = time.monotonic(), time.process_time()
 
@@ -108,8 +113,9 @@ def fit(
         generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
         torch.manual_seed(seed * 1_000_003 + step)  # dropout and the like
         model.train()
+        batch = task.draw(task.pool(shards, step), task.batch, generator)
         with torch.autocast("cpu", torch.bfloat16):
-            loss = task.loss(model, task.draw(shards, task.batch, generator))
+            loss = task.loss(model, batch)
         for group in optimizer.param_groups:
             group["lr"] = task.rate * _share(step, steps) * group["lr_share"]
         optimizer.zero_grad()
@@ -135,6 +141,15 @@ def fit(
     else:
         save(steps)
     return averaged(task, model, averages)
+
+
+def averaged_so_far(task: Task, folder: Path) -> torch.nn.Module:
+    """The model with the averaged weights of a run's checkpoint. UserError where the folder has none."""
+    if read_state(folder) is None:
+        raise UserError(f"{folder} holds no run yet: leave --export out and let it learn.")
+    model = task.build()
+    model.load_state_dict(read_tensors(folder, "model"))
+    return averaged(task, model, read_tensors(folder, "average"))
 
 
 def averaged(task: Task, model: torch.nn.Module, averages: dict[str, Tensor]) -> torch.nn.Module:

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pipeline_core.perception.world_distance import STATISTICS, load_world_distance, pooled_features
+from pipeline_core.perception.world_distance import STATISTICS, load_world_distance, lower_half, pooled_features
 
 from .data import Shard
 
@@ -16,9 +16,9 @@ MARGIN = 1.25  # above the farthest tuning clip; the foreign clips that were tri
 
 
 def write_statistics(folder: Path, shards: list[Shard], tuning: list[Shard]) -> None:
-    """Write STATISTICS into a depth folder: mean (2, D) and inverse covariance (2, D, D) of its features of the
-    synthetic and of the photoreal frames of the shards, and the limit, MARGIN times the distance of the farthest tuning
-    clip (the frames of one scene in one style)."""
+    """Write STATISTICS into a depth folder: means (2, D) and halves of the inverse covariances (2, D (D + 1) / 2) of
+    its features of the synthetic and of the photoreal frames of the shards, and the limit, MARGIN times the distance of
+    the farthest tuning clip (the frames of one scene in one style)."""
     from safetensors.torch import save_file
 
     pooled = pooled_features(folder, "cpu")
@@ -27,7 +27,8 @@ def write_statistics(folder: Path, shards: list[Shard], tuning: list[Shard]) -> 
         for style, frames in zip(scene.styles, scene.rgb):
             features[style == "synthetic"].append(pooled(frames.float() / 255))
     means, precisions = zip(*(normal(torch.cat(features[kind])) for kind in (True, False)))
-    held = {"mean": torch.stack(means), "precision": torch.stack(precisions), "limit": torch.tensor(torch.inf)}
+    halves = torch.stack([lower_half(precision) for precision in precisions])
+    held = {"mean": torch.stack(means), "precision": halves, "limit": torch.tensor(torch.inf)}
     save_file(held, str(folder / STATISTICS))
     distance = load_world_distance(folder, "cpu").distance
     farthest = max(distance(frames.float() / 255) for scene in tuning for frames in scene.rgb)

@@ -3,17 +3,19 @@
 from pathlib import Path
 
 from ....pipeline_core.errors import UserError
-from ....pipeline_core.models.folders.layout import branch_parts, is_model_folder
-from ....pipeline_core.models.folders.loading import EMBEDDED
+from ....pipeline_core.models.folders.layout import branch_parts, is_edit_folder, is_model_folder, shared_folder
+from ....pipeline_core.models.folders.loading import EMBEDDED, EMBEDDED_EDIT, edit_folder
 from ..paths import diffusers_roots
 
-EMBEDDED_NAME = "embedded"
+EMBEDDED_NAME, EDIT_NAME = "embedded", "embedded_edit"
 MODALITIES = ("edge", "depth", "segmentation")
 
 
 def model_folders() -> dict[str, Path]:
     """Name in the menu -> folder, for every folder whose model_index.json names a Cosmos transformer."""
     folders = {EMBEDDED_NAME: EMBEDDED}
+    if is_edit_folder(EMBEDDED_EDIT):
+        folders[EDIT_NAME] = EMBEDDED_EDIT
     for root in diffusers_roots():
         for index in sorted([*root.glob("*/model_index.json"), *root.glob("*/*/model_index.json")]):
             if is_model_folder(index.parent):
@@ -32,6 +34,17 @@ def model_folder(name: str) -> Path:
     return known[name]
 
 
+def edit_models() -> list[str]:
+    """Names in the menu of models that edit by instruction; the embedded one's stands there in any case."""
+    edits = [name for name, folder in model_folders().items() if is_edit_folder(folder)]
+    return list(dict.fromkeys([EDIT_NAME, *edits]))
+
+
+def edit_model_folder(name: str) -> Path:
+    """The folder behind one of `edit_models`. UserError for any other, and where the embedded one is not there."""
+    return edit_folder(None if name == EDIT_NAME else model_folder(name))
+
+
 def modalities() -> list[str]:
     """Kinds of control the menu offers: the three every prepared folder has, then what the folders found add."""
     extra = {name for folder in model_folders().values() for name in branch_parts(folder)} - set(MODALITIES)
@@ -39,6 +52,7 @@ def modalities() -> list[str]:
 
 
 def stamp(folder: Path) -> str:
-    """Changes when a file of the folder does: a graph then loads the model again."""
-    files = sorted(path for path in [*folder.glob("*.json"), *folder.glob("*/*")] if path.is_file())
-    return ",".join(f"{path.relative_to(folder)}:{path.stat().st_mtime_ns}" for path in files)
+    """Changes when a file of the folder or of one it shares parts with does: a graph then loads the model again."""
+    folders = [folder, *filter(None, [shared_folder(folder)])]
+    files = (path for each in folders for path in sorted([*each.glob("*.json"), *each.glob("*/*")]) if path.is_file())
+    return ",".join(f"{path.relative_to(folder.parent)}:{path.stat().st_mtime_ns}" for path in files)

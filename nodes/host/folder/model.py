@@ -9,6 +9,7 @@ import comfy.model_management
 import comfy.model_sampling
 import comfy.patcher_extension
 import comfy.supported_models_base
+import comfy.utils
 import torch
 from comfy.model_patcher import ModelPatcher
 from torch import Tensor
@@ -18,7 +19,7 @@ from ....pipeline_core.models.folders.layout import read_index
 from ....pipeline_core.models.folders.precision import runs_bf16
 from ....pipeline_core.models.folders.preset import Preset
 from ....pipeline_core.models.folders.preset_file import read_latent_rgb, read_preset
-from ....pipeline_core.models.networks.cosmos import cosmos_forward
+from ....pipeline_core.models.networks.cosmos import cosmos_forward, source_channels
 from ....pipeline_core.models.networks.prediction import clean_prediction, flow_state, network_input
 from ..controls.terms import MISFIT, terms_of
 from ..first_blocks import first_block_cache
@@ -136,6 +137,21 @@ class VideoModelBase(comfy.model_base.BaseModel):
         if mask is not None and self.diffusion_model.given_time is not None:
             conds["condition_mask"] = comfy.conds.CONDRegular(given_frames(mask))
         return conds
+
+    def concat_cond(self, **kwargs):
+        """The latent of the clip to edit for a model that does, as InstructPixToPixConditioning gives it; zeros where a
+        conditioning has none, which is the unconditional branch."""
+        if not source_channels(self.diffusion_model.transformer.config):
+            return super().concat_cond(**kwargs)
+        source, noise = kwargs.get("concat_latent_image"), kwargs["noise"]
+        if source is None:
+            return torch.zeros_like(noise)
+        if source.shape[1:] != noise.shape[1:]:
+            raise UserError(
+                f"The clip to edit came as a latent of shape {tuple(source.shape)}, and the latent to sample has "
+                f"{tuple(noise.shape)}; make both of one clip with InstructPixToPixConditioning."
+            )
+        return comfy.utils.repeat_to_batch_size(source.to(kwargs["device"]), len(noise))
 
     def scale_latent_inpaint(self, sigma, noise, latent_image, **kwargs):
         """What the network is shown of a masked part: given frames are clean, whatever the noise around them."""

@@ -6,12 +6,14 @@ Only JSON and safetensors headers are read here, so that a wrong file is refused
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from ...doors import read_json
 from ...doors.tensors import Stored, read_header
 from ...errors import UserError
+from ..networks.cosmos import source_channels
 
 BRANCH_PREFIX = "controlnet_"
 LONE_BRANCH = "controlnet"  # of a pipeline that diffusers saved with its one branch
@@ -34,6 +36,7 @@ UNREAD = ("lm_head.", "audio_", "action_")
 # How the released branches call what is called otherwise here.
 RELEASED_NAMES = {"seg": "segmentation", "blur": "vis"}
 RESTORE = "restore the model folder"
+SHARES = "_shares"  # in a model_index.json: the folder beside it whose parts stand for those it does not hold itself
 _SAMPLES, _BYTES = 64, 4096  # places and bytes at each that `sample_hash` reads
 
 
@@ -61,6 +64,15 @@ def is_model_folder(folder: str | Path) -> bool:
 def is_omni_folder(folder: str | Path) -> bool:
     """Whether a folder's model_index.json names a Cosmos 3 transformer, which reads text and control maps itself."""
     return _transformer(folder) == OMNI
+
+
+def is_edit_folder(folder: str | Path) -> bool:
+    """Whether a folder's transformer reads the latent of a clip to edit; only JSON is read, and nothing raised."""
+    try:
+        config = read_json(Path(folder) / "transformer" / "config.json", RESTORE)
+        return is_model_folder(folder) and source_channels(config) > 0
+    except (UserError, OSError, KeyError, TypeError):
+        return False
 
 
 def _transformer(folder: str | Path) -> str:
@@ -91,9 +103,32 @@ def branch_parts(folder: str | Path) -> dict[str, str]:
     return dict(sorted(parts.items()))
 
 
+def shared_folder(folder: str | Path) -> Path | None:
+    """The folder beside a model folder whose parts stand for those that it does not hold itself; None for none.
+
+    UserError where it names something else than a folder beside it that is there.
+    """
+    folder = Path(folder)
+    index = folder / "model_index.json"
+    name = read_json(index, RESTORE).get(SHARES) if index.is_file() else None
+    if name is None:
+        return None
+    plain = isinstance(name, str) and re.fullmatch(r"\w[\w.-]*", name)
+    if not plain or not (folder.parent / name).is_dir():
+        raise UserError(f"{folder} shares parts of the model folder {name!r} beside it: put that there, too.")
+    return folder.parent / name
+
+
+def part_place(folder: str | Path, name: str) -> Path:
+    """Where a part of a model folder is or would be: in it, or in the folder that it shares parts with."""
+    path = Path(folder) / name
+    shared = None if path.exists() else shared_folder(folder)
+    return path if shared is None else shared / name
+
+
 def part_folder(folder: str | Path, name: str) -> Path:
     """The folder of a part that model_index.json names. UserError when it is not there."""
-    path = Path(folder) / name
+    path = part_place(folder, name)
     if name not in read_index(folder) or not (path / "config.json").is_file():
         raise UserError(f"{folder} has no {name}/ with a config.json; restore that part of the model folder.")
     return path

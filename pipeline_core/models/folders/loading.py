@@ -25,9 +25,11 @@ from .layout import (
     check_kind,
     check_layers,
     is_branch,
+    is_edit_folder,
     is_omni_folder,
     network_parts,
     part_folder,
+    part_place,
     read_headers,
     read_index,
 )
@@ -39,6 +41,7 @@ from .preset_file import read_preset
 
 EMBEDDED = Path(__file__).resolve().parents[3] / "models" / "embedded"
 SIMDROP_REFERENCE = EMBEDDED.with_name("simdrop_reference")  # the folder of a LoRA of it, trained on renders alone
+EMBEDDED_EDIT = EMBEDDED.with_name("embedded_edit")  # the model that edits by instruction
 WHOLE_MAPS = (
     "Cosmos 3 is shown each control map whole: the weights count by their sum, as the strength of all maps together."
 )
@@ -97,7 +100,7 @@ def load_video_model(
     vae, words = load_part(folder, "vae"), "text_tokenizer" if omni else "tokenizer"
     tokenizer = load_tokenizer(folder, words)
     check_statistics(vae)  # before the work: does it state sensible ones
-    check_vocabulary(folder / words, tokenizer, text_encoder or transformer)
+    check_vocabulary(part_place(folder, words), tokenizer, text_encoder or transformer)
     groups = {"frames": [vae]}
     if plan.placement == "parts":
         groups |= {"text": [text_encoder] if text_encoder else [], "steps": [transformer, *branches.values()]}
@@ -125,6 +128,19 @@ def _placed(network: torch.nn.Module, plan: Plan, device: torch.device) -> torch
     if plan.placement == "stream":
         return streamed(network, device)
     return network.to(device) if plan.placement == "whole" else network
+
+
+def edit_folder(folder: str | Path | None = None) -> Path:
+    """The folder of a model that edits by instruction, None being the embedded one; UserError for any other."""
+    if folder is None and not EMBEDDED_EDIT.is_dir():
+        raise UserError(
+            f"The model that edits is not there ({EMBEDDED_EDIT.parent.name}/{EMBEDDED_EDIT.name}): a git checkout of "
+            "this pack has it, the registry's archive has not; copy the folder, or choose another model that edits."
+        )
+    folder = EMBEDDED_EDIT if folder is None else Path(folder)
+    if not is_edit_folder(folder):
+        raise UserError(f"{folder} is no model that edits by instruction: give one that is, or enhance with this one.")
+    return folder
 
 
 def branch_names(folder: str | Path) -> list[str]:
@@ -218,7 +234,7 @@ def load_tokenizer(folder: str | Path, name: str = "tokenizer"):
     """
     from transformers import PreTrainedTokenizerFast
 
-    path = Path(folder) / name
+    path = part_place(folder, name)
     if name not in read_index(folder) or not (path / "tokenizer.json").is_file():
         raise UserError(f"{folder} has no {name}/tokenizer.json; restore that part of the model folder.")
     with loading(path, "a tokenizer", "restore that part of the model folder"):

@@ -14,7 +14,7 @@ from pathlib import Path
 from ...doors import read_json
 from ...doors.tensors import Stored
 from ...errors import UserError
-from .layout import RESTORE, UNREAD, branch_parts, is_omni_folder, network_parts, part_folder, read_headers
+from .layout import RESTORE, UNREAD, branch_parts, is_omni_folder, network_parts, part_folder, part_place, read_headers
 from .preset import Preset
 
 WEIGHTS = ("auto", "fp32", "bf16", "fp8")
@@ -212,10 +212,11 @@ def preset_cells(preset: Preset) -> tuple[int, int, int]:
 
 def coding_bytes(folder: Path, cells: tuple[int, int, int]) -> int:
     """`wan_coding_bytes` of a folder's VAE, whatever its kind."""
-    config = read_json(folder / "vae" / "config.json", RESTORE)
+    path = part_place(folder, "vae") / "config.json"
+    config = read_json(path, RESTORE)
     widths = [config.get("base_dim", FULL_VAE_WIDTH), config.get("decoder_base_dim") or FULL_VAE_WIDTH]
     if any(type(width) is not int or width < 1 for width in widths):
-        raise UserError(f"{folder / 'vae' / 'config.json'} states no width of a VAE: {RESTORE}.")
+        raise UserError(f"{path} states no width of a VAE: {RESTORE}.")
     return wan_coding_bytes(config, cells[1:])
 
 

@@ -18,6 +18,7 @@ class Preset:
     maps: how its control maps were made in training, a row of conditions.conventions.CONVENTIONS.
     control_guidance: what the sum of the control weights is multiplied by where a network takes maps whole (Cosmos 3).
     given_time: flow time at which the network is shown frames that are given, None: it takes none.
+    video_scale: of a model that edits by instruction, how strongly it follows the clip (InsV2V's s_V; s_T is cfg).
     """
 
     name: str = "embedded"
@@ -43,3 +44,4 @@ class Preset:
     maps: str = "embedded"
     control_guidance: float = 1.0
     given_time: float | None = None
+    video_scale: float | None = None

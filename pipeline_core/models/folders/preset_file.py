@@ -31,6 +31,7 @@ RANGES = {
     "cfg": (0.0, 50.0),
     "control_guidance": (0.0, 10.0),
     "given_time": (0.0, 1.0),
+    "video_scale": (0.0, 30.0),
 }
 
 
@@ -78,7 +79,7 @@ def check_preset(values: dict, path: Path) -> None:
         elif isinstance(low, int):
             sound, needed = type(value) is int and _in(value, low, high), f"a whole number from {low} to {high}"
         else:
-            absent = name == "given_time" and value is None
+            absent = name in ("given_time", "video_scale") and value is None
             sound, needed = absent or _in(value, low, high), f"a number from {low:g} to {high:g}"
         if not sound:
             raise UserError(f"{path} says {name} {shown(value)}; write {needed} there.")

@@ -6,7 +6,7 @@ runs the same submodules for any number of branches; with one branch it equals d
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -23,6 +23,12 @@ def input_channels(patch_embed: torch.nn.Module) -> int:
     """Channels a Cosmos patch embedding reads, masks included (its weight counts channels x patch volume)."""
     p_t, p_h, p_w = patch_embed.patch_size
     return patch_embed.proj.in_features // (p_t * p_h * p_w)
+
+
+def source_channels(config: Mapping) -> int:
+    """Channels of the latent of a clip to edit that a transformer of this config reads after its state's (InsV2V,
+    2311.00213), 0 where it is no edit model; masks come after both."""
+    return config["out_channels"] if config["in_channels"] >= 2 * config["out_channels"] else 0
 
 
 def cosmos_forward(

@@ -96,6 +96,10 @@ class Cosmos3Model(VideoModel):
         return ORDER
 
     @property
+    def edits(self) -> bool:
+        return False
+
+    @property
     def dtype(self) -> torch.dtype:
         return self.transformer.proj_in.weight.dtype
 
@@ -139,6 +143,7 @@ class Cosmos3Model(VideoModel):
         hints: Mapping[str, Tensor],
         weights: Mapping[str, float | Tensor],
         cache: FirstBlockCache | None,
+        source: None,
     ) -> Tensor:
         (name,), shown = names, shown.to(self.dtype)
         maps = [hints[control] for control in ORDER if control in weights]

@@ -18,13 +18,14 @@ from ..folders.memory import ROOM, forward_bytes
 from ..folders.placement import Turns
 from ..folders.preset import Preset
 from .coder import Coder
-from .cosmos import cosmos_forward
+from .cosmos import cosmos_forward, source_channels
 from .grid import check_frames, token_grid_weights
 from .prediction import clean_prediction, flow_state, network_input
 from .step_cache import FirstBlockCache
 from .text import embed_tokens, is_chat, tokenise
 
 REFERENCE = "reference"  # the branch of SimDrop's reference
+UNCOND = "uncond"  # the branch that is not shown the clip to edit
 Predict = Callable[[Tensor, float, Sequence[str]], list[Tensor]]
 
 
@@ -59,6 +60,11 @@ class VideoModel:
     def controls(self) -> tuple[str, ...]:
         """The modalities that it takes maps of."""
         return tuple(self.branches)
+
+    @property
+    def edits(self) -> bool:
+        """Whether it edits by instruction: its transformer reads the latent of the clip to edit beside its state."""
+        return source_channels(self.transformer.config) > 0
 
     @property
     def dtype(self) -> torch.dtype:
@@ -112,6 +118,7 @@ class VideoModel:
         weights: Mapping[str, float | Tensor],
         interpolant: Interpolant,
         cache: float = 0.0,
+        source: Tensor | None = None,
     ) -> Predict:
         """predict(x, sigma, branches) -> [x0 per branch] by one batched forward; see prediction.py for x0.
 
@@ -122,7 +129,8 @@ class VideoModel:
         x: (B, C, t, h, w), any float dtype; x0 comes back in it. UserError for an unknown modality or branch.
         cache: threshold of the first-block cache (see step_cache.py), 0 is off. An inversion has to be retraced, so
         calls for the branch "inversion" alone are never cached. With a reference LoRA, the branch "reference" is
-        answered in a forward of its own.
+        answered in a forward of its own. source: latent of the clip to edit, as `encode` gives it, for a model that
+        edits; every branch but "uncond" is shown it.
         How many conditions go through the network in one batch is decided at the first call for several: all, or as
         many as there is memory free for on the device then; one by one from where a batch did not fit after all.
         """
@@ -134,10 +142,14 @@ class VideoModel:
         for modality, weight in weights.items():
             if modality not in hints and (isinstance(weight, Tensor) or weight != 0):
                 raise UserError(f"The control {modality} has a weight but no map; give its map or weight 0.")
+        if self.edits != (source is not None):
+            needed = "edits a clip: give its latent as the source" if self.edits else "edits none: leave the source out"
+            raise UserError(f"This model {needed}.")
         used = {m: w for m, w in weights.items() if isinstance(w, Tensor) or w != 0}
         # Once for the pass and not at every call: the texts of a large model are hundreds of megabytes.
         texts = self._bound_texts(conditions)
         shown_hints = {m: hints[m].to(self.device, self.dtype) for m in used}
+        source = None if source is None else source.to(self.device, torch.float32)
         token_weights = functools.cache(lambda shape: {m: self._token_weights(w, shape) for m, w in used.items()})
         together: int | None = None
         caches: dict[tuple[str, ...], FirstBlockCache] = {}
@@ -173,7 +185,7 @@ class VideoModel:
                 names = tuple(branches[len(answers) :][: together or None])
                 weighted = token_weights(shown.shape[2:])
                 try:
-                    answer = self._answer(shown, t, names, texts, shown_hints, weighted, cache_of(names))
+                    answer = self._answer(shown, t, names, texts, shown_hints, weighted, cache_of(names), source)
                 except torch.OutOfMemoryError:
                     if len(names) == 1:
                         raise
@@ -197,10 +209,14 @@ class VideoModel:
         hints: Mapping[str, Tensor],
         weights: Mapping[str, float | Tensor],  # of tokens
         cache: FirstBlockCache | None,
+        source: Tensor | None,
     ) -> Tensor:
         """The network's answer for every named text of a batch, text by text, to what it is shown."""
         text = torch.cat([texts[name].expand(len(shown), -1, -1) for name in names])
         state = shown.repeat(len(text) // len(shown), 1, 1, 1, 1)
+        if source is not None:
+            seen = [source.expand_as(shown) if name != UNCOND else torch.zeros_like(shown) for name in names]
+            state = torch.cat([state, torch.cat(seen)], 1)
         controls = [
             (self.branches[m], hints[m].repeat(len(state) // len(hints[m]), 1, 1, 1, 1), w) for m, w in weights.items()
         ]
