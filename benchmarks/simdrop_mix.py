@@ -7,14 +7,15 @@ LoRA is trained on both, drawn by share, from the same start for the same steps.
 it saves on held-out clips (`finetune.explain.advantage`, a share of the model's own error): of *hard* cases in the
 photoreal look, which no training showed; of *drives*, which it must not lose; and the *leak*: of synthetic drives under
 photoreal captions, which it should not come to expect. With --generate N the critic looks at N enhanced held-out
-drives, without SimDrop and with it, away from the LoRA of share 1 and the same seed. WORK keeps clips and LoRAs: the
-same command goes on.
+drives, without SimDrop and with it, away from the LoRA of share 1 and the same seed. WORK keeps clips, LoRAs and rows:
+the same command goes on.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from math import sqrt
@@ -39,6 +40,7 @@ from pipeline_core.finetune.networks import clip_preset, training_preset  # noqa
 from pipeline_core.finetune.samples import Samples, cut_clips  # noqa: E402
 from pipeline_core.models.folders.loading import EMBEDDED, load_part, load_video_model  # noqa: E402
 from pipeline_core.models.folders.lora import NAME, Lora, add_reference  # noqa: E402
+from pipeline_core.video.files import write_json  # noqa: E402
 from pipeline_core.world import drive_scene  # noqa: E402
 from pipeline_core.world.captions import caption  # noqa: E402
 
@@ -149,6 +151,7 @@ def main() -> None:
     parser = common.parser(__doc__.split("\n")[0])
     parser.add_argument("work", type=Path, help="folder that keeps clips and LoRAs")
     parser.add_argument("--shares", default="0,0.1,0.3,0.5,1")
+    parser.add_argument("--tags", default="off,on", help="of shares above 0")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each, at most 5")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--clips", type=int, default=9, help="renders of each hard case; three times as many drives")
@@ -165,16 +168,24 @@ def main() -> None:
         from benchmarks.guided import open_bench
 
         bench = open_bench(range(HELD_OUT, HELD_OUT + options.generate), frames=options.frames)
-    rows = []
+    about = {name: str(getattr(options, name)) for name in ("steps", "clips", "frames", "size", "seeds", "precision")}
+    written = options.work / "rows.json"
+    known = json.loads(written.read_text()) if written.is_file() else {}
+    rows = known["rows"] if known.get("about") == about else []
     for seed in range(options.seeds):
         reference = train(options.work, 1.0, "off", seed, options) if bench else None
         for share in shares:
-            for tag in ("off", "on") if share else ("off",):
+            for tag in options.tags.split(",") if share else ("off",):
+                run = {"share": share, "tag": tag, "seed": seed}
+                if any(run.items() <= row.items() for row in rows):
+                    continue
+                start = time.monotonic()
                 file = train(options.work, share, tag, seed, options)
-                row = {"share": share, "tag": tag, "seed": seed, **gains(options.work, file, options)}
+                seconds = round(time.monotonic() - start, 1)
+                row = run | {"train_seconds": seconds} | gains(options.work, file, options)
                 rows.append(row | (looks(bench, file, reference) if bench else {}))
+                write_json(written, {"about": about, "rows": rows})
                 print({name: row[name] for name in COLUMNS if name in row}, flush=True)
-    about = {name: str(getattr(options, name)) for name in ("steps", "clips", "frames", "size", "seeds", "precision")}
     common.finish(options.json, rows, COLUMNS, promises(rows), **about, command="python benchmarks/simdrop_mix.py WORK")
 
 

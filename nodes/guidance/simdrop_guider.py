@@ -5,8 +5,10 @@ from comfy_api.latest import io
 from ...pipeline_core.diffusion import CFG, SimDrop
 from ...pipeline_core.errors import UserError
 from ..host.guiders import BranchGuider, ReferenceGuider, within
+from ..host.loras import lora_names, with_lora
+from ..host.paths import NONE
 from ..shared.schema import search_words
-from ..shared.widgets import END_PERCENT, START_PERCENT, cfg_input
+from ..shared.widgets import END_PERCENT, SHARE, START_PERCENT, cfg_input
 
 
 class SimDropGuider(io.ComfyNode):
@@ -52,6 +54,30 @@ class SimDropGuider(io.ComfyNode):
                 ),
                 START_PERCENT,
                 END_PERCENT,
+                io.Combo.Input(
+                    "reference_lora",
+                    options=[NONE, *lora_names()],
+                    default=NONE,
+                    optional=True,
+                    tooltip="A LoRA of this model, trained on synthetic video: the model with it on is the reference, "
+                    "and reads the reference prompt or else the positive one. That of the embedded model comes with "
+                    "this pack, others lie in models/loras.",
+                ),
+                io.Float.Input(
+                    "rescale",
+                    default=0.0,
+                    **SHARE,
+                    optional=True,
+                    tooltip="How far a pushed step is brought back to the contrast it had without; 1 is all the way.",
+                ),
+                io.Float.Input(
+                    "low",
+                    default=0.0,
+                    **SHARE,
+                    optional=True,
+                    tooltip="Share of spatial frequencies, from the lowest, that the push leaves alone, so that "
+                    "brightness and broad colours stay. 0 leaves out nothing.",
+                ),
             ],
             outputs=[io.Guider.Output(display_name="guider", tooltip="For SamplerCustomAdvanced or Noise Calibrate.")],
             **search_words("simdrop", "autoguidance", "synthetic look", "guider"),
@@ -70,11 +96,20 @@ class SimDropGuider(io.ComfyNode):
         end_percent,
         reference=None,
         reference_model=None,
+        reference_lora=NONE,
+        rescale=0.0,
+        low=0.0,
     ) -> io.NodeOutput:
-        if reference is None and reference_model is None:
-            raise UserError("SimDrop has nothing to move away from; connect reference or reference_model.")
-        guidance = within(model, SimDrop(CFG(cfg), weight, cap), start_percent, end_percent)
+        if reference is None and reference_model is None and reference_lora == NONE:
+            raise UserError(
+                "SimDrop has nothing to move away from; connect reference or reference_model, or choose reference_lora."
+            )
+        if reference_model is not None and reference_lora != NONE:
+            raise UserError("reference_model and reference_lora are both there; take one of them.")
+        guidance = within(model, SimDrop(CFG(cfg), weight, cap, rescale=rescale, low=low), start_percent, end_percent)
         branches = {"positive": positive, "negative": negative}
+        if reference_lora != NONE:
+            reference = with_lora(model, reference or positive, reference_lora)
         if reference_model is not None:
             return io.NodeOutput(
                 ReferenceGuider(model, branches, guidance, cfg, reference_model, reference or positive)

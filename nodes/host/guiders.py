@@ -126,6 +126,11 @@ class ReferenceGuider(BranchGuider):
             raise UserError(
                 f"reference_model has {shapes[1]} latent channels and model {shapes[0]}; they need the same VAE."
             )
+        if model.is_clone(reference_model) and model.patches_uuid != reference_model.patches_uuid:
+            raise UserError(
+                "reference_model is the model itself with another LoRA or patch on its weights, which both share: "
+                "choose the LoRA in reference_lora."
+            )
         model = model.clone()
         # Loaded and kept in memory beside the model, for as long as it samples.
         model.set_additional_models("video_realism_reference", [reference_model])

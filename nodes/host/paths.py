@@ -17,7 +17,7 @@ OTHERS = {"3d", "clipspace", "painter", "pasted", "threed", "webcam"}  # ComfyUI
 # Kinds of model: a folder below ComfyUI's models folder, or what extra_model_paths.yaml calls so.
 DEPTH, SEGMENTATION = "depth_estimation", "semantic_segmentation"
 DETECTION, TRACKING = "object_detection", "video_segmentation"
-DETECTOR_FILES, CONTROLNETS = "controlnet_aux", "controlnet"
+DETECTOR_FILES, CONTROLNETS, LORAS = "controlnet_aux", "controlnet", "loras"
 FLOW, METRICS = "optical_flow", "metrics"
 DEEPEST = 3  # folders below the input folder that are offered as recordings
 
@@ -91,6 +91,16 @@ def controlnet_files() -> list[str]:
 def controlnet_file(name: str) -> Path:
     """The path behind a name of `controlnet_files`; ComfyUI's own FileNotFoundError where it is gone."""
     return Path(folder_paths.get_full_path_or_raise(CONTROLNETS, name))
+
+
+def lora_files() -> list[str]:
+    """What the menu of LoRAs offers of ComfyUI's own folder."""
+    return folder_paths.get_filename_list(LORAS)
+
+
+def lora_file(name: str) -> Path:
+    """The path behind a name of `lora_files`; ComfyUI's own FileNotFoundError where it is gone."""
+    return Path(folder_paths.get_full_path_or_raise(LORAS, name))
 
 
 def example_clips() -> dict[str, Path]:

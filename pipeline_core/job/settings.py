@@ -51,6 +51,7 @@ class EnhanceSettings:
     simdrop: weight of the push away from a reference that looks simulated (see diffusion.SimDrop), 0 is off; the
     reference is the inversion prompt, or the model with its reference LoRA on (see VideoModel). simdrop_range: (lowest,
     highest) sigma, VE units, of it; None is everywhere. simdrop_rescale: share of a step's contrast that it is held to.
+    simdrop_low: share of spatial frequencies, from the lowest, that the push leaves alone.
     video_scale: of a model that edits by instruction (the prompt), how strongly it follows the clip, cfg being how
     strongly it follows the words (see diffusion.VideoText); None for all other models.
     """
@@ -84,7 +85,8 @@ class EnhanceSettings:
     cache: float = 0.0
     simdrop: float = 0.0
     simdrop_range: tuple[float, float] | None = None
-    simdrop_rescale: float = 0.7
+    simdrop_rescale: float = 1.0
+    simdrop_low: float = 0.25
     video_scale: float | None = None
 
     def to_dict(self) -> dict:

@@ -51,7 +51,7 @@ def with_simdrop(guidance: Guidance, settings: EnhanceSettings, interpolant: Int
     """The guidance with SimDrop's push between the levels of settings.simdrop_range; as it is where simdrop is 0."""
     if settings.simdrop == 0:
         return guidance
-    pushed = SimDrop(guidance, settings.simdrop, rescale=settings.simdrop_rescale)
+    pushed = SimDrop(guidance, settings.simdrop, rescale=settings.simdrop_rescale, low=settings.simdrop_low)
     if settings.simdrop_range is None:
         return pushed
     return Interval(pushed, *map(interpolant.from_ve_sigma, settings.simdrop_range), outside=guidance)

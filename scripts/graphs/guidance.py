@@ -53,7 +53,8 @@ def guiders_compared(canvas: Canvas) -> None:
         guide = canvas.node("VideoRealismDualPromptGuider", "Dual-Prompt CFG Guider", cfg=1.5, **both)
         finish("dual-prompt", guide, "cfg")
         canvas.column(310)
-        away = {"reference": conditions["inversion"], "cfg": 1.0, "weight": 0.5}
+        away = {"cfg": 1.0, "weight": 0.3, "rescale": 1.0, "low": 0.25}
+        away["reference_lora"] = "simdrop_reference (embedded)"
         finish("SimDrop", canvas.node("VideoRealismSimDropGuider", "SimDrop Guider", **both, **away), "weight")
         canvas.column(310)
         three = {"video_text": conditions["positive"], "video": conditions["negative"], "uncond": plain}

@@ -44,6 +44,7 @@ OTHER = {
     "simdrop": "0.2",
     "simdrop_range": "0.1 5",
     "simdrop_rescale": "0.5",
+    "simdrop_low": "0.5",
     "video_scale": "1.5",
 }
 ILLEGAL = {

@@ -40,6 +40,7 @@ from .precision import check_bf16_weights, choose_precision
 from .preset_file import read_preset
 
 EMBEDDED = Path(__file__).resolve().parents[3] / "models" / "embedded"
+SIMDROP_REFERENCE = EMBEDDED.with_name("simdrop_reference")  # the folder of a LoRA of it, trained on renders alone
 EMBEDDED_EDIT = EMBEDDED.with_name("embedded_edit")  # the model that edits by instruction
 WHOLE_MAPS = (
     "Cosmos 3 is shown each control map whole: the weights count by their sum, as the strength of all maps together."

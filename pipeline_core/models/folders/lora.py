@@ -94,10 +94,15 @@ def lora_tensors(transformer: torch.nn.Module) -> dict[str, Tensor]:
 def save_lora(tensors: Mapping[str, Tensor], rank: int, folder: Path, wan: bool) -> None:
     """Write the two files of a LoRA into `folder`: diffusers' and, under ComfyUI's names of the same network, one for
     its Load LoRA. wan: whether the network is a Wan, which ComfyUI knows by its native names."""
+    write_weights(folder / NAME, tensors, rank)
+    _write(folder / COMFYUI_NAME, {comfyui_name(name, wan): t for name, t in tensors.items()}, {"format": "pt"})
+
+
+def write_weights(path: Path, tensors: Mapping[str, Tensor], rank: int) -> None:
+    """Write the file of a LoRA that diffusers reads; its tensors by the names of `lora_tensors`."""
     config = {"r": rank, "lora_alpha": rank, "target_modules": list(TARGETS)}
     about = json.dumps({PREFIX + name: value for name, value in config.items()})
-    _write(folder / NAME, tensors, {"format": "pt", "lora_adapter_metadata": about})
-    _write(folder / COMFYUI_NAME, {comfyui_name(name, wan): t for name, t in tensors.items()}, {"format": "pt"})
+    _write(path, tensors, {"format": "pt", "lora_adapter_metadata": about})
 
 
 def comfyui_name(name: str, wan: bool) -> str:

@@ -9,7 +9,7 @@ from shipped_graphs import FULL_SIZE, NAMES, api_graph, classes, missing_models,
 from small_workflows import subgraph_of_ours, two_nodes, workflow_of
 
 SCREENSHOTS = ROOT / "docs" / "images" if os.environ.get("VIDEOREALISM_SCREENSHOTS") else None
-PLAYERS = ("VideoRealismEnhanceRealism", "VideoRealismVideoMetrics")
+PLAYERS = ("VideoRealismEnhanceRealism", "VideoRealismEditVideo", "VideoRealismVideoMetrics")
 # Widgets of the canvas alone: what happens to a seed after a run, the upload button, the preview of an upload.
 CANVAS_ONLY = {"control_after_generate", "upload", "choose file to upload", "video-preview"}
 
