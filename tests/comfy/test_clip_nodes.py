@@ -345,7 +345,7 @@ import asyncio, sys
 sys.argv = ["main.py", "--cpu"]
 import comfy.options
 comfy.options.enable_args_parsing()
-import utils.install_util  # as main.py does: a package of 0.3.64 has a module of that name
+import utils.install_util  # as main.py does: nodes.py of 0.3.64 puts comfy/ first, and its utils.py
 import importlib.util, nodes
 assert asyncio.run(nodes.load_custom_node(sys.stdin.readline().strip()))
 found = importlib.util.find_spec

@@ -14,6 +14,7 @@ import asyncio, builtins, json, sys
 sys.argv = ["main.py", "--cpu"]
 import comfy.options
 comfy.options.enable_args_parsing()
+import utils.install_util  # as main.py does: nodes.py of 0.3.64 puts comfy/ first, and its utils.py
 import nodes
 import comfy_api.latest
 
@@ -77,6 +78,7 @@ import asyncio, json, sys
 sys.argv = ["main.py", "--cpu"]
 import comfy.options
 comfy.options.enable_args_parsing()
+import utils.install_util
 import comfy.context_windows, nodes
 del comfy.context_windows.ContextHandlerABC
 before = set(nodes.NODE_CLASS_MAPPINGS)
