@@ -49,9 +49,9 @@ def edit_guided(canvas: Canvas) -> None:
     shown = canvas.node("InstructPixToPixConditioning", "Clip and prompts", vae=model["vae"], **clip)
     branches = {"video_text": shown["positive"], "video": shown["negative"], "uncond": conditions["empty"]}
     guide = canvas.node("VideoRealismVideoTextGuider", "Video+Text Guider", model=model["model"], **branches, **SCALES)
+    latent, levels = encode(canvas, source["frames"], model["vae"]), preset_levels(canvas)
     canvas.column(270)
-    latent = encode(canvas, source["frames"], model["vae"])
-    own = inverted(canvas, model["model"], {"inversion": shown["negative"]}, latent, preset_levels(canvas))
+    own = inverted(canvas, model["model"], {"inversion": shown["negative"]}, latent, levels)
     result = sample(canvas, own["noise"], guide, own["sampler"], own["sigmas"], latent)
     demo_result(canvas, "edit_guided", source, decode(canvas, result, model["vae"]), twin)
 
