@@ -32,7 +32,6 @@ if __name__ == "__main__":
 import torch  # noqa: E402
 
 from benchmarks import common  # noqa: E402
-from pipeline_core.__main__ import main as command  # noqa: E402
 from pipeline_core.finetune.clips import read_clips  # noqa: E402
 from pipeline_core.finetune.errors import Denoiser  # noqa: E402
 from pipeline_core.finetune.explain import advantage, explain  # noqa: E402
@@ -43,6 +42,7 @@ from pipeline_core.models.folders.lora import NAME, Lora, add_reference  # noqa:
 from pipeline_core.video.files import write_json  # noqa: E402
 from pipeline_core.world import drive_scene  # noqa: E402
 from pipeline_core.world.captions import caption  # noqa: E402
+from training.drive_clips import render_drives, run  # noqa: E402
 
 TRAINING, HELD_OUT = 6000, 900_100  # first seeds
 HARD = "people,orbit,layers"
@@ -65,25 +65,13 @@ def render_hard(folder: Path, seed: int, clips: int, style: str, shape: Sequence
     """Clips of the hard cases; render-cg leaves what is there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     words = ["--seed", str(seed), "--clips", str(clips), "--kind", HARD, "--style", style, *shape]
-    done(command(["render-cg", str(folder), *words]))
+    run(["render-cg", str(folder), *words])
 
 
 def drives(folder: Path, seed: int, clips: int, style: str, words: str, shape: Sequence[str]) -> None:
     """Clips of drives in one style under the captions of another."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = []
-    for number in range(seed, seed + clips):
-        file = folder / f"{number}.mp4"
-        if not file.is_file():
-            done(command(["render", "--seed", str(number), "--style", style, "-o", str(file), *shape]))
-        lines.append({"file_name": file.name, "text": caption(drive_scene(number, 1), words), "source": style})
-    (folder / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-
-def done(code: int) -> None:
-    """RuntimeError where a command did not end well; it has said why."""
-    if code:
-        raise RuntimeError(f"a command ended with {code}")
+    said = lambda number: {"text": caption(drive_scene(number, 1), words)}  # noqa: E731
+    render_drives(folder, range(seed, seed + clips), style, shape, said)
 
 
 def train(work: Path, share: float, tag: str, seed: int, options) -> Path:
@@ -94,7 +82,7 @@ def train(work: Path, share: float, tag: str, seed: int, options) -> Path:
     words += ["--steps", str(options.steps), "--rank", "8", "--rate", "0.0005", "--frames", str(options.frames)]
     words += ["--size", options.size, "--precision", options.precision]
     model = ["--model", str(options.model)] if options.model else []
-    done(command(["train-lora", str(work / "train"), "-o", str(folder), *words, *model]))
+    run(["train-lora", str(work / "train"), "-o", str(folder), *words, *model])
     return folder / NAME
 
 
@@ -168,7 +156,8 @@ def main() -> None:
         from benchmarks.guided import open_bench
 
         bench = open_bench(range(HELD_OUT, HELD_OUT + options.generate), frames=options.frames)
-    about = {name: str(getattr(options, name)) for name in ("steps", "clips", "frames", "size", "seeds", "precision")}
+    settings = ("steps", "clips", "frames", "size", "precision", "model", "generate")
+    about = {name: str(getattr(options, name)) for name in settings}
     written = options.work / "rows.json"
     known = json.loads(written.read_text()) if written.is_file() else {}
     rows = known["rows"] if known.get("about") == about else []
@@ -186,7 +175,15 @@ def main() -> None:
                 rows.append(row | (looks(bench, file, reference) if bench else {}))
                 write_json(written, {"about": about, "rows": rows})
                 print({name: row[name] for name in COLUMNS if name in row}, flush=True)
-    common.finish(options.json, rows, COLUMNS, promises(rows), **about, command="python benchmarks/simdrop_mix.py WORK")
+    common.finish(
+        options.json,
+        rows,
+        COLUMNS,
+        promises(rows),
+        **about,
+        seeds=options.seeds,
+        command="python benchmarks/simdrop_mix.py WORK",
+    )
 
 
 if __name__ == "__main__":

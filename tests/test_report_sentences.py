@@ -42,8 +42,8 @@ def test_every_sentence_has_every_language_and_no_other():
 
 def test_every_node_that_says_something_is_looked_at():
     """Those left out say what functions of other files give them, or a text of the scene or the user."""
-    elsewhere = {"ddim_invert", "noise_calibrate", "dual_prompt_sampler", "enhance_realism", "video_metrics"}
-    elsewhere |= {"object_alignment", "demo_drive", "edit_video"}
+    elsewhere = {"ddim_invert", "noise_calibrate", "dual_prompt_sampler", "whole_job", "video_metrics"}
+    elsewhere |= {"object_alignment", "demo_drive"}
     nodes = {path for path in (ROOT / "nodes").rglob("*.py") if "PreviewText(" in path.read_text(encoding="utf-8")}
     looked_at = {ROOT / file for file in WRITTEN_IN}
     assert {path.stem for path in nodes - looked_at} == elsewhere

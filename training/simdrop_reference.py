@@ -10,16 +10,16 @@ train-lora's files the one of diffusers is shipped, in halves.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from pipeline_core.__main__ import main as command
 from pipeline_core.doors import load_tensors, read_json
 from pipeline_core.models.folders.loading import SIMDROP_REFERENCE
 from pipeline_core.models.folders.lora import NAME, write_weights
-from pipeline_core.video.files import write_json, write_text
+from pipeline_core.video.files import write_json
 from pipeline_core.world import drive_scene
 from pipeline_core.world.captions import description
+
+from .drive_clips import render_drives, run
 
 DRIVES, STUDIO = range(40_000, 40_096), range(41_000, 41_008)
 KINDS = "people,orbit,layers"
@@ -29,23 +29,16 @@ STEPS, RANK, RATE = 600, 8, 3e-4
 
 def render(clips: Path) -> None:
     """The clips with their captions, where they are not there yet."""
-    folder = clips / "drives"
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = []
-    for seed in DRIVES:
-        file = folder / f"{seed}.mp4"
-        if not file.is_file():
-            done(["render", "--seed", str(seed), "--style", "synthetic", "-o", str(file), *SHAPE])
-        lines.append({"file_name": file.name, "brief": description(drive_scene(seed, 17)), "source": "synthetic"})
-    write_text(folder / "metadata.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    words = lambda seed: {"brief": description(drive_scene(seed, 17))}  # noqa: E731
+    render_drives(clips / "drives", DRIVES, "synthetic", SHAPE, words)
     seeds = ["--seed", str(STUDIO.start), "--clips", str(len(STUDIO))]
-    done(["render-cg", str(clips / "studio"), "--kind", KINDS, "--style", "synthetic", *seeds, *SHAPE])
+    run(["render-cg", str(clips / "studio"), "--kind", KINDS, "--style", "synthetic", *seeds, *SHAPE])
 
 
 def train(clips: Path, lora: Path) -> None:
     """The LoRA on them."""
     about = ["--steps", str(STEPS), "--rank", str(RANK), "--rate", str(RATE), "--captions", "brief"]
-    done(["train-lora", str(clips), "-o", str(lora), *about])
+    run(["train-lora", str(clips), "-o", str(lora), *about])
 
 
 def ship(lora: Path, folder: Path) -> None:
@@ -56,12 +49,6 @@ def ship(lora: Path, folder: Path) -> None:
     about = read_json(lora / "training.json", "train it again")
     seeds = {"drives": [DRIVES.start, DRIVES[-1]], KINDS: [STUDIO.start, STUDIO[-1]]}
     write_json(folder / "training.json", {**about, "captions": "brief", "seeds": seeds})
-
-
-def done(words: list[str]) -> None:
-    """Run a command of the pack; SystemExit with its code where it did not end well and has said why."""
-    if code := command(words):
-        raise SystemExit(code)
 
 
 def main() -> None:

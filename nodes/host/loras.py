@@ -9,14 +9,14 @@ from ...pipeline_core.errors import UserError
 from ...pipeline_core.models.folders.loading import SIMDROP_REFERENCE
 from ...pipeline_core.models.folders.lora import NAME, comfyui_name
 from .folder.folders import EMBEDDED_NAME
-from .paths import lora_file, lora_files
+from .paths import LORAS, native_file, native_files
 
 SHIPPED = "simdrop_reference (embedded)"
 
 
 def lora_names() -> list[str]:
     """The pack's own LoRA, then those in ComfyUI's models/loras."""
-    return [SHIPPED, *lora_files()]
+    return [SHIPPED, *native_files(LORAS)]
 
 
 def with_lora(model, conditioning: list, name: str) -> list:
@@ -32,7 +32,7 @@ def with_lora(model, conditioning: list, name: str) -> list:
             )
         path = SIMDROP_REFERENCE / NAME
     else:
-        path = lora_file(name)
+        path = native_file(LORAS, name)
     lora = comfy.utils.load_torch_file(str(path), safe_load=True)
     if name == SHIPPED:
         lora = {comfyui_name(tensor, wan=False): value for tensor, value in lora.items()}

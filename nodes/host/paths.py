@@ -83,24 +83,14 @@ def diffusers_roots() -> list[Path]:
     return [Path(root) for root in folder_paths.get_folder_paths("diffusers")]
 
 
-def controlnet_files() -> list[str]:
-    """What the menu of ControlNet files offers."""
-    return folder_paths.get_filename_list(CONTROLNETS)
+def native_files(kind: str) -> list[str]:
+    """What a menu of a kind of ComfyUI's own files offers, such as CONTROLNETS."""
+    return folder_paths.get_filename_list(kind)
 
 
-def controlnet_file(name: str) -> Path:
-    """The path behind a name of `controlnet_files`; ComfyUI's own FileNotFoundError where it is gone."""
-    return Path(folder_paths.get_full_path_or_raise(CONTROLNETS, name))
-
-
-def lora_files() -> list[str]:
-    """What the menu of LoRAs offers of ComfyUI's own folder."""
-    return folder_paths.get_filename_list(LORAS)
-
-
-def lora_file(name: str) -> Path:
-    """The path behind a name of `lora_files`; ComfyUI's own FileNotFoundError where it is gone."""
-    return Path(folder_paths.get_full_path_or_raise(LORAS, name))
+def native_file(kind: str, name: str) -> Path:
+    """The path behind a name of `native_files`; ComfyUI's own FileNotFoundError where it is gone."""
+    return Path(folder_paths.get_full_path_or_raise(kind, name))
 
 
 def example_clips() -> dict[str, Path]:

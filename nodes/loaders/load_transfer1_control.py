@@ -5,7 +5,7 @@ from comfy_api.latest import io, ui
 from ...pipeline_core.models.released.transfer1 import modality_of
 from ..host.controls.transfer1 import FP8, load_branch
 from ..host.controls.transfer1_control import Transfer1Control
-from ..host.paths import controlnet_file, controlnet_files
+from ..host.paths import CONTROLNETS, native_file, native_files
 from ..shared.schema import search_words
 
 
@@ -22,7 +22,7 @@ class LoadTransfer1Control(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "control_file",
-                    options=controlnet_files(),
+                    options=native_files(CONTROLNETS),
                     tooltip="A converted control in models/controlnet, such as edge_control.safetensors. Convert the "
                     "released .pt file with: python -m pipeline_core convert edge_control.pt",
                 ),
@@ -42,11 +42,13 @@ class LoadTransfer1Control(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, control_file, weight_dtype):
-        return controlnet_file(control_file).stat().st_mtime_ns if control_file in controlnet_files() else control_file
+        if control_file not in native_files(CONTROLNETS):
+            return control_file
+        return native_file(CONTROLNETS, control_file).stat().st_mtime_ns
 
     @classmethod
     def execute(cls, control_file, weight_dtype) -> io.NodeOutput:
-        path = controlnet_file(control_file)
+        path = native_file(CONTROLNETS, control_file)
         branch = load_branch(path, weight_dtype)
         size, modality = branch.model.size, modality_of(path.name) or path.stem
         held = sum(weight.numel() * weight.element_size() for weight in branch.model.parameters())

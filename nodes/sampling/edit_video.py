@@ -1,24 +1,17 @@
 """Edit Video: a clip changed by an instruction, with one model for all clips (InsV2V)."""
 
-import json
-import logging
+from comfy_api.latest import io
 
-from comfy_api.latest import io, ui
-
-from ...pipeline_core.enhance import EnhanceSettings, enhance
+from ...pipeline_core.enhance import EnhanceSettings
 from ...pipeline_core.job.settings import edit_settings
 from ...pipeline_core.job.table import parse_settings
-from ...pipeline_core.models.folders.loading import load_video_model
 from ...pipeline_core.models.folders.preset_file import read_preset
-from ..host.before_after import before_after
 from ..host.folder.folders import EDIT_NAME, edit_model_folder, edit_models
-from ..host.jobs import compute_device, make_room, progress_bar
-from ..host.previews import WatchedModel
 from ..shared.clips import clip_input
 from ..shared.packages import require_packages
-from ..shared.reports import job_text
 from ..shared.schema import search_words
-from ..shared.widgets import detail_input, keep_input, pass_inputs, settings_input, single_mask
+from ..shared.whole_job import whole_job, whole_job_outputs
+from ..shared.widgets import detail_input, keep_input, pass_inputs, pass_values, settings_input
 
 
 def _scale(name: str, default: float, most: float, tooltip: str) -> io.Float.Input:
@@ -57,10 +50,7 @@ class EditVideo(io.ComfyNode):
                 detail_input(optional=True),
                 keep_input(),
             ],
-            outputs=[
-                io.Image.Output(display_name="frames", tooltip="The edited clip, of the same length and size."),
-                io.String.Output(display_name="report", tooltip="Settings, plan and what was changed, as JSON."),
-            ],
+            outputs=whole_job_outputs("edited"),
             **search_words("instruction", "instruct", "insv2v", "pix2pix", "video to video", "relight", "weather"),
         )
 
@@ -70,21 +60,7 @@ class EditVideo(io.ComfyNode):
         settings="", detail=EnhanceSettings.detail, keep=None,
     ) -> io.NodeOutput:  # fmt: skip
         require_packages("kornia", "diffusers", "transformers")
-        values = {"video_scale": video_scale, "cfg": text_scale, "seed": seed, "detail": detail}
-        if steps:
-            values["steps"] = steps
+        values = {"video_scale": video_scale, "cfg": text_scale, "detail": detail, **pass_values(seed, steps)}
         folder = edit_model_folder(model)
         wanted = edit_settings(instruction, read_preset(folder), values | parse_settings(settings))
-        frames = clip_input(frames, "frames")
-        make_room()
-        bar = progress_bar()
-        network = WatchedModel(load_video_model(folder, compute_device(), tell=logging.info), folder)
-        result, report = enhance(
-            frames,
-            network,
-            wanted,
-            progress=lambda done, total: bar(done, total, network.picture),
-            keep=single_mask(keep),
-        )
-        shown = ui.PreviewText(job_text(report)).as_dict() | before_after(frames, result)
-        return io.NodeOutput(result, json.dumps(report.to_dict()), ui=shown)
+        return whole_job(clip_input(frames, "frames"), folder, wanted, keep)

@@ -1,29 +1,15 @@
 """Enhance Realism: the whole job in one node, for people who want one."""
 
-import json
-import logging
+from comfy_api.latest import io
 
-from comfy_api.latest import io, ui
-
-from ...pipeline_core.enhance import EnhanceSettings, enhance
-from ...pipeline_core.models.folders.loading import load_video_model
-from ..host.before_after import before_after
+from ...pipeline_core.enhance import EnhanceSettings
+from ...pipeline_core.models.folders.preset_file import read_preset
 from ..host.folder.folders import model_folder
-from ..host.jobs import compute_device, make_room, progress_bar
-from ..host.previews import WatchedModel
 from ..shared.clips import clip_input
 from ..shared.packages import require_packages
-from ..shared.reports import job_text
 from ..shared.schema import search_words
-from ..shared.widgets import (
-    detail_input,
-    dial_inputs,
-    keep_input,
-    pass_inputs,
-    settings_input,
-    single_mask,
-    widget_settings,
-)
+from ..shared.whole_job import whole_job, whole_job_outputs
+from ..shared.widgets import detail_input, dial_inputs, keep_input, pass_inputs, settings_input, widget_settings
 
 
 class EnhanceRealism(io.ComfyNode):
@@ -63,10 +49,7 @@ class EnhanceRealism(io.ComfyNode):
                 detail_input(optional=True),
                 keep_input(),
             ],
-            outputs=[
-                io.Image.Output(display_name="frames", tooltip="The enhanced clip, of the same length and size."),
-                io.String.Output(display_name="report", tooltip="Settings, plan and what was changed, as JSON."),
-            ],
+            outputs=whole_job_outputs("enhanced"),
             **search_words("sim2real", "photoreal", "video to video", "relight", "style transfer", "carla"),
         )
 
@@ -80,17 +63,7 @@ class EnhanceRealism(io.ComfyNode):
         frames = clip_input(frames, "frames")
         inputs = {"edge": edge, "depth": depth, "segmentation": segmentation}
         maps = {name: clip_input(values, name) for name, values in inputs.items() if values is not None}
-        make_room()
-        folder, bar = model_folder(model), progress_bar()
-        network = WatchedModel(load_video_model(folder, compute_device(), tell=logging.info), folder)
-        result, report = enhance(
-            frames,
-            network,
-            widget_settings(network.preset, realism, faithfulness, prompt, seed, steps, settings, detail=detail),
-            progress=lambda done, total: bar(done, total, network.picture),
-            maps=maps,
-            description=description or "",
-            keep=single_mask(keep),
-        )
-        shown = ui.PreviewText(job_text(report)).as_dict() | before_after(frames, result)
-        return io.NodeOutput(result, json.dumps(report.to_dict()), ui=shown)
+        folder = model_folder(model)
+        preset = read_preset(folder)
+        wanted = widget_settings(preset, realism, faithfulness, prompt, seed, steps, settings, detail=detail)
+        return whole_job(frames, folder, wanted, keep, maps=maps, description=description or "")

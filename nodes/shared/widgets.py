@@ -108,11 +108,9 @@ def widget_settings(
     preset: Preset, realism: float, faithfulness: float, prompt: str, seed: int, steps: int, settings: str, **more
 ) -> EnhanceSettings:
     """The job's settings from dials, widgets (an empty prompt and 0 steps are the preset's) and the input settings."""
-    values = {"seed": seed, **more}
+    values = {**pass_values(seed, steps), **more}
     if prompt.strip():
         values["prompt"] = prompt.strip()
-    if steps:
-        values["steps"] = steps
     return job_settings(preset, values | parse_settings(settings), realism, faithfulness)
 
 
@@ -129,6 +127,11 @@ def pass_inputs() -> list:
         ),
         io.Int.Input("steps", default=0, min=0, max=1000, tooltip="Model steps of one pass. 0: the model's preset."),
     ]
+
+
+def pass_values(seed: int, steps: int) -> dict[str, int]:
+    """The settings of `pass_inputs`."""
+    return {"seed": seed, **({"steps": steps} if steps else {})}
 
 
 def cfg_input(default: float = 1.0) -> io.Float.Input:

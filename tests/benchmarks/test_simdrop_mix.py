@@ -8,6 +8,7 @@ import pytest
 from benchmarks import simdrop_mix
 from benchmarks.simdrop_mix import differences, promises
 from pipeline_core.cli.commands import parse
+from training import drive_clips
 
 
 def rows_of(gains):
@@ -38,7 +39,7 @@ def test_a_run_trains_every_share_and_tag_and_writes_its_table(tmp_path, monkeyp
         share, tag, seed = file.parent.name.split("_")
         return {"hard": gains[f"{share}_{tag}"] + 0.001 * int(seed), "drives": 0.05, "leak": 0.0}
 
-    monkeypatch.setattr(simdrop_mix, "command", lambda words: commands.append(words) or 0)
+    monkeypatch.setattr(drive_clips, "command", lambda words: commands.append(words) or 0)
     monkeypatch.setattr(simdrop_mix, "gains", measured)
     words = [
         str(tmp_path / "work"),
@@ -63,6 +64,6 @@ def test_a_run_trains_every_share_and_tag_and_writes_its_table(tmp_path, monkeyp
         parse(words)
     captions = (tmp_path / "work" / "leak" / "metadata.jsonl").read_text()
     assert "photorealistic" in captions and '"source": "synthetic"' in captions
-    monkeypatch.setattr(simdrop_mix, "command", lambda words: 2)
+    monkeypatch.setattr(drive_clips, "command", lambda words: 2)
     with pytest.raises(RuntimeError, match="ended with 2"):
         simdrop_mix.main()
