@@ -1,4 +1,4 @@
-"""What mixing rendered clips into a training does: LoRAs of the embedded model by share, tag and seed.
+"""What mixing rendered clips into a training does: LoRAs of the embedded model by share, tag, filter and seed.
 
     python benchmarks/simdrop_mix.py WORK --json OUT.json    hours on a CPU; --steps, --clips, --shares make it smaller
 
@@ -6,8 +6,12 @@ Ordinary clips are photoreal drives of the world; rendered ones are synthetic pe
 LoRA is trained on both, drawn by share, from the same start for the same steps. What it learnt is the denoising error
 it saves on held-out clips (`finetune.explain.advantage`, a share of the model's own error): of *hard* cases in the
 photoreal look, which no training showed; of *drives*, which it must not lose; and the *leak*: of synthetic drives under
-photoreal captions, which it should not come to expect. With --generate N the critic looks at N enhanced held-out
-drives, without SimDrop and with it, away from the LoRA of share 1 and the same seed. WORK keeps clips, LoRAs and rows:
+photoreal captions, which it should not come to expect. With --generate N hard cases and N drives are drawn from noise,
+in the photoreal style: how well geometry and layers hold (hard_cases.py), and what the critic says of the drives,
+without SimDrop and with it, away from the LoRA of share 1 and the same seed.
+
+Tags: off, on (captions of renders begin with the tag), filtered (on, and trained on what `select --reference` left: the
+70 % of the clips that the same LoRA explains least better than the model, weighed). WORK keeps clips, LoRAs and rows:
 the same command goes on.
 """
 
@@ -18,6 +22,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from math import sqrt
 from pathlib import Path
 
@@ -30,8 +35,13 @@ if __name__ == "__main__":
     wait_passively()  # before torch is imported
 
 import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
 
-from benchmarks import common  # noqa: E402
+from benchmarks import common, hard_cases  # noqa: E402
+from benchmarks.embedded import SIZE  # noqa: E402
+from benchmarks.guided import Bench, open_bench  # noqa: E402
+from pipeline_core.diffusion import CFG, VE, Interval, SimDrop, guided, sample  # noqa: E402
+from pipeline_core.diffusion.guidance import Guidance  # noqa: E402
 from pipeline_core.finetune.clips import read_clips  # noqa: E402
 from pipeline_core.finetune.errors import Denoiser  # noqa: E402
 from pipeline_core.finetune.explain import advantage, explain  # noqa: E402
@@ -46,9 +56,12 @@ from training.drive_clips import render_drives, run  # noqa: E402
 
 TRAINING, HELD_OUT = 6000, 900_100  # first seeds
 HARD = "people,orbit,layers"
-COLUMNS = ("share", "tag", "seed", "hard", "drives", "leak", "critic", "critic_simdrop")
+SWEEP = f"{hard_cases.SWEEP:g}"
+FIGURES = ("critic", "frechet", *hard_cases.FIGURES)  # of what is drawn, and the same with SimDrop
+COLUMNS = ("share", "tag", "seed", "hard", "drives", "leak", *FIGURES, *(f"{name}_simdrop" for name in FIGURES))
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # t of 95 % by number of seeds
-SIMDROP = 0.2
+SIMDROP = Interval(SimDrop(CFG(1.0), 0.2, rescale=1.0, low=0.25), 0.5, 10.0, outside=CFG(1.0))  # as a job pushes
+FILTERED, BEST = "filtered", "0.7"
 
 
 def prepare(work: Path, clips: int, frames: int, size: str) -> None:
@@ -64,7 +77,7 @@ def prepare(work: Path, clips: int, frames: int, size: str) -> None:
 def render_hard(folder: Path, seed: int, clips: int, style: str, shape: Sequence[str]) -> None:
     """Clips of the hard cases; render-cg leaves what is there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    words = ["--seed", str(seed), "--clips", str(clips), "--kind", HARD, "--style", style, *shape]
+    words = ["--seed", str(seed), "--clips", str(clips), "--kind", HARD, "--sweep", SWEEP, "--style", style, *shape]
     run(["render-cg", str(folder), *words])
 
 
@@ -78,12 +91,36 @@ def train(work: Path, share: float, tag: str, seed: int, options) -> Path:
     """The LoRA of one run, trained where it is not there yet."""
     folder = work / "loras" / f"{share:g}_{tag}_{seed}"
     folder.parent.mkdir(exist_ok=True)
-    words = ["--mix", f"synthetic={share:g},photoreal={1 - share:g}", "--tag", tag, "--seed", str(seed)]
-    words += ["--steps", str(options.steps), "--rank", "8", "--rate", "0.0005", "--frames", str(options.frames)]
-    words += ["--size", options.size, "--precision", options.precision]
     model = ["--model", str(options.model)] if options.model else []
+    words = ["--mix", f"synthetic={share:g},photoreal={1 - share:g}", "--tag", "off" if tag == "off" else "on"]
+    words += ["--steps", str(options.steps), "--rank", "8", "--rate", "0.0005", "--frames", str(options.frames)]
+    words += ["--size", options.size, "--precision", options.precision, "--seed", str(seed)]
+    if tag == FILTERED:
+        words += ["--selection", str(selection(work, seed, options, model))]
     run(["train-lora", str(work / "train"), "-o", str(folder), *words, *model])
     return folder / NAME
+
+
+def selection(work: Path, seed: int, options, model: Sequence[str]) -> Path:
+    """What the filter leaves of the training folder, by the LoRA of share 1 and this seed."""
+    chosen, reference = work / "chosen" / str(seed), train(work, 1.0, "off", seed, options)
+    chosen.parent.mkdir(exist_ok=True)
+    shape = ["--frames", str(options.frames), "--size", options.size, "--precision", options.precision]
+    run(
+        [
+            "select",
+            str(work / "train"),
+            "-o",
+            str(chosen),
+            "--reference",
+            str(reference),
+            "--best",
+            BEST,
+            *shape,
+            *model,
+        ]
+    )
+    return chosen / "selection.jsonl"
 
 
 def gains(work: Path, file: Path, options) -> dict[str, float]:
@@ -102,23 +139,45 @@ def gains(work: Path, file: Path, options) -> dict[str, float]:
     return figures
 
 
-def looks(bench, file: Path, reference: Path) -> dict[str, float]:
-    """The critic on enhanced drives: with the LoRA merged, without SimDrop and with it."""
-    from pipeline_core.diffusion import CFG, SimDrop
-
-    model = load_video_model(loras=[Lora(file)], reference=Lora(reference))
+def looks(bench: Bench, file: Path | None, reference: Path | None) -> dict[str, float]:
+    """FIGURES of drives and hard cases drawn from noise, with the LoRA merged: without SimDrop and, where there is a
+    reference, with it."""
+    model = load_video_model(
+        loras=[Lora(file)] if file else [], reference=Lora(reference) if reference else None
+    )  # fmt: skip
     merged = replace(bench, model=model, inversions={})
-    words = [f"{model.preset.prompt}, {clip.description}" for clip in bench.clips]
-    pushed = SimDrop(CFG(1.0), SIMDROP, rescale=0.7)
-    plain = merged.row("without SimDrop", lambda: merged.retrace(CFG(1.0)))
-    with_it = merged.row("with SimDrop", lambda: merged.retrace(pushed, reference=words))
-    return {"critic": plain["critic"], "critic_simdrop": with_it["critic"]}
+    frames = bench.clips[0].source.rgb.shape[0]
+    cases = studio(len(bench.clips), frames)
+    forms = {"": CFG(1.0)} | ({"_simdrop": SIMDROP} if reference else {})
+    figures = {}
+    for suffix, guidance in forms.items():
+        drives = merged.row(f"drives{suffix}", lambda: drawn(merged, guidance))  # noqa: B023
+        found = {name: drives[name] for name in ("critic", "frechet")}
+        found |= hard_cases.figures(cases, hard_cases.draw(model, cases, guidance))
+        figures |= {name + suffix: value for name, value in found.items()}
+    return figures
 
 
-def differences(rows: Sequence[dict], share: float, tag: str, figure: str) -> tuple[float, float] | None:
+def drawn(bench: Bench, guidance: Guidance) -> Tensor:
+    """Latents of the bench's drives from the noise of seed 0; the reference reads what the model reads."""
+    denoise = guided(bench.predict(reference=bench.prompts()["positive"]), guidance)
+    return sample(denoise, bench.fresh(), bench.sigmas(1.0), VE)
+
+
+@cache
+def studio(count: int, frames: int) -> list[hard_cases.Case]:
+    return hard_cases.render_cases(range(HELD_OUT, HELD_OUT + count), frames, SIZE)
+
+
+def differences(
+    rows: Sequence[dict], share: float, tag: str, figure: str, against: str | None = None
+) -> tuple[float, float] | None:
     """Mean over seeds of a figure at a share above that at share 0, and half of its 95 % interval (Student's t); None
-    for fewer than two seeds."""
-    plain = {row["seed"]: row[figure] for row in rows if row["share"] == 0 and row["tag"] == "off"}
+    for fewer than two seeds, or where it was not measured. against: the figure at share 0, where it is another."""
+    against = against or figure
+    if not all(name in row for row in rows for name in (figure, against)):
+        return None
+    plain = {row["seed"]: row[against] for row in rows if row["share"] == 0 and row["tag"] == "off"}
     mixed = {row["seed"]: row[figure] for row in rows if row["share"] == share and row["tag"] == tag}
     above = torch.tensor([mixed[seed] - plain[seed] for seed in sorted(plain.keys() & mixed.keys())]).double()
     if len(above) not in STUDENT:
@@ -129,23 +188,44 @@ def differences(rows: Sequence[dict], share: float, tag: str, figure: str) -> tu
 def promises(rows: Sequence[dict], share: float = 0.3) -> list[common.Promise]:
     """What the paper says: hard cases better by more than the interval, ordinary clips no worse."""
     hard, ordinary = (differences(rows, share, "on", figure) for figure in ("hard", "drives"))
-    return [
+    better = [
         common.Promise(f"share {share:g}: hard cases above share 0 and the interval", hard and hard[0] - hard[1], 0.0),
         common.Promise(f"share {share:g}: drives above share 0, interval added", ordinary and sum(ordinary), 0.0),
     ]
+    for name in hard_cases.FIGURES:
+        less = differences(rows, share, "on", name)
+        what = f"share {share:g}: {name} below share 0 and the interval"
+        better.append(common.Promise(what, less and sum(less), 0.0, at_least=False))
+    critic, frechet = (differences(rows, share, "on", f"{name}_simdrop", name) for name in ("critic", "frechet"))
+    with_it = f"share {share:g} with SimDrop"
+    return [
+        *better,
+        common.Promise(f"{with_it}: critic above share 0, interval added", critic and sum(critic), 0.0),
+        common.Promise(
+            f"{with_it}: Frechet below share 0, interval taken",
+            frechet and frechet[0] - frechet[1],
+            0.0,
+            at_least=False,
+        ),
+    ]
+
+
+def tags_of(share: float, tags: Sequence[str]) -> tuple[str, ...]:
+    """Without renders there is nothing to tag; without ordinary clips a filter has nothing to choose between."""
+    return ("off",) if share == 0 else tuple(tag for tag in tags if share < 1 or tag != FILTERED)
 
 
 def main() -> None:
     parser = common.parser(__doc__.split("\n")[0])
     parser.add_argument("work", type=Path, help="folder that keeps clips and LoRAs")
     parser.add_argument("--shares", default="0,0.1,0.3,0.5,1")
-    parser.add_argument("--tags", default="off,on", help="of shares above 0")
+    parser.add_argument("--tags", default=f"off,on,{FILTERED}", help="of shares above 0")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each, at most 5")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--clips", type=int, default=9, help="renders of each hard case; three times as many drives")
     parser.add_argument("--frames", type=int, default=17)
     parser.add_argument("--size", default="96x160")
-    parser.add_argument("--generate", type=int, default=0, help="enhanced drives that the critic looks at")
+    parser.add_argument("--generate", type=int, default=3, help="drives, and hard cases of each kind, drawn from noise")
     parser.add_argument("--model", type=Path, help="default: the embedded model")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     options = parser.parse_args()
@@ -153,18 +233,17 @@ def main() -> None:
     prepare(options.work, options.clips, options.frames, options.size)
     bench = None
     if options.generate:
-        from benchmarks.guided import open_bench
-
         bench = open_bench(range(HELD_OUT, HELD_OUT + options.generate), frames=options.frames)
     settings = ("steps", "clips", "frames", "size", "precision", "model", "generate")
     about = {name: str(getattr(options, name)) for name in settings}
     written = options.work / "rows.json"
     known = json.loads(written.read_text()) if written.is_file() else {}
     rows = known["rows"] if known.get("about") == about else []
+    untrained = {} if bench is None else known.get("model") if rows else looks(bench, None, None)
     for seed in range(options.seeds):
         reference = train(options.work, 1.0, "off", seed, options) if bench else None
         for share in shares:
-            for tag in options.tags.split(",") if share else ("off",):
+            for tag in tags_of(share, options.tags.split(",")):
                 run = {"share": share, "tag": tag, "seed": seed}
                 if any(run.items() <= row.items() for row in rows):
                     continue
@@ -173,7 +252,7 @@ def main() -> None:
                 seconds = round(time.monotonic() - start, 1)
                 row = run | {"train_seconds": seconds} | gains(options.work, file, options)
                 rows.append(row | (looks(bench, file, reference) if bench else {}))
-                write_json(written, {"about": about, "rows": rows})
+                write_json(written, {"about": about, "model": untrained, "rows": rows})
                 print({name: row[name] for name in COLUMNS if name in row}, flush=True)
     common.finish(
         options.json,
@@ -181,6 +260,7 @@ def main() -> None:
         COLUMNS,
         promises(rows),
         **about,
+        untrained=untrained,
         seeds=options.seeds,
         command="python benchmarks/simdrop_mix.py WORK",
     )

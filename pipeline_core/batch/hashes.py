@@ -60,8 +60,11 @@ def model_hash(networks: NetworkChoice) -> str:
     if (shared := shared_folder(places["model"])) is not None:
         places["shared"] = shared
     parts = {name: None if place is None else _folder_hash(str(place)) for name, place in places.items()}
-    loras = [[sample_hash(lora.path), lora.weight] for lora in map(parse_lora, networks.loras)]
-    return hash_of_values([parts, networks.precision, networks.weights, *([loras] if loras else [])])
+    named = {"loras": networks.loras, "reference": filter(None, [networks.simdrop_reference])}
+    loras = {
+        use: [[sample_hash(lora.path), lora.weight] for lora in map(parse_lora, texts)] for use, texts in named.items()
+    }
+    return hash_of_values([parts, networks.precision, networks.weights, loras])
 
 
 @cache

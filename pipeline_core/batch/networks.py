@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class NetworkChoice:
     """Folders and files, absolute paths or None, and what networks run on and in: as the options of `enhance`.
 
-    loras: LORA or LORA:WEIGHT each, absolute paths too.
+    loras, simdrop_reference: LORA or LORA:WEIGHT each, absolute paths too.
     """
 
     model: str | None = None
@@ -34,6 +34,7 @@ class NetworkChoice:
     precision: str = "auto"
     weights: str = "auto"
     loras: tuple[str, ...] = ()
+    simdrop_reference: str | None = None
 
     def estimators(self) -> dict[str, str | None]:
         """{name: path} of the networks beside the video model."""
@@ -77,5 +78,6 @@ def load_networks(choice: NetworkChoice) -> Networks:
     estimators = load_estimators(depth, segmentation, choice.device, flow)
     folder = None if choice.model is None else Path(choice.model)
     loras = [parse_lora(text) for text in choice.loras]
-    model = load_video_model(folder, choice.device, choice.precision, choice.weights, loras=loras)
+    reference = choice.simdrop_reference and parse_lora(choice.simdrop_reference, "--simdrop-reference")
+    model = load_video_model(folder, choice.device, choice.precision, choice.weights, None, loras, reference or None)
     return Networks(model, estimators)

@@ -10,6 +10,7 @@ import os
 import shlex
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from ..job.table import SETTINGS
@@ -97,6 +98,8 @@ def command_for(out: Path, task: Task, choice: NetworkChoice) -> str:
         parts += ["--buffers", os.path.abspath(buffers)]
     for name, value in {**variant.settings, "seed": variant.seed}.items():
         parts += _option(name, value)
+    if not variant.settings.get("simdrop"):
+        choice = replace(choice, simdrop_reference=None)  # `enhance` refuses one that has nothing to do
     return shlex.join([*parts, *choice.options()])
 
 

@@ -54,12 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model", type=Path, help="Cosmos-Transfer or Cosmos 3 folder in diffusers format; default: the embedded model"
     )
     add_lora(parser)
-    parser.add_argument(
-        "--simdrop-reference",
-        metavar="LORA[:WEIGHT]",
-        help="with --simdrop: a LoRA of the model trained on simulated clips, with which the model says what to move "
-        "away from; default: the inversion prompt says it",
-    )
+    add_simdrop_reference(parser)
     add_computing(parser)
     parser.add_argument(
         "--prompt-set",
@@ -152,6 +147,19 @@ def add_lora(parser: argparse.ArgumentParser) -> None:
     )
 
 
+NO_SIMDROP = "--simdrop-reference has no effect without --simdrop: give its weight, such as --simdrop 0.2."
+
+
+def add_simdrop_reference(parser: argparse.ArgumentParser) -> None:
+    """--simdrop-reference, None where it is not given."""
+    parser.add_argument(
+        "--simdrop-reference",
+        metavar="LORA[:WEIGHT]",
+        help="with --simdrop: a LoRA of the model trained on simulated clips, with which the model says what to move "
+        "away from; default: the inversion prompt says it",
+    )
+
+
 def add_setting(parser: argparse.ArgumentParser, name: str, setting: Setting) -> None:
     """An option for one setting of the job, None where it is not given."""
     option, destination = setting.option or f"--{name.replace('_', '-')}", {"dest": name, "help": setting.help}
@@ -170,7 +178,7 @@ def run(options: argparse.Namespace) -> None:
     loras = [parse_lora(text) for text in options.lora]
     reference = options.simdrop_reference and parse_lora(options.simdrop_reference, "--simdrop-reference")
     if reference and not options.simdrop:
-        raise UserError("--simdrop-reference has no effect without --simdrop: give its weight, such as --simdrop 0.2.")
+        raise UserError(NO_SIMDROP)
     facts, keep = checked_input(options)
     buffers = find_buffers(options.input, options.buffers)
     estimators = load_estimators(options.depth_model, options.segmentation_model, options.device, options.flow_model)

@@ -25,7 +25,7 @@ from ..job.table import SETTINGS
 from ..models.folders.lora import parse_lora, require_peft
 from ..models.folders.memory import WEIGHTS
 from ..models.folders.precision import PRECISIONS
-from .enhance import add_lora, add_setting, given_settings
+from .enhance import NO_SIMDROP, add_lora, add_setting, add_simdrop_reference, given_settings
 from .files import add_device
 
 ENGINES = ("local", "ray", "comfyui")
@@ -57,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in MODELS:
         parser.add_argument(f"--{name.replace('_', '-')}", type=Path, help="as for enhance")
     add_lora(parser)
+    add_simdrop_reference(parser)
     add_device(parser)
     parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="as for enhance")
     parser.add_argument("--weights", choices=WEIGHTS, default="auto", help="as for enhance")
@@ -97,13 +98,16 @@ def check_options(options: argparse.Namespace) -> None:
         raise UserError(f"--timeout is {options.timeout} but must be above 0: change --timeout.")
     if options.engine == "comfyui" and not options.servers:
         raise UserError("--engine comfyui needs servers: give --servers host:port, several with commas between.")
-    if options.engine == "comfyui" and options.lora:
-        raise UserError("--engine comfyui has no --lora: load it in the server's graph, or choose another engine.")
+    loras = {f"--lora {text}": parse_lora(text).path for text in options.lora}
+    if options.simdrop_reference is not None:
+        loras["--simdrop-reference"] = parse_lora(options.simdrop_reference, "--simdrop-reference").path
+    if options.engine == "comfyui" and loras:
+        name = next(iter(loras)).split()[0]
+        raise UserError(f"--engine comfyui has no {name}: load it in the server's graph, or choose another engine.")
     read = {f"--{name.replace('_', '-')}": getattr(options, name) for name in (*MODELS, "recipe")}
-    if options.lora:
+    if loras:
         require_peft("A LoRA")
-    read |= {f"--lora {text}": parse_lora(text).path for text in options.lora}
-    check_paths({"IN": options.folder, **read}, {}, {"OUT": options.out})
+    check_paths({"IN": options.folder, **read, **loras}, {}, {"OUT": options.out})
     writable(options.out, "the results", folder=True)
     if options.engine == "local":
         chosen_device(options.device)
@@ -112,12 +116,18 @@ def check_options(options: argparse.Namespace) -> None:
 def planned(options: argparse.Namespace) -> Plan:
     paths = {name: getattr(options, name) for name in MODELS}
     paths = {name: None if path is None else str(path.absolute()) for name, path in paths.items()}
+    reference = options.simdrop_reference
     choice = NetworkChoice(
         **paths, device=options.device, precision=options.precision, weights=options.weights,
         loras=tuple(str(Path(text).absolute()) for text in options.lora),
+        simdrop_reference=None if reference is None else str(Path(reference).absolute()),
     )  # fmt: skip
     shard = parse_shard(options.shard) if options.shard else array_shard()
-    return make_plan(options.folder, options.out, load_recipe(options.recipe), choice, given_settings(options), shard)
+    recipe = load_recipe(options.recipe)
+    plan = make_plan(options.folder, options.out, recipe, choice, given_settings(options), shard)
+    if reference and plan.tasks and not any(task.variant.settings.get("simdrop") for task in plan.tasks):
+        raise UserError(NO_SIMDROP)
+    return plan
 
 
 def parse_shard(text: str) -> tuple[int, int]:

@@ -94,7 +94,8 @@ def test_a_hash_changes_with_what_it_is_of_and_with_nothing_else(folder, model_f
     assert model_hash(NetworkChoice(device="cpu")) == model_hash(NetworkChoice())
     (folder / "look.safetensors").write_bytes(b"a LoRA")
     half, whole = (model_hash(NetworkChoice(loras=(f"{folder / 'look.safetensors'}:{w}",))) for w in (0.5, 1))
-    assert len({half, whole, model_hash(NetworkChoice())}) == 3
+    pushed = model_hash(NetworkChoice(simdrop_reference=f"{folder / 'look.safetensors'}:1"))
+    assert len({half, whole, pushed, model_hash(NetworkChoice())}) == 4
     assert len(code_hash()) == 64
 
 
@@ -188,7 +189,14 @@ def test_the_command_of_a_failure_does_the_same_to_the_clip_alone(folder):
     assert given_settings(options) == {**ALL, "seed": 2**62}
     assert (options.input, options.buffers) == (source.clip, source.buffers)
     assert (str(options.model), options.device, options.precision) == ("/m o/d", "cpu", "fp32")
-    assert options.lora == ["/look:0.5", "/other"]
+    assert options.lora == ["/look:0.5", "/other"] and options.simdrop_reference is None
+
+
+def test_the_command_of_a_failure_names_a_reference_only_where_it_is_used(folder):
+    source, choice = plan_of(folder).sources[0][0], NetworkChoice(simdrop_reference="/renders:0.5")
+    for settings, expected in (({"simdrop": 0.2}, "/renders:0.5"), ({}, None)):
+        command = command_for(folder, Task(source, Variant("day-0", settings, "day", 0, 1), {}), choice)
+        assert parse(shlex.split(command)[3:]).simdrop_reference == expected
 
 
 def test_the_command_of_a_recording_that_cannot_be_read_reads_it(tmp_path):

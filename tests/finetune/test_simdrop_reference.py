@@ -1,5 +1,7 @@
 """SimDrop in a job: its reference is the model with a LoRA on, answered apart, on some levels, at the same contrast."""
 
+import json
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from pipeline_core.enhance import enhance
 from pipeline_core.job.settings import EnhanceSettings
 from pipeline_core.models.folders.loading import load_video_model
 from pipeline_core.models.folders.lora import NAME, Lora
+from pipeline_core.video import media
 
 QUICK = dict(steps=6, start="sdedit", solver="ddim", strength=0.8)
 
@@ -95,3 +98,24 @@ def test_a_reference_without_a_weight_is_one_sentence(tmp_path, loras, capsys):
     assert "--simdrop-reference has no effect without --simdrop" in capsys.readouterr().err
     assert main([*words, str(tmp_path / "nowhere"), "--simdrop", "0.2"]) == 2
     assert "nowhere does not exist" in capsys.readouterr().err
+
+
+def test_a_folder_of_clips_is_pushed_away_from_the_same_reference(tmp_path, model_folder, loras, capsys):
+    clips, out, alone = tmp_path / "in", tmp_path / "out", tmp_path / "alone.mp4"
+    clips.mkdir()
+    video = torch.rand(5, 32, 48, 3, generator=torch.Generator().manual_seed(0))
+    media.write_clip(clips / "a.mp4", video, 12)
+    reference = ["--simdrop-reference", str(loras["strong"]), "--model", str(model_folder), "--precision", "fp32"]
+    reference += ["--start", "noise", "--steps", "2"]
+    folder = ["enhance-folder", str(clips), str(out), *reference]
+    assert main(folder) == 2 and "--simdrop-reference has no effect without --simdrop" in capsys.readouterr().err
+    assert not out.exists()
+    assert main([*folder, "--engine", "comfyui", "--servers", "127.0.0.1:1", "--simdrop", "0.5"]) == 2
+    assert "--engine comfyui has no --simdrop-reference" in capsys.readouterr().err
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("gate: false\n")
+    assert main([*folder, "--simdrop", "0.5", "--workers", "1", "--recipe", str(recipe)]) == 0
+    (row,) = (json.loads(path.read_text()) for path in out.glob("clips/*/*.json"))
+    words = ["enhance", str(clips / "a.mp4"), "-o", str(alone), *reference, "--seed", str(row["seed"])]
+    assert main([*words, "--simdrop", "0.5"]) == 0
+    assert torch.equal(media.read_clip(out / row["output"]), media.read_clip(alone))
