@@ -165,15 +165,19 @@ class Bench:
 
 
 def open_bench(
-    seeds: Sequence[int], looks: Sequence[str] = ("day",), frames: int | None = None, reference: Lora | None = None
+    seeds: Sequence[int],
+    looks: Sequence[str] = ("day",),
+    frames: int | None = None,
+    reference: Lora | None = None,
+    model: VideoModel | None = None,
 ) -> Bench:
     """Render, encode and map every seed: so many frames each, by default the preset's window.
 
-    reference: a LoRA that answers the branch "reference" (see `load_video_model`).
+    reference: a LoRA that answers the branch "reference" (see `load_video_model`). model: instead of the embedded one.
     """
     from tqdm import tqdm
 
-    model, critic = load_video_model(reference=reference), load_critic()
+    model, critic = model or load_video_model(reference=reference), load_critic()
     preset, clips, latents, hints = model.preset, [], [], []
     for seed in tqdm(seeds, desc="scenes"):
         scene = make_scene(seed)

@@ -1,10 +1,12 @@
-"""Where small signs lose their colour: one stage of the job after the other with the truth before it, on tuning scenes.
+"""Where signs lose their colour: tuning scenes whose job loses one, and there the truth in the place of stages.
 
     python benchmarks/sign_stages.py --model models/embedded
 
-VAE: the photoreal twin encoded and decoded. Denoiser at time t: one call on the twin's latent with noise of that flow
-time, so that all before it is true; what is lost beyond the VAE's loss is the network's own. Job: default settings.
-Kept is the share of views whose sign has its stated colour nearest (as in embedded.py), PSNR that of signs' pixels.
+Every tuning scene of the range that shows signs is enhanced by the preset; kept is the share of views whose sign has
+its stated colour nearest (as in embedded.py). Of the scenes in which a view is lost, one stage after the other then
+has the truth before it. VAE: the photoreal twin encoded and decoded. From sigma s: sampling begins there, at the twin's
+latent under the job's own noise (what its inversion found), so that all that was decided above s is true. Fresh noise:
+the same under noise of seed 0, so that only the maps and the words are left of the clip.
 """
 
 from __future__ import annotations
@@ -16,60 +18,87 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-# Of the tuning scenes from 800000 to 800023, those whose signs come near.
-SEEDS = (800_002, 800_007, 800_008, 800_011, 800_012, 800_015, 800_017, 800_021)
-TIMES = (0.2, 0.5, 0.8, 0.95)
+from pipeline_core.cli.waiting import wait_passively  # noqa: E402
+
+if __name__ == "__main__":
+    wait_passively()  # before torch is imported
+
+import torch  # noqa: E402
+from torch import Tensor  # noqa: E402
+
+from benchmarks.embedded import SIZE, colour_metrics, mean  # noqa: E402
+from benchmarks.guided import Bench, open_bench  # noqa: E402
+from pipeline_core.diffusion import CFG, VE, guided, sample  # noqa: E402
+from pipeline_core.job.settings import EnhanceSettings  # noqa: E402
+from pipeline_core.models.folders.loading import load_video_model  # noqa: E402
+from pipeline_core.world import make_scene, render  # noqa: E402
+from pipeline_core.world.tags import TRAFFIC_SIGN  # noqa: E402
+
+FIRST, FRAMES = 800_024, 17  # behind the scenes that training looks at
+SIGMAS = (0.25, 1.0, 4.0, 16.0)
+LEAST = 12  # pixels of the largest sign in a frame, below which a scene is not worth a job
 
 
-def stages(model, source, twin) -> dict:
-    """Frames by stage."""
-    import torch
+def shows_signs(seed: int) -> bool:
+    clip = render(make_scene(seed), FRAMES, SIZE)
+    return int((clip.classes == TRAFFIC_SIGN).flatten(1).sum(1).max()) >= LEAST
 
-    from benchmarks.embedded import EnhanceSettings, RenderedBuffers, enhance
-    from benchmarks.guided import exact_maps
-    from pipeline_core.diffusion import VE
 
-    latent = model.encode(twin.rgb)
-    frames = {"VAE": model.decode(latent)}
-    hints = {name: model.encode_hint(values) for name, values in exact_maps(source).items()}
-    text = {"positive": model.encode_text([model.preset.prompt])}
-    predict = model.predictor(text, hints, dict.fromkeys(hints, 1 / len(hints)), VE)
-    noise = torch.randn(latent.shape, generator=torch.Generator().manual_seed(0))
-    for t in TIMES:
-        sigma = t / (1 - t)
-        with torch.no_grad():
-            x0 = predict(latent + sigma * noise, sigma, ["positive"])[0]
-        frames[f"denoiser at {t:g}"] = model.decode(x0.float())
-    frames["job"] = enhance(source.rgb, model, EnhanceSettings(), RenderedBuffers(source))[0]
-    return frames
+def signs_of(bench: Bench, outputs: list[Tensor]) -> list[list]:
+    """Of every clip, what became of the views of its signs."""
+    found = []
+    for clip, frames in zip(bench.clips, outputs, strict=True):
+        metric = colour_metrics(clip.source)["signs"]
+        metric.update(frames, clip.twins["day"].rgb, clip.source.classes, clip.source.instances)
+        found.append(metric.decisions)
+    return found
+
+
+def decoded(bench: Bench, latents: Tensor) -> list[Tensor]:
+    return [bench.model.decode(latent[None]) for latent in latents]
+
+
+def stages(bench: Bench) -> dict[str, list[Tensor]]:
+    """Frames of every clip by stage."""
+    twins = torch.cat([bench.model.encode(clip.twins["day"].rgb) for clip in bench.clips])
+    found, grid = {"VAE": decoded(bench, twins)}, bench.sigmas()
+    denoise, inverted = guided(bench.predict(), CFG(1.0)), bench.inverted().noise
+    for name, noise in (("from sigma", inverted), ("fresh noise, from sigma", bench.fresh())):
+        for sigma in SIGMAS:
+            levels = torch.cat([torch.tensor([sigma]), grid[grid < sigma]])
+            found[f"{name} {sigma:g}"] = decoded(bench, sample(denoise, noise, levels, VE, x0=twins))
+    return found | {"job": decoded(bench, bench.job(EnhanceSettings()))}
+
+
+def sign_psnr(bench: Bench, outputs: list[Tensor]) -> float:
+    errors = [
+        (frames - clip.twins["day"].rgb)[clip.source.classes == TRAFFIC_SIGN].square().flatten()
+        for clip, frames in zip(bench.clips, outputs, strict=True)
+    ]
+    return float(-10 * torch.cat(errors).mean().log10())
 
 
 def main() -> None:
-    import torch
-
-    from benchmarks.embedded import SIZE, colour_metrics, make_scene, mean, render_styles
-    from pipeline_core.models.folders.loading import load_video_model
-    from pipeline_core.world.tags import TRAFFIC_SIGN
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "embedded")
-    model = load_video_model(parser.parse_args().model)
-    kept, errors, objects = {}, {}, set()
-    for seed in SEEDS:
-        clips = render_styles(make_scene(seed), 17, SIZE, ("synthetic", "photoreal.day"))
-        source, twin = clips["synthetic"], clips["photoreal.day"]
-        signs = source.classes == TRAFFIC_SIGN
-        for stage, frames in stages(model, source, twin).items():
-            metric = colour_metrics(source)["signs"]
-            metric.update(frames, twin.rgb, source.classes, source.instances)
-            kept.setdefault(stage, []).extend(d.kept for d in metric.decisions)
-            errors.setdefault(stage, []).append((frames - twin.rgb)[signs].square().flatten())
-            objects |= {(seed, d.instance) for d in metric.decisions}
-    views = len(next(iter(kept.values())))
-    print(f"{views} views of {len(objects)} signs, seeds {', '.join(map(str, SEEDS))}\n")
+    parser.add_argument("--scenes", type=int, default=60, help="tuning scenes looked at, from 800024 on")
+    options = parser.parse_args()
+    model, failing, views, lost = load_video_model(options.model), [], 0, 0
+    for seed in filter(shows_signs, range(FIRST, FIRST + options.scenes)):
+        bench = open_bench([seed], model=model)
+        (decisions,) = signs_of(bench, decoded(bench, bench.job(EnhanceSettings())))
+        missed = sum(not decision.kept for decision in decisions)
+        views, lost = views + len(decisions), lost + missed
+        print(f"scene {seed}: {missed} of {len(decisions)} views lost", flush=True)
+        failing += [seed] * bool(missed)
+    print(f"\n{lost} of {views} views lost, in the scenes {', '.join(map(str, failing)) or '-'}\n")
+    if not failing:
+        return
+    bench = open_bench(failing, model=model)
     print("| stage | kept | PSNR of signs |\n| --- | --- | --- |")
-    for stage, values in kept.items():
-        print(f"| {stage} | {mean(values):.3f} | {float(-10 * torch.cat(errors[stage]).mean().log10()):.1f} |")
+    for stage, outputs in stages(bench).items():
+        kept = [decision.kept for decisions in signs_of(bench, outputs) for decision in decisions]
+        print(f"| {stage} | {mean(kept):.3f} | {sign_psnr(bench, outputs):.1f} |", flush=True)
 
 
 if __name__ == "__main__":

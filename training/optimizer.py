@@ -23,7 +23,7 @@ def orthogonalise(gradient: torch.Tensor) -> torch.Tensor:
     a, b, c = QUINTIC
     for _ in range(ROUNDS):
         gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return (x.T if tall else x).float().view_as(gradient)
 
 

@@ -6,6 +6,7 @@ Rendered, enhanced and judged by the gate into benchmarks/out/papers/downstream 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from benchmarks.embedded import SIZE
 from benchmarks.gate import measured
-from benchmarks.guided import open_bench
+from benchmarks.guided import Bench, open_bench
 from benchmarks.papers.table import WORK, weights_of
 from pipeline_core.batch.gate import judge
 from pipeline_core.batch.rules import GateRules
@@ -39,6 +40,38 @@ def prepared(seeds: Sequence[int], enhance: bool) -> list[dict[str, Tensor]]:
     return [load_file(str(path)) for path in paths.values()]
 
 
+def failed(seeds: Sequence[int]) -> list[dict[str, Tensor]]:
+    """What a job that went wrong makes of every scene, "enhanced" with "accepted", by FAILURES in turn."""
+    paths = {seed: FOLDER / weights_of() / f"{seed}-failed.safetensors" for seed in seeds}
+    for place, (seed, path) in enumerate(paths.items()):
+        if not path.exists():
+            bench, other = open_bench([seed]), open_bench([OTHER])
+            frames = FAILURES[list(FAILURES)[place % len(FAILURES)]](bench, other)
+            save_file(judged(bench, frames), str(path))
+            print(f"failed scene {seed}", flush=True)
+    return [load_file(str(path)) for path in paths.values()]
+
+
+def wrong_maps(bench: Bench, other: Bench) -> Tensor:
+    """Maps of another scene, from fresh noise: another street under this one's labels."""
+    return bench.model.decode(replace(bench, hints=other.hints).job(EnhanceSettings(start="noise")))
+
+
+def no_maps(bench: Bench, other: Bench) -> Tensor:
+    """Nothing but words, from fresh noise: a street that the model made up."""
+    return bench.model.decode(bench.job(EnhanceSettings(start="noise", controls={})))
+
+
+def flat(bench: Bench, other: Bench) -> Tensor:
+    """Enhanced as it should be, and from the second used frame on a plain colour."""
+    frames = bench.model.decode(bench.job(EnhanceSettings()))
+    return torch.cat([frames[:EVERY], frames[EVERY:].mean((1, 2), keepdim=True).expand_as(frames[EVERY:])])
+
+
+FAILURES = {"wrong maps": wrong_maps, "no maps": no_maps, "flat": flat}
+OTHER = 931_999  # the scene whose maps were taken for others
+
+
 def rendered(seed: int) -> dict[str, Tensor]:
     styles = {"raw": "synthetic", "photoreal": "photoreal.day"}
     renders = render_styles(make_scene(seed), CLIP, SIZE, tuple(styles.values()))
@@ -50,10 +83,14 @@ def rendered(seed: int) -> dict[str, Tensor]:
 
 def enhanced(seed: int) -> dict[str, Tensor]:
     bench = open_bench([seed])
-    frames = bench.model.decode(bench.job(EnhanceSettings()))
+    return judged(bench, bench.model.decode(bench.job(EnhanceSettings())))
+
+
+def judged(bench: Bench, frames: Tensor) -> dict[str, Tensor]:
+    """The frames that are used, and whether the gate accepts the clip they are of."""
     (_, figures), *_ = measured({"enhanced": (bench.clips[0].source, frames)}, bench.critic)
     accepted = judge(figures, GateRules().limits()).accepted
-    return {"enhanced": to_bytes(frames[::EVERY]), "accepted": torch.tensor([accepted])}
+    return {"enhanced": to_bytes(frames[::EVERY]).contiguous(), "accepted": torch.tensor([accepted])}
 
 
 def to_bytes(frames: Tensor) -> Tensor:

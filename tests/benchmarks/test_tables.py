@@ -9,8 +9,9 @@ import torch
 
 from benchmarks import guided
 from benchmarks import longvideo as drives
-from benchmarks.papers import calibration, cfg, conditions, downstream, longvideo, maps, prompts, table
+from benchmarks.papers import calibration, cfg, conditions, downstream, longvideo, maps, prompts, table, training_scenes
 from benchmarks.papers.table import Claim, Table
+from pipeline_core.job.settings import EnhanceSettings
 from pipeline_core.longvideo import plan_windows
 from pipeline_core.models.folders.loading import load_video_model
 from pipeline_core.models.folders.preset import Preset
@@ -205,9 +206,17 @@ def test_the_gated_arm_is_the_scenes_that_the_gate_accepts():
     scenes = [{**truth, **looks, "accepted": torch.tensor([accepted])} for accepted in (True, False, True)]
     shown = {
         arm: [int(each.rgb.max()) for each in downstream.training_shards(scenes, arm)]
-        for arm in (downstream.RAW, downstream.ENHANCED, downstream.GATED)
+        for arm in (downstream.RAW, downstream.ENHANCED, downstream.GATED, downstream.PLANTED, downstream.SORTED)
     }
-    assert list(shown.values()) == [[0, 0, 0], [1, 1, 1], [1, 1]]
+    assert list(shown.values()) == [[0, 0, 0], [1, 1, 1], [1, 1], [1, 1, 1], [1, 1]]
+
+
+def test_failed_jobs_are_another_street_a_street_made_up_and_a_plain_colour(bench):
+    right = bench.model.decode(bench.job(EnhanceSettings()))
+    made = {name: fail(bench, bench) for name, fail in training_scenes.FAILURES.items()}
+    flat = made.pop("flat")
+    assert torch.allclose(flat[:4], right[:4]) and float(flat[4:].std((1, 2)).max()) < 1e-5
+    assert all(frames.shape == right.shape and not torch.allclose(frames, right) for frames in made.values())
 
 
 def test_a_training_counts_when_every_arm_is_scored_on_every_test_scene(tmp_path, monkeypatch):
