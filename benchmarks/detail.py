@@ -2,6 +2,7 @@
 
     python benchmarks/detail.py --json benchmarks/results/detail.json    on scenes 900000 and up
     python benchmarks/detail.py --tune                                   all shares, on scenes 800000 and up
+    python benchmarks/detail.py --twice        the model itself at twice its size against delivery, on the same
 
 One window of 17 frames a scene, rendered at 2 and 4 times the model's size, made small, enhanced with the preset's
 settings under the prompt of a look, and delivered at the size of the render: enlarged (detail 0, bicubic), and with the
@@ -17,6 +18,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -104,6 +106,21 @@ def rows_of_scene(model, seed: int, factor: int, looks, shares) -> list[dict]:
     return rows
 
 
+def twice(model, seed: int) -> list[dict]:
+    """Figures of a scene at twice the model's size: delivered there, and made there by the model itself."""
+    ((source, twin, small, result),) = enhanced(model, seed, 2, ("day",)).values()
+    delivered = torch.stack([with_detail(*triple, DEFAULT) for triple in zip(source.rgb, small, result)])
+    large = replace(model, preset=replace(model.preset, size=tuple(source.rgb.shape[1:3])))
+    before = time.process_time()
+    own, _ = enhance(source.rgb, large, EnhanceSettings(detail=0.0), RenderedBuffers(source))
+    seconds = time.process_time() - before
+    known = {"look": "day", "factor": 2}
+    return [
+        {**known, "detail": "delivered", "missing": missing(result, twin.rgb), **figures(delivered, source, twin)},
+        {**known, "detail": "the model's", "missing": 0.0, **figures(own, source, twin), "seconds": seconds},
+    ]
+
+
 def means(scenes: list[dict]) -> list[dict]:
     """A row for every look, factor and share: what its scenes have on average."""
     alike = {}
@@ -153,6 +170,7 @@ def earlier(path: Path | None) -> list[dict]:
 def main() -> None:
     parser = common.parser(__doc__.split("\n")[0])
     parser.add_argument("--tune", action="store_true", help="the tuning scenes instead of the held-out ones")
+    parser.add_argument("--twice", action="store_true", help="the model at twice its size, on three tuning scenes")
     parser.add_argument(
         "--resume", action="store_true", help="keep the scenes that are in the JSON, measure the others"
     )
@@ -161,6 +179,13 @@ def main() -> None:
     seeds, looks = (TUNING, ("day", "night")) if options.tune else (HELD_OUT, tuple(LOOKS))
     shares = sorted({*SHARES, DEFAULT}) if options.tune else (0.0, DEFAULT)
     about = {"scenes": dict(zip(FACTORS, options.scenes)), "frames": FRAMES, "default": DEFAULT}
+    if options.twice:
+        model = load_video_model()
+        scenes = [row for seed in TUNING[:3] for row in twice(model, seed)]
+        common.print_table(means(scenes), COLUMNS)
+        seconds = [row["seconds"] for row in scenes if "seconds" in row]
+        print(f"{sum(seconds) / len(seconds):.0f} s of a core a job of the model itself")
+        return
     model, scenes = load_video_model(), earlier(options.json) if options.resume else []
     measured = {(row["seed"], row["factor"]) for row in scenes}
     for factor, count in zip(FACTORS, options.scenes):

@@ -185,6 +185,19 @@ def differences(
     return float(above.mean()), STUDENT[len(above)] * float(above.std()) / sqrt(len(above))
 
 
+def summary(rows: Sequence[dict]) -> list[dict]:
+    """Of every share and tag the means over seeds; "above" has of every figure how far it lies above share 0 without
+    SimDrop, and half of that difference's interval."""
+    measured = [name for name in COLUMNS[3:] if all(name in row for row in rows)]
+    table = []
+    for share, tag in dict.fromkeys((row["share"], row["tag"]) for row in rows):
+        chosen = [row for row in rows if (row["share"], row["tag"]) == (share, tag)]
+        means = {name: sum(row[name] for row in chosen) / len(chosen) for name in measured}
+        above = {name: differences(rows, share, tag, name, name.removesuffix("_simdrop")) for name in measured}
+        table.append({"share": share, "tag": tag, "seeds": len(chosen)} | means | {"above": above})
+    return table
+
+
 def promises(rows: Sequence[dict], share: float = 0.3) -> list[common.Promise]:
     """What the paper says: hard cases better by more than the interval, ordinary clips no worse."""
     hard, ordinary = (differences(rows, share, "on", figure) for figure in ("hard", "drives"))
@@ -251,14 +264,19 @@ def main() -> None:
                 file = train(options.work, share, tag, seed, options)
                 seconds = round(time.monotonic() - start, 1)
                 row = run | {"train_seconds": seconds} | gains(options.work, file, options)
-                rows.append(row | (looks(bench, file, reference) if bench else {}))
+                row |= looks(bench, file, reference) if bench else {}
+                rows.append(row)
                 write_json(written, {"about": about, "model": untrained, "rows": rows})
                 print({name: row[name] for name in COLUMNS if name in row}, flush=True)
+    means = summary(rows)
+    common.print_table(means, [name for name in COLUMNS if name != "seed"])
+    print()
     common.finish(
         options.json,
         rows,
         COLUMNS,
         promises(rows),
+        means=means,
         **about,
         untrained=untrained,
         seeds=options.seeds,
