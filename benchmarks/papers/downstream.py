@@ -4,10 +4,11 @@
 
 Open question 1 of 2511.14719, in the small world: the same small SegFormer and the same small RT-DETR, the same few
 hundred steps, the same scenes and labels; only what the frames look like differs. What the gate is worth shows where
-every second enhanced clip is a job that failed (`training_scenes.FAILURES`). Test scenes are those of the other
-tables and a few more, training scenes are in no other benchmark. `gap` is the share of the way from raw to photoreal
-frames: (arm - raw) / (photoreal - raw). Scenes and trained networks are in benchmarks/out/papers/downstream; a run that
-was cut off goes on from its last checkpoint, and --finished makes a table of the trainings that are done.
+every second enhanced clip is a job that failed (`training_scenes.FAILURES`). Test scenes are those of the other tables
+and a few more, training scenes are in no other benchmark. `gap` is the share of the way from raw to photoreal frames:
+(arm - raw) / (photoreal - raw); none where photoreal frames train no better than raw ones. Scenes and trained networks
+are in benchmarks/out/papers/downstream; a run that was cut off goes on from its last checkpoint, and --finished makes a
+table of the trainings that are done.
 """
 
 from __future__ import annotations
@@ -115,8 +116,9 @@ def scores(network: str, arm: str, run: int, shards: list[Shard], tests: dict[in
 
 
 def summaries(values: dict[str, Tensor], figure: str, gap: str) -> dict[str, dict]:
-    """Of every arm, as part of its row, the score and the gap closed. values: arm -> (runs, test scenes), the same
-    scenes nan in all; intervals over both, drawn together for all arms."""
+    """Of every arm, as part of its row, the score and the gap closed, None where photoreal frames are not above raw
+    ones by more than the interval. values: arm -> (runs, test scenes), the same scenes nan in all; intervals over both,
+    drawn together for all arms."""
     runs, count = values[RAW].shape
     draw = torch.Generator().manual_seed(0)
     chosen = (
@@ -125,14 +127,15 @@ def summaries(values: dict[str, Tensor], figure: str, gap: str) -> dict[str, dic
     )
     drawn = {arm: of_arm[chosen].nanmean((1, 2)) for arm, of_arm in values.items()}
     means = {arm: of_arm.nanmean() for arm, of_arm in values.items()}
+    there_is_one = quantiles(drawn[PHOTOREAL] - drawn[RAW])[0] > 0
     parts = {}
     for arm, of_arm in values.items():
         of_gap, drawn_gap = ((every[arm] - every[RAW]) / (every[PHOTOREAL] - every[RAW]) for every in (means, drawn))
         scenes = [[0.0, 0] if value != value else [value, 1] for value in of_arm.mean(0).tolist()]
         parts[arm] = {
             figure: float(means[arm]),
-            gap: float(of_gap),
-            "interval": {figure: quantiles(drawn[arm]), gap: quantiles(drawn_gap)},
+            gap: float(of_gap) if there_is_one else None,
+            "interval": {figure: quantiles(drawn[arm])} | ({gap: quantiles(drawn_gap)} if there_is_one else {}),
             "by_scene": {figure: scenes},
         }
     return parts

@@ -191,6 +191,13 @@ def test_the_gap_that_frames_close_is_their_share_of_the_way():
     assert parts["raw"]["miou"] == pytest.approx(0.4)
 
 
+def test_without_a_gap_there_is_no_share_of_it():
+    scene = torch.tensor([0.0, 0.1, 0.2], dtype=torch.float64)
+    values = {arm: (scene + LEVELS["raw"]).expand(2, 3) for arm in LEVELS}
+    parts = downstream.summaries(values, "ap50", "ap50_gap")
+    assert {part["ap50_gap"] for part in parts.values()} == {None} and "ap50_gap" not in parts["raw"]["interval"]
+
+
 def test_a_test_scene_without_objects_counts_for_no_arm():
     scene = torch.tensor([0.0, float("nan"), 0.2], dtype=torch.float64)
     values = {arm: (scene + level).expand(2, 3) for arm, level in LEVELS.items()}
