@@ -2,7 +2,7 @@
 
     render-cg and train-lora make a reference (docs/cg-clips.md); without --reference a prompt is one
     python benchmarks/simdrop.py --tune [--reference LORA]                       candidates, on scenes 800000 and up
-    python benchmarks/simdrop.py [--reference LORA] --json OUT.json     the best of each reference, on 900000 and up
+    python benchmarks/simdrop.py [--reference LORA] --json OUT.json     the best of each reference, on 920000 and up
 
 Full inversion, CFG 1, one window of 17 frames a scene. A form is chosen on the tuning scenes: of those whose Frechet
 distance is at most 1.2 times that without, whose edges and colours lose at most .01, the one the critic likes best. It
@@ -34,7 +34,7 @@ from pipeline_core.models.folders.layout import sample_hash  # noqa: E402
 from pipeline_core.models.folders.lora import parse_lora  # noqa: E402
 from pipeline_core.video.files import write_json  # noqa: E402
 
-HELD_OUT, TUNING = range(900_000, 900_010), range(800_000, 800_012)
+HELD_OUT, TUNING = range(920_000, 920_010), range(800_000, 800_012)
 TUNED = Path(__file__).with_name("simdrop_tuned.json")
 COLUMNS = ("row", "psnr", "edge_f1", "colours", "critic", "frechet", "saturation", "calls")
 OFF = "off"

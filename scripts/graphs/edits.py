@@ -25,7 +25,7 @@ SCALES = {"video_scale": 1.0, "text_scale": 1.5}
 
 
 def edit_video(canvas: Canvas) -> None:
-    note(canvas, "edit_video", (400, 380))
+    note(canvas, "edit_video", (400, 460))
     canvas.group("Clip", 360, below=NOTE)
     source = demo_drive(canvas, "Demo Drive", WINDOW)
     canvas.group("Edit", 380)
