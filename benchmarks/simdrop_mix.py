@@ -60,8 +60,8 @@ SWEEP = f"{hard_cases.SWEEP:g}"
 FIGURES = ("critic", "frechet", *hard_cases.FIGURES)  # of what is drawn, and the same with SimDrop
 COLUMNS = ("share", "tag", "seed", "hard", "drives", "leak", *FIGURES, *(f"{name}_simdrop" for name in FIGURES))
 STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # t of 95 % by number of seeds
-# Chosen on drives 800100 to 800102 with the LoRA of share .3, tag on and seed 0: what holds brightness and contrast holds
-# the renders' brightness and contrast, too.
+# Chosen on drives 800100 to 800102 with the LoRA of share .3, tag on and seed 0. A form that holds brightness and
+# contrast holds those of renders, too.
 SIMDROP = Interval(SimDrop(CFG(1.0), 1.0), 0.5, 10.0, outside=CFG(1.0))
 FILTERED, BEST = "filtered", "0.7"
 

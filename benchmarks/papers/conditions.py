@@ -1,10 +1,10 @@
-"""The three control maps alone, left out, reaching fewer blocks and at other weights (2511.14719's ablation).
+"""The control maps alone, left out, reaching fewer blocks and at other weights (2511.14719's ablation).
 
     python benchmarks/papers/conditions.py --json benchmarks/results/papers/conditions.json
 
 The small world, a small model. Weights are what multiplies a branch: the rule
 w / max(1, sum of w), which no job leaves, would cap the total at 1. The branches of this model have three blocks, for
-the first three of six, so that control in all blocks cannot be tried; nor can the blurred clip, which has no branch.
+the first three of six, and none is of the blurred clip: both are trained for this table (grown.py, a few minutes each).
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ import torch  # noqa: E402
 
 from benchmarks.guided import Bench  # noqa: E402
 from benchmarks.papers import table  # noqa: E402
+from benchmarks.papers.grown import BLUR, grown  # noqa: E402
 from benchmarks.papers.table import Claim, Make, Output  # noqa: E402
+from pipeline_core.conditions.blur import blur_map  # noqa: E402
+from pipeline_core.conditions.conventions import EMBEDDED, map_convention  # noqa: E402
 from pipeline_core.conditions.stack import CONTROLS  # noqa: E402
 from pipeline_core.job.settings import EnhanceSettings  # noqa: E402
 
@@ -63,6 +66,23 @@ def reaching(blocks: int) -> Make:
     return make
 
 
+def grown_to(kind: str, weights: dict[str, float], **changes) -> Make:
+    """A job with the branches of grown.py in the place of the model's or beside them."""
+
+    def make(bench: Bench) -> Output:
+        more, hints = grown(kind), bench.hints
+        if BLUR in more:
+            maps = [blur_map(clip.source.rgb, table=map_convention(EMBEDDED).blur) for clip in bench.clips]
+            hints = {**hints, BLUR: torch.cat([bench.model.encode_hint(values) for values in maps])}
+        model = replace(bench.model, branches={**bench.model.branches, **more})
+        larger = replace(bench, model=model, hints=hints, calls=0)
+        output = job(larger, weights, **changes)
+        bench.calls += larger.calls
+        return output
+
+    return make
+
+
 def shortened(branch: torch.nn.Module, blocks: int) -> torch.nn.Module:
     """The same branch, its weights shared, without its last blocks."""
     shorter = copy.copy(branch)
@@ -80,10 +100,16 @@ def rows() -> dict[str, Make]:
         "none": row({}),
         "control in the first block only": reaching(1),
         "control in the first two blocks": reaching(2),
+        "control in all six blocks (trained for this)": grown_to("deep", evenly(*CONTROLS)),
+        "the blurred clip alone (trained for this)": grown_to("blur", {BLUR: 1.0}),
+        "all three and the blurred clip": grown_to("blur", evenly(*CONTROLS, BLUR)),
         **{f"total weight {total:g}": row(evenly(*CONTROLS, total=total)) for total in TOTALS},
         "from random noise, all three": row(evenly(*CONTROLS), **NOISE),
         "from random noise, without edge": row(evenly("depth", "segmentation"), **NOISE),
         "from random noise, none": row({}, **NOISE),
+        "from random noise, control in all six blocks": grown_to("deep", evenly(*CONTROLS), **NOISE),
+        "from random noise, the blurred clip alone": grown_to("blur", {BLUR: 1.0}, **NOISE),
+        "from random noise, all three and the blurred clip": grown_to("blur", evenly(*CONTROLS, BLUR), **NOISE),
     }
 
 
@@ -107,6 +133,11 @@ TABLE = table.Table(
         Claim("Three maps are better than edges alone", "psnr", ALL, "edge alone"),
         Claim("Three maps are better than depth alone", "psnr", ALL, "depth alone"),
         Claim("Three maps are better than segmentation alone", "psnr", ALL, "segmentation alone"),
+        Claim("The blurred clip brings the result nearer to the source", "ssim", "all three and the blurred clip", ALL),
+        Claim("From random noise the blurred clip is worth more than .5 dB", "psnr",
+              "from random noise, all three and the blurred clip", "from random noise, all three", 0.5),
+        Claim("Control in all blocks is no better than in the first three", "psnr", ALL,
+              "control in all six blocks (trained for this)", -0.1),
         Claim("From random noise control is worth more than .5 dB", "psnr", "from random noise, all three",
               "from random noise, none", 0.5),
     ),
