@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 from page_commands import ROOT
 
@@ -37,9 +38,9 @@ def test_the_table_of_own_eyes_says_what_was_measured():
     assert len(said) == len(measured) and all(abs(a - b) <= 0.0051 for a, b in zip(said, measured, strict=True))
 
 
-def cells(heading: str) -> list[list[str]]:
-    """The rows of the first table below a heading of the page, without its head."""
-    text = page.PAGE.read_text(encoding="utf-8")
+def cells(heading: str, path: Path = page.PAGE) -> list[list[str]]:
+    """The rows of the first table below a heading of a page, without its head."""
+    text = path.read_text(encoding="utf-8")
     table = text[text.index(f"\n## {heading}\n") :].split("| --- |\n", 1)[1].split("\n\n", 1)[0]
     return [[cell.strip("* ") for cell in line.strip("|").split("|")] for line in table.splitlines()]
 
@@ -85,6 +86,21 @@ def test_the_table_of_savings_says_what_was_measured():
     for (_, *figures), name in zip(cells("What can be saved"), names, strict=True):
         for cell, figure in zip(figures, ("work", "psnr", "lamps", "signs", "critic"), strict=True):
             assert same(cell, [measured[name][figure]]), (name, figure)
+
+
+def test_the_table_of_mixed_trainings_says_what_was_measured():
+    about = json.loads((RESULTS / "simdrop_mix.json").read_text())["about"]
+    names = ["hard", "drives", "leak"]
+    names += [
+        f"{name}{how}"
+        for name in ("critic", "frechet", "reprojection_error", "alpha_error")
+        for how in ("", "_simdrop")
+    ]
+    said = cells("What mixing does", ROOT / "docs" / "cg-clips.md")
+    for (share, tag, *figures), row in zip(said, about["means"], strict=True):
+        assert same(share, [row["share"]]) and (tag or "off") == row["tag"]
+        for cell, name in zip(figures, names, strict=True):
+            assert same(cell, [row[name]]), (share, tag, name)
 
 
 def test_the_table_of_foreign_eyes_says_what_was_measured():
