@@ -107,21 +107,9 @@ def selection(work: Path, seed: int, options, model: Sequence[str]) -> Path:
     """What the filter leaves of the training folder, by the LoRA of share 1 and this seed."""
     chosen, reference = work / "chosen" / str(seed), train(work, 1.0, "off", seed, options)
     chosen.parent.mkdir(exist_ok=True)
-    shape = ["--frames", str(options.frames), "--size", options.size, "--precision", options.precision]
-    run(
-        [
-            "select",
-            str(work / "train"),
-            "-o",
-            str(chosen),
-            "--reference",
-            str(reference),
-            "--best",
-            BEST,
-            *shape,
-            *model,
-        ]
-    )
+    words = ["--reference", str(reference), "--best", BEST, "--frames", str(options.frames), "--size", options.size]
+    words += ["--precision", options.precision, *model]
+    run(["select", str(work / "train"), "-o", str(chosen), *words])
     return chosen / "selection.jsonl"
 
 
@@ -144,9 +132,8 @@ def gains(work: Path, file: Path, options) -> dict[str, float]:
 def looks(bench: Bench, file: Path | None, reference: Path | None) -> dict[str, float]:
     """FIGURES of drives and hard cases drawn from noise, with the LoRA merged: without SimDrop and, where there is a
     reference, with it."""
-    model = load_video_model(
-        loras=[Lora(file)] if file else [], reference=Lora(reference) if reference else None
-    )  # fmt: skip
+    away = Lora(reference) if reference else None
+    model = load_video_model(loras=[Lora(file)] if file else [], reference=away)
     merged = replace(bench, model=model, inversions={})
     frames = bench.clips[0].source.rgb.shape[0]
     cases = studio(len(bench.clips), frames)
@@ -212,16 +199,11 @@ def promises(rows: Sequence[dict], share: float = 0.3) -> list[common.Promise]:
         what = f"share {share:g}: {name} below share 0 and the interval"
         better.append(common.Promise(what, less and sum(less), 0.0, at_least=False))
     critic, frechet = (differences(rows, share, "on", f"{name}_simdrop", name) for name in ("critic", "frechet"))
-    with_it = f"share {share:g} with SimDrop"
+    with_it, least = f"share {share:g} with SimDrop", frechet and frechet[0] - frechet[1]
     return [
         *better,
         common.Promise(f"{with_it}: critic above share 0, interval added", critic and sum(critic), 0.0),
-        common.Promise(
-            f"{with_it}: Frechet below share 0, interval taken",
-            frechet and frechet[0] - frechet[1],
-            0.0,
-            at_least=False,
-        ),
+        common.Promise(f"{with_it}: Frechet below share 0, interval taken", least, 0.0, at_least=False),
     ]
 
 
