@@ -35,9 +35,9 @@ def quarantine_of(out):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, model_folder):
-    """(folder, out): six clips, made in one run of one process."""
+    """(folder, out): four clips, made in one run of one process."""
     folder = tmp_path_factory.mktemp("many") / "in"
-    poison.make_folder(folder, 6, ())
+    poison.make_folder(folder, 4, ())
     out = folder.parent / "out"
     assert main(arguments(folder, out, model_folder)) == 0
     return folder, out
@@ -46,7 +46,7 @@ def whole(tmp_path_factory, model_folder):
 def test_a_result_is_what_enhance_makes_of_the_clip_alone(whole, model_folder, tmp_path):
     folder, out = whole
     rows = rows_of(out)
-    assert len(rows) == 6 and {row["status"] for row in rows.values()} == {"done"}
+    assert len(rows) == 4 and {row["status"] for row in rows.values()} == {"done"}
     row, alone = rows["clip_003"], tmp_path / "alone.mp4"
     command = ["enhance", folder / "clip_003.mp4", "-o", alone, "--model", model_folder, *QUICK, "--seed", row["seed"]]
     assert main([str(part) for part in command]) == 0
@@ -65,10 +65,10 @@ def test_run_again_nothing_is_made_again_and_a_dry_run_writes_nothing(whole, mod
     assert main(arguments(folder, out, model_folder)) == 0
     assert main(arguments(folder, out, model_folder, "--dry-run", "--steps", "3")) == 0
     said = capsys.readouterr().out
-    assert said.count("to do again: other settings") == 6 and "6 results are made again: their settings changed" in said
+    assert said.count("to do again: other settings") == 4 and "4 results are made again: their settings changed" in said
     assert {path: path.stat().st_mtime_ns for path in out.glob("clips/**/*")} == before
     assert main(arguments(folder, out.parent / "nowhere", model_folder, "--dry-run")) == 0
-    assert not (out.parent / "nowhere").exists() and capsys.readouterr().out.count("to do") == 6
+    assert not (out.parent / "nowhere").exists() and capsys.readouterr().out.count("to do") == 4
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL here")

@@ -1,11 +1,12 @@
 """SimDrop in a job: its reference is the model with a LoRA on, answered apart, on some levels, at the same contrast."""
 
-import json
-
 import pytest
 import torch
 
 from pipeline_core.__main__ import main
+from pipeline_core.batch.networks import load_networks
+from pipeline_core.cli.commands import parse
+from pipeline_core.cli.enhance_folder import planned
 from pipeline_core.diffusion import CFG, VE, SimDrop
 from pipeline_core.enhance import enhance
 from pipeline_core.job.settings import EnhanceSettings
@@ -100,22 +101,16 @@ def test_a_reference_without_a_weight_is_one_sentence(tmp_path, loras, capsys):
     assert "nowhere does not exist" in capsys.readouterr().err
 
 
-def test_a_folder_of_clips_is_pushed_away_from_the_same_reference(tmp_path, model_folder, loras, capsys):
-    clips, out, alone = tmp_path / "in", tmp_path / "out", tmp_path / "alone.mp4"
+def test_a_folder_of_clips_is_pushed_away_from_the_same_reference(tmp_path, model_folder, loras, frames, capsys):
+    clips, out = tmp_path / "in", tmp_path / "out"
     clips.mkdir()
-    video = torch.rand(5, 32, 48, 3, generator=torch.Generator().manual_seed(0))
-    media.write_clip(clips / "a.mp4", video, 12)
-    reference = ["--simdrop-reference", str(loras["strong"]), "--model", str(model_folder), "--precision", "fp32"]
-    reference += ["--start", "noise", "--steps", "2"]
-    folder = ["enhance-folder", str(clips), str(out), *reference]
+    media.write_clip(clips / "a.mp4", frames, 12)
+    folder = ["enhance-folder", str(clips), str(out), "--model", str(model_folder)]
+    folder += ["--simdrop-reference", str(loras["strong"])]
     assert main(folder) == 2 and "--simdrop-reference has no effect without --simdrop" in capsys.readouterr().err
-    assert not out.exists()
     assert main([*folder, "--engine", "comfyui", "--servers", "127.0.0.1:1", "--simdrop", "0.5"]) == 2
-    assert "--engine comfyui has no --simdrop-reference" in capsys.readouterr().err
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("gate: false\n")
-    assert main([*folder, "--simdrop", "0.5", "--workers", "1", "--recipe", str(recipe)]) == 0
-    (row,) = (json.loads(path.read_text()) for path in out.glob("clips/*/*.json"))
-    words = ["enhance", str(clips / "a.mp4"), "-o", str(alone), *reference, "--seed", str(row["seed"])]
-    assert main([*words, "--simdrop", "0.5"]) == 0
-    assert torch.equal(media.read_clip(out / row["output"]), media.read_clip(alone))
+    assert "--engine comfyui has no --simdrop-reference" in capsys.readouterr().err and not out.exists()
+    plan = planned(parse([*folder, "--simdrop", "0.5", "--precision", "fp32"]))
+    single = load_video_model(model_folder, precision="fp32", reference=Lora(loras["strong"] / NAME))
+    results = [calls_of(model, frames, simdrop=0.5)[0] for model in (load_networks(plan.choice).model, single)]
+    assert torch.equal(*results)
