@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 
-from benchmarks import guided
+from benchmarks import guided, sign_stages
 from benchmarks import longvideo as drives
 from benchmarks.papers import calibration, cfg, conditions, downstream, longvideo, maps, prompts, table, training_scenes
 from benchmarks.papers.table import Claim, Table
@@ -38,6 +38,20 @@ def test_every_kind_of_row_runs_and_every_claim_names_rows(tried, bench, monkeyp
         for scene in table._row(bench, tried.rows[name]):
             assert scene["figures"]["psnr"][1] >= 1 and scene["figures"]["calls"][0] > 0, name
     assert named_rows(tried) <= tried.rows.keys()
+
+
+def test_the_stages_of_signs_begin_at_the_truth(bench):
+    """Begun just above the last level nothing is sampled: what is left is the twin under the job's own noise."""
+    last = float(bench.sigmas()[-1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sign_stages, "SIGMAS", (1.0001 * last, 80.0))
+        stages = sign_stages.stages(bench)
+    twin = bench.model.encode(bench.clips[0].twins["day"].rgb)
+    true, noisy = (bench.model.decode(latent) for latent in (twin, twin + last * bench.inverted().noise))
+    (vae,), (near,), (far,) = (stages[name] for name in ("VAE", f"from sigma {1.0001 * last:g}", "from sigma 80"))
+    assert torch.equal(vae, true)
+    assert float((near - noisy).abs().mean()) < 0.1 * float((far - noisy).abs().mean())
+    assert len(stages) == 6 and len(sign_stages.signs_of(bench, stages["job"])) == len(bench.clips)
 
 
 def test_what_the_frames_say_is_held_against_the_rows_own_prompt(bench, monkeypatch):
