@@ -146,6 +146,10 @@ class Bench:
         denoise = guided(self.predict(), guidance)
         return sample(denoise, noise, sigmas, VE, x0=self.latent, solver=solver)
 
+    def drawn(self, guidance: Guidance, **prompts: Sequence[str]) -> Tensor:
+        """Latents sampled from noise alone, as the start noise does: nothing of the clips but maps and words."""
+        return sample(guided(self.predict(**prompts), guidance), self.fresh(), self.sigmas(1.0), VE)
+
     def job(self, settings: EnhanceSettings) -> Tensor:
         """Latents of the pipeline's own `enhance_latent` at these settings."""
         settings = resolve(settings, self.model.preset)

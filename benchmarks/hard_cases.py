@@ -1,4 +1,4 @@
-"""Hard cases drawn from noise: does what a network makes of an orbit keep its geometry, and of layers, apart?
+"""Hard cases to draw from noise: does what a network makes of an orbit keep its geometry, and of layers, apart?
 
 A held-out studio clip gives maps and words, in the photoreal style; the picture begins as noise. What the network does
 not know of such clips, it gets wrong here: 3-D by the scene's own depth and cameras, layers by their true alpha.
@@ -7,17 +7,14 @@ not know of such clips, it gets wrong here: 3-D by the scene's own depth and cam
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from benchmarks.embedded import mean
-from benchmarks.guided import exact_maps
+from benchmarks.guided import Bench, Clip, exact_maps
 from pipeline_core.conditions.cameras import read_cameras
-from pipeline_core.conditions.stack import normalise_weights
-from pipeline_core.diffusion import VE, guided, karras_sigmas, sample
-from pipeline_core.diffusion.guidance import Guidance
+from pipeline_core.metrics.critic import load_critic
 from pipeline_core.metrics.layers import Layers
 from pipeline_core.metrics.reprojection import Reprojection
 from pipeline_core.models.networks.video_model import VideoModel
@@ -31,52 +28,29 @@ SWEEP = 30.0  # degrees of an orbit: what is seen in one frame is seen again fou
 FIGURES = "reprojection_error", "background_spread", "alpha_error"
 
 
-@dataclass(frozen=True)
-class Case:
-    """A studio clip in the synthetic style, and its caption in the photoreal one."""
-
-    take: Take
-    caption: str
-
-
-def render_cases(seeds: Sequence[int], frames: int, size: tuple[int, int], style: str = "synthetic") -> list[Case]:
-    """One of every kind and seed, `frames` of it at size (height, width)."""
-    cases = []
-    for kind in KINDS:
-        for seed in seeds:
-            stage = make_stage(seed, kind, frames, sweep=SWEEP)
-            cases.append(Case(render_stage(stage, None, size, style), stage_captions(stage, "photoreal")["fine"]))
-    return cases
+def render_cases(seeds: Sequence[int], frames: int, size: tuple[int, int]) -> list[tuple[Take, str]]:
+    """One of every kind and seed in the synthetic style, `frames` of it at size (height, width), and its caption in the
+    photoreal one."""
+    stages = [make_stage(seed, kind, frames, sweep=SWEEP) for kind in KINDS for seed in seeds]
+    return [(render_stage(stage, None, size), stage_captions(stage, "photoreal")["fine"]) for stage in stages]
 
 
-def draw(model: VideoModel, cases: Sequence[Case], guidance: Guidance) -> list[Tensor]:
-    """Frames (T, H, W, 3) in [0, 1] of every case from the noise of seed 0, as one batch.
-
-    guidance: of the branches positive and, with a reference LoRA, reference, which read the same words.
-    """
-    preset = model.preset
-    hints = [{name: model.encode_hint(values) for name, values in _maps(case.take).items()} for case in cases]
-    joined = {name: torch.cat([each[name] for each in hints]) for name in hints[0]}
-    words = model.encode_text([f"{preset.prompt}, {case.caption}" for case in cases])
-    weights = normalise_weights(preset.control_weights)
-    predict = model.predictor({"positive": words, "reference": words}, joined, weights, VE)
-    shape = model.encode(cases[0].take.rgb).shape
-    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0)).expand(len(cases), *shape[1:])
-    sigmas = karras_sigmas(preset.steps, preset.sigma_min, preset.sigma_max, preset.rho, torch.float32)
-    latents = sample(guided(predict, guidance), noise.contiguous(), sigmas, VE)
-    return [model.decode(latent[None]) for latent in latents]
+def bench_of(model: VideoModel, cases: Sequence[tuple[Take, str]]) -> Bench:
+    """The cases as a bench, without twins."""
+    clips = []
+    for take, caption in cases:
+        about = {"description": caption}
+        source = Render(take.rgb, take.depth, take.classes, take.instances, take.flow, [], about, take.camera)
+        clips.append(Clip(None, source, {}, {}))
+    hints = [{name: model.encode_hint(v) for name, v in exact_maps(clip.source).items()} for clip in clips]
+    latents = torch.cat([model.encode(clip.source.rgb) for clip in clips])
+    return Bench(model, load_critic(), clips, latents, {name: torch.cat([h[name] for h in hints]) for name in hints[0]})
 
 
-def _maps(take: Take) -> dict[str, Tensor]:
-    nothing: list = []
-    return exact_maps(Render(take.rgb, take.depth, take.classes, take.instances, take.flow, nothing, {}))
-
-
-def figures(cases: Sequence[Case], outputs: Sequence[Tensor]) -> dict[str, float]:
-    """FIGURES of the outputs, means over the cases that have them."""
+def figures(takes: Sequence[Take], outputs: Sequence[Tensor]) -> dict[str, float]:
+    """FIGURES of the outputs, frames (T, H, W, 3) in [0, 1] of every take; means over those that have them."""
     found: dict[str, list[float]] = {name: [] for name in FIGURES}
-    for case, output in zip(cases, outputs, strict=True):
-        take = case.take
+    for take, output in zip(takes, outputs, strict=True):
         if take.alpha is None:
             metric = Reprojection(read_cameras({"cameras": take.camera.matrices()}, len(take.rgb)))
             metric.update(output, take.depth, take.classes)

@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -36,9 +37,12 @@ def one_branch(batch, step: int):
     """In every second step one branch at full weight, which leaves out the calls of the others."""
     if step % 2:
         return batch
-    chosen = list(batch.weights)[step // 2 % len(batch.weights)]
-    weights = {name: weight * 0 + float(name == chosen) for name, weight in batch.weights.items()}
-    return replace(batch, weights=weights)
+    return alone(batch, list(batch.weights)[step // 2 % len(batch.weights)])
+
+
+def alone(batch, branch: str):
+    """The batch with one branch at full weight and the others at none."""
+    return replace(batch, weights={name: w * 0 + float(name == branch) for name, w in batch.weights.items()})
 
 
 def even_times(batch, step: int):
@@ -74,8 +78,7 @@ def measure(out: Path, start: Path, name: str, seconds: float) -> dict:
     taken = {"first_scene": pool.start, "first_scenes": len(pool), "scenes": len(pool), "scene_every": 10**6}
     own = {key: config[key] for key in ("worlds", "maps", "batch", "rate")}
     run = open_run(folder, {"start": str(start), "schedule": "dit:1", **own, **taken, **settings})
-    draw = loop.draw_batch
-    loop.draw_batch = lambda *given: changed(draw(*given), run.state["step"])
+    draw, step = loop.draw_batch, lambda: loop.one_step(run, "dit")
     tuning = ScenePool(run.cache, range(TUNING_SEEDS, TUNING_SEEDS + 24))
     for seed in (*run.pool(), *tuning.seeds):
         run.cache.latents(seed)
@@ -89,12 +92,13 @@ def measure(out: Path, start: Path, name: str, seconds: float) -> dict:
 
     before = errors()
     compile_blocks(learner.network)
-    loop.one_step(run, "dit")
-    began, steps = time.process_time(), 0
-    while time.process_time() - began < seconds:
-        loop.one_step(run, "dit")
-        steps += 1
-    spent = time.process_time() - began
+    with mock.patch.object(loop, "draw_batch", lambda *given: changed(draw(*given), run.state["step"])):
+        step()
+        began, steps = time.process_time(), 0
+        while time.process_time() - began < seconds:
+            step()
+            steps += 1
+        spent = time.process_time() - began
     row = {"recipe": name, "steps": steps, "seconds": round(spent, 1), "before": before}
     with torch.compiler.set_stance("force_eager"):
         row["after"] = errors()

@@ -22,7 +22,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from math import sqrt
 from pathlib import Path
 
@@ -35,13 +35,11 @@ if __name__ == "__main__":
     wait_passively()  # before torch is imported
 
 import torch  # noqa: E402
-from torch import Tensor  # noqa: E402
 
 from benchmarks import common, hard_cases  # noqa: E402
 from benchmarks.embedded import SIZE  # noqa: E402
 from benchmarks.guided import Bench, open_bench  # noqa: E402
-from pipeline_core.diffusion import CFG, VE, Interval, SimDrop, guided, sample  # noqa: E402
-from pipeline_core.diffusion.guidance import Guidance  # noqa: E402
+from pipeline_core.diffusion import CFG, Interval, SimDrop  # noqa: E402
 from pipeline_core.finetune.clips import read_clips  # noqa: E402
 from pipeline_core.finetune.errors import Denoiser  # noqa: E402
 from pipeline_core.finetune.explain import advantage, explain  # noqa: E402
@@ -52,6 +50,7 @@ from pipeline_core.models.folders.lora import NAME, Lora, add_reference  # noqa:
 from pipeline_core.video.files import write_json  # noqa: E402
 from pipeline_core.world import drive_scene  # noqa: E402
 from pipeline_core.world.captions import caption  # noqa: E402
+from pipeline_core.world.studio.render import Take  # noqa: E402
 from training.drive_clips import render_drives, run  # noqa: E402
 
 TRAINING, HELD_OUT = 6000, 900_100  # first seeds
@@ -131,30 +130,22 @@ def gains(work: Path, file: Path, options) -> dict[str, float]:
 
 def looks(bench: Bench, file: Path | None, reference: Path | None) -> dict[str, float]:
     """FIGURES of drives and hard cases drawn from noise, with the LoRA merged: without SimDrop and, where there is a
-    reference, with it."""
+    reference, with it. The reference reads what the model reads."""
     away = Lora(reference) if reference else None
     model = load_video_model(loras=[Lora(file)] if file else [], reference=away)
-    merged = replace(bench, model=model, inversions={})
-    frames = bench.clips[0].source.rgb.shape[0]
-    cases = studio(len(bench.clips), frames)
-    forms = {"": CFG(1.0)} | ({"_simdrop": SIMDROP} if reference else {})
-    figures = {}
-    for suffix, guidance in forms.items():
-        drives = merged.row(f"drives{suffix}", lambda: drawn(merged, guidance))  # noqa: B023
-        found = {name: drives[name] for name in ("critic", "frechet")}
-        found |= hard_cases.figures(cases, hard_cases.draw(model, cases, guidance))
-        figures |= {name + suffix: value for name, value in found.items()}
-    return figures
-
-
-def drawn(bench: Bench, guidance: Guidance) -> Tensor:
-    """Latents of the bench's drives from the noise of seed 0; the reference reads what the model reads."""
-    denoise = guided(bench.predict(reference=bench.prompts()["positive"]), guidance)
-    return sample(denoise, bench.fresh(), bench.sigmas(1.0), VE)
+    cases = studio(len(bench.clips), len(bench.clips[0].source.rgb))
+    drives, hard = replace(bench, model=model, inversions={}), hard_cases.bench_of(model, cases)
+    found = {}
+    for suffix, guidance in {"": CFG(1.0), **({"_simdrop": SIMDROP} if reference else {})}.items():
+        row = drives.row(f"drives{suffix}", partial(drives.drawn, guidance, reference=drives.prompts()["positive"]))
+        latents = hard.drawn(guidance, reference=hard.prompts()["positive"])
+        kept = hard_cases.figures([take for take, _ in cases], [model.decode(latent[None]) for latent in latents])
+        found |= {f"{name}{suffix}": value for name, value in {**row, **kept}.items() if name in FIGURES}
+    return found
 
 
 @cache
-def studio(count: int, frames: int) -> list[hard_cases.Case]:
+def studio(count: int, frames: int) -> list[tuple[Take, str]]:
     return hard_cases.render_cases(range(HELD_OUT, HELD_OUT + count), frames, SIZE)
 
 

@@ -89,8 +89,9 @@ def draw_batch(
             key = choose(others) if others and uniform() >= by_day else DAY
         x0.append(scene.latents[f"rgb.{key}"])
         importance.append(scene.importance)
-        for modality in modalities:
-            hints[modality].append(scene.latents[modality])
+        for modality in modalities:  # one that is made of the picture itself is another one for every style
+            own = scene.latents.get(f"{modality}.{key}")
+            hints[modality].append(scene.latents[modality] if own is None else own)
         caption = choose(scene.tokens[key]).long()
         ids.append(_empty_prompt(caption) if uniform() < no_text else caption)
         weights.append(_control_weights(len(modalities), uniform))

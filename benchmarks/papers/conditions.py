@@ -25,10 +25,8 @@ import torch  # noqa: E402
 
 from benchmarks.guided import Bench  # noqa: E402
 from benchmarks.papers import table  # noqa: E402
-from benchmarks.papers.grown import BLUR, grown  # noqa: E402
+from benchmarks.papers.grown import BLUR, blur_of, grown  # noqa: E402
 from benchmarks.papers.table import Claim, Make, Output  # noqa: E402
-from pipeline_core.conditions.blur import blur_map  # noqa: E402
-from pipeline_core.conditions.conventions import EMBEDDED, map_convention  # noqa: E402
 from pipeline_core.conditions.stack import CONTROLS  # noqa: E402
 from pipeline_core.job.settings import EnhanceSettings  # noqa: E402
 
@@ -72,7 +70,7 @@ def grown_to(kind: str, weights: dict[str, float], **changes) -> Make:
     def make(bench: Bench) -> Output:
         more, hints = grown(kind), bench.hints
         if BLUR in more:
-            maps = [blur_map(clip.source.rgb, table=map_convention(EMBEDDED).blur) for clip in bench.clips]
+            maps = [blur_of(clip.source.rgb, bench.model.preset.maps) for clip in bench.clips]
             hints = {**hints, BLUR: torch.cat([bench.model.encode_hint(values) for values in maps])}
         model = replace(bench.model, branches={**bench.model.branches, **more})
         larger = replace(bench, model=model, hints=hints, calls=0)

@@ -7,6 +7,7 @@ benchmarks/out/papers/grown. So few steps say what a map or a block is worth at 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -16,20 +17,21 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from benchmarks.papers.table import ROOT, WORK, weights_of
-from pipeline_core.conditions.blur import blur_map
-from pipeline_core.conditions.conventions import EMBEDDED, map_convention
-from pipeline_core.models.folders.preset import Preset
+from benchmarks.recipes import alone
+from pipeline_core.conditions.estimated import Estimators
+from pipeline_core.conditions.maps import window_maps
 from pipeline_core.models.folders.preset_file import read_preset
 from pipeline_core.models.networks.vae import encode_clips
 from pipeline_core.video.files import atomic_file
 from training.architecture import ARCHITECTURE, EmbeddedNetworks, build_networks
 from training.channel_weights import channel_weights, decoder_energy
 from training.dit import parameter_groups, prediction_errors
-from training.dit_data import DAY, Batch, Scene
+from training.dit_data import DAY, Scene, draw_batch
 from training.export import load_networks
 from training.latents import as_clip, load_vae
-from training.optimizer import MixedOptimizer
 from training.run.cache import SceneCache
+from training.run.learner import Learner
+from training.run.schedule import rate_factor
 
 FOLDER, MODEL = WORK / "grown", ROOT / "models" / "embedded"
 SCENES, FIRST = 48, 1000
@@ -83,68 +85,46 @@ def fresh(networks: EmbeddedNetworks, names: Sequence[str], architecture: dict) 
 
 
 def train(networks: EmbeddedNetworks) -> None:
-    """STEPS steps of what is not frozen, the rate rising at first and falling to nothing."""
-    vae, preset = load_vae(MODEL / "vae"), read_preset(MODEL)
-    scenes, blurred = data(vae, preset, BLUR in networks.branches)
+    """STEPS steps of what is not frozen, the rate rising at first and falling to nothing; in every third one the branch
+    of the blurred clip is alone, if there is one."""
+    vae = load_vae(MODEL / "vae")
+    scenes = data(vae, BLUR in networks.branches)
     weights = channel_weights(decoder_energy(vae, scenes[0].latents["rgb.synthetic"][None].float()))
-    groups = parameter_groups(networks)
-    for group in groups:
-        group["params"] = [p for p in group["params"] if p.requires_grad]
-    optimizer = MixedOptimizer(groups)
+    groups = [{**g, "params": [p for p in g["params"] if p.requires_grad]} for g in parameter_groups(networks)]
+    learner = Learner(networks, groups, RATE)
     for step in range(STEPS):
-        factor = min((step + 1) / 30, 1.0) * min((STEPS - step) / 100, 1.0)
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * factor * group["lr_share"]
-        loss = prediction_errors(networks, draw(scenes, blurred, list(networks.branches), step), weights).mean()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_([p for group in groups for p in group["params"]], 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        batch = draw_batch(scenes, list(networks.branches), BATCH, seed=0, step=step)
+        if BLUR in networks.branches and not step % 3:
+            batch = alone(batch, BLUR)
+        loss = prediction_errors(networks, batch, weights).mean()
+        learner.update(loss, rate_factor(step, STEPS, step, STEPS, cooldown=100, warmup=30))
         if not step % 25:
-            print(f"step {step}: {float(loss.detach()):.3f}", flush=True)
+            print(f"step {step}: {loss.item():.3f}", flush=True)
 
 
-def data(vae: torch.nn.Module, preset: Preset, blur: bool) -> tuple[list[Scene], list[dict[str, Tensor]]]:
-    """The scenes, and of each the latents of its blurred clips by style."""
+def data(vae: torch.nn.Module, blur: bool) -> list[Scene]:
+    """The scenes in STYLES, with the latents of their blurred clips, if asked."""
+    preset = read_preset(MODEL)
     tokenizer = PreTrainedTokenizerFast.from_pretrained(str(MODEL / "tokenizer"), local_files_only=True)
     cache = SceneCache(FOLDER / "cache", "1", preset.maps, vae, tokenizer, preset.max_text_tokens)
-    seeds = range(FIRST, FIRST + SCENES)
-    scenes = [cache.scene(seed) for seed in seeds]
-    return scenes, [encoded_blur(vae, cache.frames(seed)) if blur else {} for seed in seeds]
+    scenes = []
+    for seed in range(FIRST, FIRST + SCENES):
+        scene = cache.scene(seed)
+        tokens = {style: scene.tokens[style] for style in STYLES}
+        more = encoded_blur(vae, cache.frames(seed), preset.maps) if blur else {}
+        scenes.append(replace(scene, tokens=tokens, latents=scene.latents | more))
+    return scenes
 
 
 @torch.no_grad()
-def encoded_blur(vae: torch.nn.Module, frames: Path) -> dict[str, Tensor]:
+def encoded_blur(vae: torch.nn.Module, frames: Path, maps: str) -> dict[str, Tensor]:
+    """The latents of a scene's blurred clips, by the names that `draw_batch` looks for."""
     clips = load_file(str(frames))
-    table = map_convention(EMBEDDED).blur
-    maps = torch.stack([blur_map(as_clip(clips[f"rgb.{style}"]), table=table) for style in STYLES])
+    blurred = torch.stack([blur_of(as_clip(clips[f"rgb.{style}"]), maps) for style in STYLES])
     with torch.autocast("cpu", torch.bfloat16):
-        return dict(zip(STYLES, encode_clips(vae, maps).half(), strict=True))
+        return {f"{BLUR}.{style}": latent for style, latent in zip(STYLES, encode_clips(vae, blurred).half())}
 
 
-def draw(scenes: list[Scene], blurred: list[dict[str, Tensor]], names: list[str], step: int) -> Batch:
-    """A batch of a step: two thirds photoreal, all branches alike or, in a third of the steps, the blurred clip's
-    alone."""
-    generator = torch.Generator().manual_seed(step)
-    alone = BLUR in names and not step % 3
-    share = {name: (float(name == BLUR) if alone else 1 / len(names)) for name in names}
-    x0, ids, importance, hints = [], [], [], {name: [] for name in names}
-    for _ in range(BATCH):
-        at, style, caption = (int(torch.randint(n, (), generator=generator)) for n in (len(scenes), 3, 2**20))
-        scene, key = scenes[at], STYLES[min(style, 1)]
-        x0.append(scene.latents[f"rgb.{key}"])
-        ids.append(scene.tokens[key][caption % len(scene.tokens[key])].long())
-        importance.append(scene.importance)
-        for name in names:
-            hints[name].append(blurred[at][key] if name == BLUR else scene.latents[name])
-    clean, tokens = torch.stack(x0).float(), torch.stack(ids)
-    return Batch(
-        x0=clean,
-        hints={name: torch.stack(values).float() for name, values in hints.items()},
-        weights={name: torch.full((BATCH, 1, 1), share[name]) for name in names},
-        ids=tokens,
-        mask=(tokens != 0).long(),
-        sigma=torch.rand(BATCH, generator=generator),
-        noise=torch.randn(clean.shape, generator=generator),
-        importance=torch.stack(importance).float()[:, None],
-    )
+def blur_of(frames: Tensor, maps: str) -> Tensor:
+    """The job's map of the blurred clip, of a family's making."""
+    return window_maps([BLUR], frames, 0, None, Estimators(), None, maps)[BLUR]

@@ -5,8 +5,10 @@ Rendered, enhanced and judged by the gate into benchmarks/out/papers/downstream 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import cycle
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -30,46 +32,53 @@ TRAINING = range(931_000, 931_012)
 def prepared(seeds: Sequence[int], enhance: bool) -> list[dict[str, Tensor]]:
     """Of every scene its frames (F, H, W, 3) uint8 as "raw", "photoreal" and, on demand, "enhanced" with "accepted",
     whether the gate accepts them; and its truth: depth, classes and instances (F, H, W)."""
-    paths = {seed: FOLDER / weights_of() / f"{seed}.safetensors" for seed in seeds}
-    for seed, path in paths.items():
-        if not path.exists():
-            scene = rendered(seed) | (enhanced(seed) if enhance else {})
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_file({name: tensor.contiguous() for name, tensor in scene.items()}, str(path))
-            print(f"scene {seed}", flush=True)
-    return [load_file(str(path)) for path in paths.values()]
+    return [stored(f"{seed}", partial(scene, seed, enhance)) for seed in seeds]
 
 
 def failed(seeds: Sequence[int]) -> list[dict[str, Tensor]]:
     """What a job that went wrong makes of every scene, "enhanced" with "accepted", by FAILURES in turn."""
-    paths = {seed: FOLDER / weights_of() / f"{seed}-failed.safetensors" for seed in seeds}
-    for place, (seed, path) in enumerate(paths.items()):
-        if not path.exists():
-            bench, other = open_bench([seed]), open_bench([OTHER])
-            frames = FAILURES[list(FAILURES)[place % len(FAILURES)]](bench, other)
-            save_file(judged(bench, frames), str(path))
-            print(f"failed scene {seed}", flush=True)
-    return [load_file(str(path)) for path in paths.values()]
+
+    def made(seed: int, fail: Callable[[Bench], Tensor]) -> dict[str, Tensor]:
+        bench = open_bench([seed])
+        return judged(bench, fail(bench))
+
+    return [stored(f"{seed}-failed", partial(made, seed, fail)) for seed, fail in zip(seeds, cycle(FAILURES))]
 
 
-def wrong_maps(bench: Bench, other: Bench) -> Tensor:
+def stored(name: str, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """What the file of that name holds, made where it is not there."""
+    path = FOLDER / weights_of() / f"{name}.safetensors"
+    if not path.exists():
+        made = {key: tensor.contiguous() for key, tensor in make().items()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(made, str(path))
+        print(f"scene {name}", flush=True)
+    return load_file(str(path))
+
+
+def wrong_maps(bench: Bench) -> Tensor:
     """Maps of another scene, from fresh noise: another street under this one's labels."""
+    other = open_bench([OTHER])
     return bench.model.decode(replace(bench, hints=other.hints).job(EnhanceSettings(start="noise")))
 
 
-def no_maps(bench: Bench, other: Bench) -> Tensor:
+def no_maps(bench: Bench) -> Tensor:
     """Nothing but words, from fresh noise: a street that the model made up."""
     return bench.model.decode(bench.job(EnhanceSettings(start="noise", controls={})))
 
 
-def flat(bench: Bench, other: Bench) -> Tensor:
+def flat(bench: Bench) -> Tensor:
     """Enhanced as it should be, and from the second used frame on a plain colour."""
     frames = bench.model.decode(bench.job(EnhanceSettings()))
     return torch.cat([frames[:EVERY], frames[EVERY:].mean((1, 2), keepdim=True).expand_as(frames[EVERY:])])
 
 
-FAILURES = {"wrong maps": wrong_maps, "no maps": no_maps, "flat": flat}
+FAILURES = wrong_maps, no_maps, flat
 OTHER = 931_999  # the scene whose maps were taken for others
+
+
+def scene(seed: int, enhance: bool) -> dict[str, Tensor]:
+    return rendered(seed) | (enhanced(seed) if enhance else {})
 
 
 def rendered(seed: int) -> dict[str, Tensor]:
@@ -90,7 +99,7 @@ def judged(bench: Bench, frames: Tensor) -> dict[str, Tensor]:
     """The frames that are used, and whether the gate accepts the clip they are of."""
     (_, figures), *_ = measured({"enhanced": (bench.clips[0].source, frames)}, bench.critic)
     accepted = judge(figures, GateRules().limits()).accepted
-    return {"enhanced": to_bytes(frames[::EVERY]).contiguous(), "accepted": torch.tensor([accepted])}
+    return {"enhanced": to_bytes(frames[::EVERY]), "accepted": torch.tensor([accepted])}
 
 
 def to_bytes(frames: Tensor) -> Tensor:

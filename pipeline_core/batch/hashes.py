@@ -60,11 +60,14 @@ def model_hash(networks: NetworkChoice) -> str:
     if (shared := shared_folder(places["model"])) is not None:
         places["shared"] = shared
     parts = {name: None if place is None else _folder_hash(str(place)) for name, place in places.items()}
-    named = {"loras": networks.loras, "reference": filter(None, [networks.simdrop_reference])}
-    loras = {
-        use: [[sample_hash(lora.path), lora.weight] for lora in map(parse_lora, texts)] for use, texts in named.items()
-    }
-    return hash_of_values([parts, networks.precision, networks.weights, loras])
+    loras = [_lora_hash(text) for text in networks.loras]
+    reference = networks.simdrop_reference and _lora_hash(networks.simdrop_reference)
+    return hash_of_values([parts, networks.precision, networks.weights, loras, reference])
+
+
+def _lora_hash(text: str) -> list:
+    lora = parse_lora(text)
+    return [sample_hash(lora.path), lora.weight]
 
 
 @cache

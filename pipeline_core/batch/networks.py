@@ -78,6 +78,9 @@ def load_networks(choice: NetworkChoice) -> Networks:
     estimators = load_estimators(depth, segmentation, choice.device, flow)
     folder = None if choice.model is None else Path(choice.model)
     loras = [parse_lora(text) for text in choice.loras]
-    reference = choice.simdrop_reference and parse_lora(choice.simdrop_reference, "--simdrop-reference")
-    model = load_video_model(folder, choice.device, choice.precision, choice.weights, None, loras, reference or None)
+    named = choice.simdrop_reference
+    reference = None if named is None else parse_lora(named, "--simdrop-reference")
+    model = load_video_model(
+        folder, choice.device, choice.precision, choice.weights, loras=loras, reference=reference
+    )  # fmt: skip
     return Networks(model, estimators)

@@ -160,6 +160,14 @@ def add_simdrop_reference(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def lora_paths(options: argparse.Namespace) -> dict[str, Path]:
+    """What the options of `add_lora` and `add_simdrop_reference` name, by how the command line has it."""
+    found = {f"--lora {text}": parse_lora(text).path for text in options.lora}
+    if options.simdrop_reference is not None:
+        found["--simdrop-reference"] = parse_lora(options.simdrop_reference, "--simdrop-reference").path
+    return found
+
+
 def add_setting(parser: argparse.ArgumentParser, name: str, setting: Setting) -> None:
     """An option for one setting of the job, None where it is not given."""
     option, destination = setting.option or f"--{name.replace('_', '-')}", {"dest": name, "help": setting.help}
@@ -249,9 +257,7 @@ def check_outputs(options: argparse.Namespace) -> None:
     """UserError unless what is written can be written and nothing that is read is written over."""
     read = {"the input": options.input}
     read |= {f"--{name.replace('_', '-')}": getattr(options, name) for name in READ}
-    if options.simdrop_reference is not None:
-        read["--simdrop-reference"] = parse_lora(options.simdrop_reference, "--simdrop-reference").path
-    read |= {f"--lora {text}": parse_lora(text).path for text in options.lora}
+    read |= lora_paths(options)
     if options.buffers is None:
         read["the buffers"] = buffers_beside(options.input)
     check_paths(read, {"-o": options.output, "--report": options.report}, {"windows": windows_folder(options.output)})

@@ -22,10 +22,10 @@ from ..devices import chosen_device
 from ..doors import check_paths, writable
 from ..errors import UserError
 from ..job.table import SETTINGS
-from ..models.folders.lora import parse_lora, require_peft
+from ..models.folders.lora import require_peft
 from ..models.folders.memory import WEIGHTS
 from ..models.folders.precision import PRECISIONS
-from .enhance import NO_SIMDROP, add_lora, add_setting, add_simdrop_reference, given_settings
+from .enhance import NO_SIMDROP, add_lora, add_setting, add_simdrop_reference, given_settings, lora_paths
 from .files import add_device
 
 ENGINES = ("local", "ray", "comfyui")
@@ -98,9 +98,7 @@ def check_options(options: argparse.Namespace) -> None:
         raise UserError(f"--timeout is {options.timeout} but must be above 0: change --timeout.")
     if options.engine == "comfyui" and not options.servers:
         raise UserError("--engine comfyui needs servers: give --servers host:port, several with commas between.")
-    loras = {f"--lora {text}": parse_lora(text).path for text in options.lora}
-    if options.simdrop_reference is not None:
-        loras["--simdrop-reference"] = parse_lora(options.simdrop_reference, "--simdrop-reference").path
+    loras = lora_paths(options)
     if options.engine == "comfyui" and loras:
         name = next(iter(loras)).split()[0]
         raise UserError(f"--engine comfyui has no {name}: load it in the server's graph, or choose another engine.")

@@ -17,11 +17,11 @@ def batch():
 
 
 def test_one_branch_is_another_one_in_every_second_step(batch):
-    alone = [
+    shown = [
         [name for name, weight in recipes.one_branch(batch, step).weights.items() if bool((weight == 1).all())]
         for step in (0, 2, 4)
     ]
-    assert alone == [["edge"], ["depth"], ["segmentation"]]
+    assert shown == [["edge"], ["depth"], ["segmentation"]]
     assert all(float(w.sum()) == 0 for n, w in recipes.one_branch(batch, 0).weights.items() if n != "edge")
     assert recipes.one_branch(batch, 1) is batch
 
