@@ -162,10 +162,10 @@ def add_simdrop_reference(parser: argparse.ArgumentParser) -> None:
 
 def lora_paths(options: argparse.Namespace) -> dict[str, Path]:
     """What the options of `add_lora` and `add_simdrop_reference` name, by how the command line has it."""
-    found = {f"--lora {text}": parse_lora(text).path for text in options.lora}
+    paths = {f"--lora {text}": parse_lora(text).path for text in options.lora}
     if options.simdrop_reference is not None:
-        found["--simdrop-reference"] = parse_lora(options.simdrop_reference, "--simdrop-reference").path
-    return found
+        paths["--simdrop-reference"] = parse_lora(options.simdrop_reference, "--simdrop-reference").path
+    return paths
 
 
 def add_setting(parser: argparse.ArgumentParser, name: str, setting: Setting) -> None:
