@@ -52,6 +52,7 @@ WRITTEN_IN = {
     "pipeline_core/diffusion/calibration.py": ("calibrate_noise",),
     "pipeline_core/diffusion/invert.py": ("invert", "_grid_notes"),
     "pipeline_core/job/contradiction.py": ("contradiction_warnings",),
+    "pipeline_core/job/hold.py": ("hold_note",),
     "pipeline_core/job/own_maps.py": ("with_own_networks",),
     "pipeline_core/job/plan.py": (
         "_ESTIMATED", "prepare", "_with_flow", "_control_weights", "_estimated", "_what_gives", "_simdrop_cost",

@@ -16,6 +16,7 @@ from ...pipeline_core.errors import UserError
 from .experts import ASK, own_experts, run_options
 from .first_blocks import FirstBlocks
 from .folder.model import VideoDiT
+from .holding import Holding
 from .run_cache import HANDLER, WINDOWS, run_cache
 from .schedules import percent_sigmas
 
@@ -113,6 +114,8 @@ class BranchGuider(comfy.samplers.CFGGuider):
             pair = {"cond": x - args["cond_denoised"], "uncond": x - args["uncond_denoised"]}
             denoised = x - patch({**args, **pair, "input_cond": args["cond"], "input_uncond": args["uncond"]})
         for patch in model_options.get("sampler_post_cfg_function", []):
+            if isinstance(patch, Holding) and list(answers) == ["inversion"]:
+                continue  # an inversion walks by the source's own prediction
             denoised = patch({**args, "denoised": denoised})
         return denoised
 

@@ -53,12 +53,9 @@ def window_maps(
     Where traffic lights are known, edges ignore their inside: which lamp is lit is not structure.
     """
     controls, count, size = tuple(controls), len(frames), frames.shape[1:3]
-    classes = None
-    if buffers is not None and "semantic" in buffers.channels:
-        classes = _fit(_window(buffers.classes, buffers.frames, start, count).float()[:, None], size, "nearest")
-        classes = classes[:, 0].to(frames.device, torch.uint8)
-    elif estimators.segmentation is not None:
-        classes = estimators.segmentation(frames)
+    classes = window_classes(frames, start, buffers, estimators)
+    if classes is not None:
+        classes = _fit(classes.float()[:, None], size, "nearest")[:, 0].to(frames.device, torch.uint8)
     maps, made_for = {}, map_convention(convention)
     for name in controls:
         if name == "vis":
@@ -74,6 +71,14 @@ def window_maps(
         else:
             maps[name] = segmentation_map(classes)
     return maps
+
+
+def window_classes(frames: Tensor, start: int, buffers: Buffers | None, estimators: Estimators) -> Tensor | None:
+    """CARLA tags uint8 (T, h, w) of a window, of the buffers in their own size, or else by the model in the frames';
+    None where neither knows any. frames, start: as `window_maps` takes them."""
+    if buffers is not None and "semantic" in buffers.channels:
+        return _window(buffers.classes, buffers.frames, start, len(frames))
+    return None if estimators.segmentation is None else estimators.segmentation(frames)
 
 
 def check_maps(maps: Mapping[str, Tensor], frames: int, size: tuple[int, int]) -> None:

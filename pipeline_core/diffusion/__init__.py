@@ -14,6 +14,7 @@ from .guidance import (
     VideoText,
     guided,
 )
+from .hold import held, latent_places
 from .interpolants import FLOW, VE, Interpolant
 from .inversion_free import edited
 from .invert import Inversion, invert
@@ -47,8 +48,10 @@ __all__ = [
     "flow_sigmas",
     "fresh_noise",
     "guided",
+    "held",
     "invert",
     "karras_sigmas",
+    "latent_places",
     "log_sigmas",
     "renoise_low_sigmas",
     "restore_high_frequencies",

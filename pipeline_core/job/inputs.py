@@ -7,12 +7,16 @@ from torch import Tensor
 from ..conditions.flow import buffer_flow
 from ..conditions.maps import given_maps, window_maps
 from ..diffusion import Predict
+from .hold import sign_places
 from .plan import Job
 
 
 def window_inputs(job: Job, index: int, clip: Tensor) -> dict[str, Tensor]:
-    """A window's source and control maps at the model's size, by name, and the source's flow where a hand-over follows
-    it. clip: the window's frames (T, h, w, 3) in [0, 1], at the model's size: maps are made of what the model sees."""
+    """A window's source and control maps at the model's size, by name, the source's flow where a hand-over follows it,
+    and the places of signs to be held (see hold.py), where there are classes to say so.
+
+    clip: the window's frames (T, h, w, 3) in [0, 1], at the model's size: maps are made of what the model sees.
+    """
     window = job.windows[index]
     maps = given_maps(job.maps, job.weights, window.start, window.length, job.work_size)
     to_make = [name for name in job.weights if name not in maps]
@@ -20,7 +24,8 @@ def window_inputs(job: Job, index: int, clip: Tensor) -> dict[str, Tensor]:
     if job.settings.handover == "motion" and index:
         known = job.buffers is not None and "flow" in job.buffers.channels
         maps["flow"] = buffer_flow(job.buffers, window.start, window.length) if known else job.estimators.flow(clip)
-    return {"source": clip, **maps}
+    places = sign_places(job, window.start, clip) if job.settings.hold_signs else None
+    return {"source": clip, **maps, **({} if places is None else {"places": places})}
 
 
 def window_predictor(job: Job, inputs: dict[str, Tensor]) -> Predict:

@@ -20,6 +20,7 @@ from ..diffusion import (
     edited,
     flow_from_ve,
     guided,
+    held,
     karras_sigmas,
     sample,
     truncate,
@@ -32,6 +33,10 @@ from .starts import INVERSION_FREE, make_start, start_guidance, with_simdrop
 
 if TYPE_CHECKING:
     from ..models.folders.preset import Preset
+
+# VE sigma down to which signs are held. Below it a network changes no sign's colour any more
+# (benchmarks/sign_stages.py), and what it paints there is the style.
+HELD_FROM = 1.0
 
 
 def job_interpolant(preset: Preset) -> Interpolant:
@@ -75,8 +80,12 @@ def enhance_handed(
     seed: int,
     step_done: Callback,
     handover: HandOver | None = None,
+    places: Tensor | None = None,
 ) -> Finished:
-    """`enhance_latent` for a window that goes on from the one before; handover: what it gets from it."""
+    """`enhance_latent` for a window that goes on from the one before; handover: what it gets from it.
+
+    places: latent cells that settings.hold_signs holds to the source, see diffusion/hold.py; None: none.
+    """
     guidance = start_guidance(settings)
     if settings.guidance_reach is not None:
         guidance = ConflictDamping(guidance, reach=settings.guidance_reach)
@@ -92,6 +101,8 @@ def enhance_handed(
     if settings.start in INVERSION_FREE:
         describe = guided(predict, Only("inversion"))
         denoise = edited(denoise, describe, x0, noise, interpolant, INVERSION_FREE[settings.start])
+    if places is not None:
+        denoise = held(denoise, x0, places, settings.hold_signs, interpolant.from_ve_sigma(HELD_FROM))
     if handover is not None:
         denoise = with_handover(denoise, handover, last_corrected(sigmas, settings.handover_share))
     latent = sample(denoise, noise, sigmas, interpolant, x0=start.x0, solver=solver, **state)

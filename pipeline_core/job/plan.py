@@ -23,6 +23,7 @@ from ..perception.estimators import estimated_limits
 from ..perception.flow import estimated_flow, require_flow
 from ..video.frames import as_floats, resize, working_size
 from .contradiction import contradiction_warnings
+from .hold import hold_note
 from .keep import keep_mask
 from .latent import job_interpolant, job_sigmas
 from .own_maps import ClipLook, with_own_networks
@@ -163,6 +164,8 @@ def prepare(
     warnings = contradiction_warnings(settings, preset, estimators.agreement, look) if worded else []
     report = Report(settings.to_dict(), notes, plan, warnings=warnings)
     texts = _embedded(model, settings)
+    if settings.hold_signs:
+        notes.append(hold_note(buffers, estimators))
     if settings.simdrop:
         notes.append(_simdrop_cost(model, settings))
     return Job(

@@ -81,7 +81,9 @@ class _Windows:
         predict, x0 = window_predictor(job, inputs), job.model.encode(inputs["source"])
         handover = None if before is None else _handover(job, index, inputs, before)
         seed, step_done = (job.settings.seed + index) % 2**63, lambda *_: self.steps.advance()
-        finished = enhance_handed(predict, x0, job.sigmas, job.settings, job.interpolant, seed, step_done, handover)
+        finished = enhance_handed(
+            predict, x0, job.sigmas, job.settings, job.interpolant, seed, step_done, handover, inputs.get("places")
+        )
         return replace(finished, entry={"start": window.start, "stop": window.stop, **finished.entry})
 
 
@@ -98,18 +100,21 @@ def _handover(job: Job, index: int, inputs: dict[str, Tensor], before: Finished)
 def _run_fused(job: Job, frames: Iterable[Tensor], steps: Steps, store: KeptWindows, mix: Mix) -> Iterator[Tensor]:
     """`run` with every step predicted by all windows over one long latent: holds the clip's latents, not its frames."""
     spans, lead_in = [latent_frames(w, job.temporal_ratio) for w in job.windows], int(job.temporal_ratio > 1)
-    parts, predicts, key = [], [], ""
+    parts, predicts, places, key = [], [], [], ""
     for index, clip in enumerate(window_clips(frames, job.windows, job.report.notes.append)):
         inputs = window_inputs(job, index, clip)
         key = store.key(index, inputs, key)
         parts.append(job.model.encode(inputs["source"]))
         check_fused(parts[0], spans[-1].stop)
         predicts.append(window_predictor(job, inputs))
+        places += [inputs["places"]] if "places" in inputs else []
 
     def sampled() -> Finished:
-        x0 = join_latents(parts, spans, window_weights(spans, lead_in))
+        weights = window_weights(spans, lead_in)
+        x0, held = join_latents(parts, spans, weights), join_latents(places, spans, weights) if places else None
         predict, step_done = fused_predict(predicts, spans, lead_in), lambda *_: steps.advance(len(job.windows))
-        finished = enhance_handed(predict, x0, job.sigmas, job.settings, job.interpolant, job.settings.seed, step_done)
+        seed = job.settings.seed
+        finished = enhance_handed(predict, x0, job.sigmas, job.settings, job.interpolant, seed, step_done, places=held)
         return replace(finished, entry={"start": 0, "stop": job.windows[-1].stop, **finished.entry})
 
     finished = store.window(0, key, sampled)

@@ -52,6 +52,8 @@ class EnhanceSettings:
     reference is the inversion prompt, or the model with its reference LoRA on (see VideoModel). simdrop_range: (lowest,
     highest) sigma, VE units, of it; None is everywhere. simdrop_rescale: share of a step's contrast that it is held to.
     simdrop_low: share of spatial frequencies, from the lowest, that the push leaves alone.
+    hold_signs: how strongly traffic signs are held to the source's latent at coarse noise, in [0, 1], where buffers or
+    a segmentation model say that they are (see diffusion/hold.py); 0 is off. Lights keep their colours without it.
     video_scale: of a model that edits by instruction (the prompt), how strongly it follows the clip, cfg being how
     strongly it follows the words (see diffusion.VideoText); None for all other models.
     """
@@ -87,6 +89,7 @@ class EnhanceSettings:
     simdrop_range: tuple[float, float] | None = None
     simdrop_rescale: float = 1.0
     simdrop_low: float = 0.25
+    hold_signs: float = 0.0
     video_scale: float | None = None
 
     def to_dict(self) -> dict:

@@ -133,6 +133,10 @@ SETTINGS = {
     "simdrop_range": Setting("with simdrop: push only between these noise levels (sigma)", "interval", high=math.inf),
     "simdrop_rescale": Setting("with simdrop: hold a step's contrast to what it was without, 0 (not) to 1"),
     "simdrop_low": Setting("with simdrop: share of spatial frequencies, from the lowest, that it leaves alone"),
+    "hold_signs": Setting(
+        "how strongly to hold traffic signs to the clip's own colours, 0 (not) to 1. It needs a simulator's buffers or "
+        "a segmentation model, which say where they are"
+    ),
     "video_scale": Setting(
         "of a model that edits by instruction: how strongly to follow the clip, 1 is neutral (cfg: the words)", high=30
     ),

@@ -260,18 +260,23 @@ def both_passes(
     levels: Callable[[Canvas], Node | Output] = preset_levels,
     cfg: float = PRESET["cfg"],
     report: int = 4,
+    mask: Output | None = None,
 ) -> Output:
     """The subgraph "Invert and sample": from frames to frames, through the noise that belongs to them.
 
-    report: lines of the inversion's; it writes some for every chunk of a list."""
+    report: lines of the inversion's; it writes some for every chunk of a list. mask: where colours are held."""
     about = "Finds the noise that belongs to the clip, then samples from it under the other prompt."
-    takes = {"model": model, "vae": vae, "frames": frames, **conditions}
+    takes = {"model": model, "vae": vae, "frames": frames, **conditions, **({"mask": mask} if mask else {})}
     with canvas.subgraph("Invert and sample", about, 300, **takes) as box:
         latent = encode(canvas, frames, vae)
         grid = levels(canvas)
         canvas.column(300)
         inversion = inverted(canvas, model, conditions, latent, grid, report)
         canvas.column(300)
+        if mask:
+            held = {"model": model, "source": latent, "mask": mask}
+            model = canvas.node("VideoRealismHoldColours", "Hold Colours", **held)
+            box.shows["hold colours"] = (model, "weight")
         guide = guider(canvas, model, conditions, cfg)
         result = sample(canvas, inversion["noise"], guide, inversion["sampler"], inversion["sigmas"], latent)
         canvas.column(260)

@@ -22,7 +22,7 @@ WEIGHTS = {name: round(weight / TOTAL, 2) for name, weight in PRESET["control_we
 
 
 def carla_buffers(canvas: Canvas) -> None:
-    note(canvas, "carla_buffers", (350, 960))
+    note(canvas, "carla_buffers", (350, 1040))
     video, parts, frames = file_clip(canvas)
     model = video_model(canvas)
     canvas.group("Recording", 330)
@@ -33,6 +33,7 @@ def carla_buffers(canvas: Canvas) -> None:
         frames=frames,
         video=video,
         folder=f"{EXAMPLE}_buffers",
+        mask_classes="signs",
         class_weights="signs and lights at 1, sky at 0.2, rest at 0.8",
         crop=True,
         made_for="embedded",
@@ -48,7 +49,7 @@ def carla_buffers(canvas: Canvas) -> None:
         box.gives.update(encoded(canvas, model["clip"], texts, tall=110))
         box.shows["look"] = (caption, "look")
     conditions, _ = mapped(canvas, dict(box.gives), buffers, weights=WEIGHTS, weight_mask=buffers["weights"])
-    enhanced = both_passes(canvas, model["model"], model["vae"], conditions, frames)
+    enhanced = both_passes(canvas, model["model"], model["vae"], conditions, frames, mask=buffers["mask"])
     clips = {"source": frames, "enhanced": enhanced, "classes": buffers["segmentation"]}
     file_result(canvas, "carla_buffers", parts, clips, critic=True)
 

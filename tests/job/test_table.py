@@ -45,6 +45,7 @@ OTHER = {
     "simdrop_range": "0.1 5",
     "simdrop_rescale": "0.5",
     "simdrop_low": "0.5",
+    "hold_signs": "0.7",
     "video_scale": "1.5",
 }
 ILLEGAL = {

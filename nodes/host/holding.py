@@ -1,0 +1,42 @@
+"""A patch on a MODEL that holds its predictions to the source in some places."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from ...pipeline_core.diffusion import latent_places
+from ...pipeline_core.diffusion.hold import hold
+from ...pipeline_core.errors import UserError
+
+
+class Holding:
+    """A post-CFG function: the core's `hold` of the result to x0 while sigma is `lowest` or more.
+
+    x0: the source's latent as the model sees it, (B, C, T, H, W), or (T, C, H, W) for an image model, whose batch is
+    the clip. mask (T, H, W) in [0, 1], see `latent_places`. Raises UserError when mask and latent do not fit.
+    """
+
+    def __init__(self, x0: Tensor, mask: Tensor, weight: float, lowest: float):
+        self.weight, self.lowest = weight, lowest
+        self.images = x0.ndim == 4
+        self.x0 = x0.movedim(0, 1)[None] if self.images else x0
+        self.places = latent_places(mask, tuple(self.x0.shape[2:]))
+        # Brought to the device once and not at every step.
+        self.on = lru_cache(maxsize=1)(lambda device: (self.x0.to(device), self.places.to(device)))
+
+    def __call__(self, args: dict) -> Tensor:
+        answer = args["denoised"]
+        if self.lowest > float(torch.as_tensor(args["sigma"]).flatten()[0]):
+            return answer
+        video = answer.movedim(0, 1)[None] if self.images else answer
+        x0, places = (tensor.to(answer) for tensor in self.on(answer.device))
+        if video.shape[1:] != x0.shape[1:]:
+            came, needed = tuple(self.x0.shape), tuple(video.shape)
+            raise UserError(
+                f"Hold Colours has a source of {came}, but {needed} is sampled: connect the same latent to its source."
+            )
+        held = hold(video, x0, places, self.weight)
+        return held[0].movedim(1, 0) if self.images else held
