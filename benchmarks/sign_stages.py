@@ -6,7 +6,8 @@ Every tuning scene of the range that shows signs is enhanced by the preset; kept
 its stated colour nearest (as in embedded.py). Of the scenes in which a view is lost, one stage after the other then
 has the truth before it. VAE: the photoreal twin encoded and decoded. From sigma s: sampling begins there, at the twin's
 latent under the job's own noise (what its inversion found), so that all that was decided above s is true. Fresh noise:
-the same under noise of seed 0, so that only the maps and the words are left of the clip.
+the same under noise of seed 0, so that only the maps and the words are left of the clip. Last the same job with signs
+held to the source (hold_signs), of these scenes and of all.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ if __name__ == "__main__":
 import torch  # noqa: E402
 from torch import Tensor  # noqa: E402
 
-from benchmarks.embedded import SIZE, colour_metrics, mean  # noqa: E402
+from benchmarks.embedded import SIZE, colour_metrics, mean, psnr  # noqa: E402
 from benchmarks.guided import Bench, open_bench  # noqa: E402
-from pipeline_core.diffusion import CFG, VE, guided, sample  # noqa: E402
+from pipeline_core.diffusion import CFG, VE, guided, latent_places, sample  # noqa: E402
+from pipeline_core.job.latent import enhance_handed  # noqa: E402
 from pipeline_core.job.settings import EnhanceSettings  # noqa: E402
 from pipeline_core.models.folders.loading import load_video_model  # noqa: E402
 from pipeline_core.world import make_scene, render  # noqa: E402
@@ -58,6 +60,15 @@ def decoded(bench: Bench, latents: Tensor) -> list[Tensor]:
     return [bench.model.decode(latent[None]) for latent in latents]
 
 
+def held_job(bench: Bench) -> Tensor:
+    """Latents of the default job with signs held."""
+    settings = bench.settings(hold_signs=1.0)
+    size = tuple(bench.latent.shape[2:])
+    places = torch.cat([latent_places(clip.source.classes == TRAFFIC_SIGN, size) for clip in bench.clips])
+    levels, done = bench.sigmas(), lambda *_: None
+    return enhance_handed(bench.predict(), bench.latent, levels, settings, VE, 0, done, places=places).latent
+
+
 def stages(bench: Bench) -> dict[str, list[Tensor]]:
     """Frames of every clip by stage."""
     twins = torch.cat([bench.model.encode(clip.twins["day"].rgb) for clip in bench.clips])
@@ -67,7 +78,8 @@ def stages(bench: Bench) -> dict[str, list[Tensor]]:
         for sigma in SIGMAS:
             levels = torch.cat([torch.tensor([sigma]), grid[grid < sigma]])
             found[f"{name} {sigma:g}"] = decoded(bench, sample(denoise, noise, levels, VE, x0=twins))
-    return found | {"job": decoded(bench, bench.job(EnhanceSettings()))}
+    found["job"] = decoded(bench, bench.job(EnhanceSettings()))
+    return found | {"job, signs held": decoded(bench, held_job(bench))}
 
 
 def sign_psnr(bench: Bench, outputs: list[Tensor]) -> float:
@@ -83,15 +95,23 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "embedded")
     parser.add_argument("--scenes", type=int, default=60, help="tuning scenes looked at, from 800024 on")
     options = parser.parse_args()
-    model, failing, views, lost = load_video_model(options.model), [], 0, 0
+    model, failing = load_video_model(options.model), []
+    views, rows = 0, {"job": [0, [], []], "job, signs held": [0, [], []]}  # views lost, PSNR, PSNR of signs
     for seed in filter(shows_signs, range(FIRST, FIRST + options.scenes)):
         bench = open_bench([seed], model=model)
-        (decisions,) = signs_of(bench, decoded(bench, bench.job(EnhanceSettings())))
-        missed = sum(not decision.kept for decision in decisions)
-        views, lost = views + len(decisions), lost + missed
-        print(f"scene {seed}: {missed} of {len(decisions)} views lost", flush=True)
-        failing += [seed] * bool(missed)
-    print(f"\n{lost} of {views} views lost, in the scenes {', '.join(map(str, failing)) or '-'}\n")
+        for name, latents in {"job": bench.job(EnhanceSettings()), "job, signs held": held_job(bench)}.items():
+            outputs = decoded(bench, latents)
+            (decisions,) = signs_of(bench, outputs)
+            missed = sum(not decision.kept for decision in decisions)
+            rows[name][0] += missed
+            rows[name][1].append(psnr(outputs[0], bench.clips[0].twins["day"].rgb))
+            rows[name][2].append(sign_psnr(bench, outputs))
+            failing += [seed] * (name == "job" and missed > 0)
+            print(f"scene {seed}, {name}: {missed} of {len(decisions)} views lost", flush=True)
+        views += len(decisions)
+    for name, (lost, whole, signs) in rows.items():
+        print(f"{name}: {lost} of {views} views lost, {mean(whole):.2f} dB, signs {mean(signs):.1f} dB", flush=True)
+    print(f"\nlost in the scenes {', '.join(map(str, failing)) or '-'}\n")
     if not failing:
         return
     bench = open_bench(failing, model=model)

@@ -51,7 +51,7 @@ def test_the_stages_of_signs_begin_at_the_truth(bench):
     (vae,), (near,), (far,) = (stages[name] for name in ("VAE", f"from sigma {1.0001 * last:g}", "from sigma 80"))
     assert torch.equal(vae, true)
     assert float((near - noisy).abs().mean()) < 0.1 * float((far - noisy).abs().mean())
-    assert len(stages) == 6 and len(sign_stages.signs_of(bench, stages["job"])) == len(bench.clips)
+    assert len(stages) == 7 and len(sign_stages.signs_of(bench, stages["job"])) == len(bench.clips)
 
 
 def test_what_the_frames_say_is_held_against_the_rows_own_prompt(bench, monkeypatch):
