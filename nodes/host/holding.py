@@ -29,8 +29,6 @@ class Holding:
 
     def __call__(self, args: dict) -> Tensor:
         answer = args["denoised"]
-        if self.lowest > float(torch.as_tensor(args["sigma"]).flatten()[0]):
-            return answer
         video = answer.movedim(0, 1)[None] if self.images else answer
         x0, places = (tensor.to(answer) for tensor in self.on(answer.device))
         if video.shape[1:] != x0.shape[1:]:
@@ -39,4 +37,7 @@ class Holding:
                 f"Hold Colours has a source of {came}, but {needed} is sampled: connect the same latent to its source."
             )
         held = hold(video, x0, places, self.weight)
-        return held[0].movedim(1, 0) if self.images else held
+        held = held[0].movedim(1, 0) if self.images else held
+        # Decided where the sigma lies: reading it would wait for the device.
+        acts = args["sigma"].to(answer).reshape(-1, *[1] * (answer.ndim - 1)) >= self.lowest
+        return torch.where(acts, held, answer)

@@ -102,7 +102,7 @@ def enhance_handed(
         describe = guided(predict, Only("inversion"))
         denoise = edited(denoise, describe, x0, noise, interpolant, INVERSION_FREE[settings.start])
     if places is not None:
-        denoise = held(denoise, x0, places, settings.hold_signs, interpolant.from_ve_sigma(HELD_FROM))
+        denoise = held(denoise, x0, places.to(x0), settings.hold_signs, interpolant.from_ve_sigma(HELD_FROM))
     if handover is not None:
         denoise = with_handover(denoise, handover, last_corrected(sigmas, settings.handover_share))
     latent = sample(denoise, noise, sigmas, interpolant, x0=start.x0, solver=solver, **state)

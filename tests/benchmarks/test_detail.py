@@ -1,4 +1,4 @@
-"""The model itself at twice its size against delivery: the delivered figures are those of the table, the others a job's."""
+"""The model itself at twice its size against delivery: the delivered figures are the table's, the others a job's."""
 
 from dataclasses import replace
 

@@ -8,6 +8,7 @@ from device_under_test import NAME, closest, device_under_test
 from pretend_device import assert_alike
 
 from pipeline_core.conditions.estimated import Estimators
+from pipeline_core.conditions.segmentation import TAG
 from pipeline_core.enhance import EnhanceSettings, enhance
 from pipeline_core.job.table import HANDOVERS, STARTS
 from pipeline_core.models import load_video_model
@@ -132,3 +133,19 @@ def test_a_network_call_costs_one_read_and_no_upload(clip, moved, settings, most
     calls = 2 * windows
     assert reads[1] - reads[0] <= most * calls, device.table(device.reads)
     assert uploads[1] == uploads[0], device.table(device.uploads)
+
+
+def test_held_signs_cost_a_step_nothing_more(clip, model, moved):
+    device, there = moved
+    clip, classes = clip[:9], torch.zeros(9, *SIZE, dtype=torch.uint8)
+    classes[:, 8:20, 10:30] = TAG["traffic sign"]
+    estimators = Estimators(segmentation=lambda frames: classes[: len(frames)].to(frames.device))
+    results, reads, uploads = [], [], []
+    for frames, network, steps in ((clip, model, 3), (clip.to(NAME), there, 3), (clip.to(NAME), there, 4)):
+        device.clear()
+        settings = EnhanceSettings(seed=3, steps=steps, start="inversion", hold_signs=1.0)
+        results.append(enhance(frames, network, settings, estimators=estimators)[0].cpu())
+        reads.append(len(device.reads))
+        uploads.append(len(device.uploads))
+    assert (results[1] - results[0]).abs().max() < closest(1e-4)
+    assert reads[2] - reads[1] <= 2 and uploads[2] == uploads[1], device.table(device.uploads)
