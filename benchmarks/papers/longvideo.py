@@ -6,8 +6,8 @@ The small world, a small model. InsV2V (2311.00213) starts every window from ran
 corrects the first half of the steps (LVSC); so do these rows, but for those from inverted noise, which are the job's
 own way. At seams: the squared change along the true motion (x 1000) of the step into the next window, and how many
 times the photoreal twin's in the same steps it is. Frame consistency: mean cosine of neighbouring frames' features, of
-the world's own critic where the paper takes CLIP's. Drives of two seconds, because an interval is over drives: with
---scenes 3 --frames 960 they are three of forty seconds, which costs twelve times as much.
+the world's own critic where the paper takes CLIP's. Drives of two seconds; with --scenes 3 --frames 960 three of forty
+seconds, an hour of one core, which is what the page shows.
 """
 
 from __future__ import annotations
