@@ -98,6 +98,9 @@ class Server(OwnServer):
     def forget(self):
         """Empties the node cache, so that the next run computes everything again."""
         self.post("/free", {"unload_models": True, "free_memory": True})
+        # The server sees to that between two prompts, perhaps not before the next one: behind another it certainly has.
+        image = {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 0}}
+        self.run({"1": image, "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}})
 
     def queue(self, prompt):
         """Sends a prompt and gives its id; raises RunError('rejected') where validation refuses it."""

@@ -24,7 +24,7 @@ def model(model_folder):
 
 
 def job(model, clip, **more):
-    settings = EnhanceSettings(hold_signs=0.4, start="sdedit", steps=3)
+    settings = EnhanceSettings(hold_signs=1.0, start="sdedit", steps=3)
     return prepare(len(clip.rgb), clip.rgb.shape[1:3], model, settings, **more)
 
 
@@ -32,15 +32,15 @@ def test_a_sign_that_a_job_loses_is_kept():
     clips = render_styles(make_scene(LOSES_A_SIGN), 17, (96, 160), ("synthetic", "photoreal.day"))
     source, twin, embedded = clips["synthetic"], clips["photoreal.day"].rgb, load_video_model()
     kept, error = {}, {}
-    for weight in (0.0, 0.4):
+    for weight in (0.0, 1.0):
         result, report = enhance(source.rgb, embedded, EnhanceSettings(hold_signs=weight), RenderedBuffers(source))
         metric = colour_metrics(source)["signs"]
         metric.update(result, twin, source.classes, source.instances)
         kept[weight] = [view.kept for view in metric.decisions]
         error[weight] = float((result - twin).square().mean())
         assert any("signs were held" in note for note in report.notes) == bool(weight)
-    assert not all(kept[0.0]) and all(kept[0.4])
-    assert error[0.4] < 1.1 * error[0.0]
+    assert not all(kept[0.0]) and all(kept[1.0])
+    assert error[1.0] < 1.1 * error[0.0]
 
 
 def test_places_are_the_signs_of_the_buffers_or_else_of_a_model(model):
