@@ -299,7 +299,7 @@ def main() -> None:
         preset=model.preset.__dict__,
         steering=steered,
         bf16=model.bf16,
-        command="python benchmarks/embedded.py --json OUT.json",
+        command="python benchmarks/embedded.py --json OUT.json" + " --final" * options.final,
     )
 
 

@@ -19,7 +19,7 @@ from pipeline_core.diffusion import VE, Inversion, guided, invert, sample
 from pipeline_core.diffusion.frequency import low_pass
 from pipeline_core.diffusion.guidance import Guidance, Only
 from pipeline_core.diffusion.solvers import Solver
-from pipeline_core.job.latent import enhance_latent, job_sigmas
+from pipeline_core.job.latent import enhance_handed, job_sigmas
 from pipeline_core.job.settings import EnhanceSettings, resolve
 from pipeline_core.metrics.critic import load_critic
 from pipeline_core.metrics.objects import LampColours
@@ -150,12 +150,13 @@ class Bench:
         """Latents sampled from noise alone, as the start noise does: nothing of the clips but maps and words."""
         return sample(guided(self.predict(**prompts), guidance), self.fresh(), self.sigmas(1.0), VE)
 
-    def job(self, settings: EnhanceSettings) -> Tensor:
-        """Latents of the pipeline's own `enhance_latent` at these settings."""
+    def job(self, settings: EnhanceSettings, places: Tensor | None = None) -> Tensor:
+        """Latents of the pipeline's own passes at these settings; places: what hold_signs holds."""
         settings = resolve(settings, self.model.preset)
         predict = self.predict(controls=settings.controls)
         sigmas = job_sigmas(settings, self.model.preset, VE)
-        return enhance_latent(predict, self.latent, sigmas, settings, VE, settings.seed, lambda *_: None)[0]
+        done = lambda *_: None  # noqa: E731
+        return enhance_handed(predict, self.latent, sigmas, settings, VE, settings.seed, done, places=places).latent
 
     def row(self, name: str, make: Callable[[], Tensor], looks: Sequence[str] | None = None, **about) -> dict:
         """Figures of the latents make() against the twins of each clip's look (day, where none is given)."""

@@ -30,7 +30,6 @@ from torch import Tensor  # noqa: E402
 from benchmarks.embedded import SIZE, colour_metrics, mean, psnr  # noqa: E402
 from benchmarks.guided import Bench, open_bench  # noqa: E402
 from pipeline_core.diffusion import CFG, VE, guided, latent_places, sample  # noqa: E402
-from pipeline_core.job.latent import enhance_handed  # noqa: E402
 from pipeline_core.job.settings import EnhanceSettings  # noqa: E402
 from pipeline_core.models.folders.loading import load_video_model  # noqa: E402
 from pipeline_core.world import make_scene, render  # noqa: E402
@@ -62,11 +61,8 @@ def decoded(bench: Bench, latents: Tensor) -> list[Tensor]:
 
 def held_job(bench: Bench) -> Tensor:
     """Latents of the default job with signs held."""
-    settings = bench.settings(hold_signs=1.0)
-    size = tuple(bench.latent.shape[2:])
-    places = torch.cat([latent_places(clip.source.classes == TRAFFIC_SIGN, size) for clip in bench.clips])
-    levels, done = bench.sigmas(), lambda *_: None
-    return enhance_handed(bench.predict(), bench.latent, levels, settings, VE, 0, done, places=places).latent
+    signs, size = [clip.source.classes == TRAFFIC_SIGN for clip in bench.clips], tuple(bench.latent.shape[2:])
+    return bench.job(EnhanceSettings(hold_signs=1.0), torch.cat([latent_places(mask, size) for mask in signs]))
 
 
 def stages(bench: Bench) -> dict[str, list[Tensor]]:
@@ -95,30 +91,28 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "embedded")
     parser.add_argument("--scenes", type=int, default=60, help="tuning scenes looked at, from 800024 on")
     options = parser.parse_args()
-    model, failing = load_video_model(options.model), []
-    views, rows = 0, {"job": [0, [], []], "job, signs held": [0, [], []]}  # views lost, PSNR, PSNR of signs
+    model, kept, figures = load_video_model(options.model), {}, {}
     for seed in filter(shows_signs, range(FIRST, FIRST + options.scenes)):
         bench = open_bench([seed], model=model)
         for name, latents in {"job": bench.job(EnhanceSettings()), "job, signs held": held_job(bench)}.items():
             outputs = decoded(bench, latents)
-            (decisions,) = signs_of(bench, outputs)
-            missed = sum(not decision.kept for decision in decisions)
-            rows[name][0] += missed
-            rows[name][1].append(psnr(outputs[0], bench.clips[0].twins["day"].rgb))
-            rows[name][2].append(sign_psnr(bench, outputs))
-            failing += [seed] * (name == "job" and missed > 0)
-            print(f"scene {seed}, {name}: {missed} of {len(decisions)} views lost", flush=True)
-        views += len(decisions)
-    for name, (lost, whole, signs) in rows.items():
-        print(f"{name}: {lost} of {views} views lost, {mean(whole):.2f} dB, signs {mean(signs):.1f} dB", flush=True)
-    print(f"\nlost in the scenes {', '.join(map(str, failing)) or '-'}\n")
+            views = [decision.kept for decision in signs_of(bench, outputs)[0]]
+            kept.setdefault(name, {})[seed] = views
+            twin = bench.clips[0].twins["day"].rgb
+            figures.setdefault(name, []).append((psnr(outputs[0], twin), sign_psnr(bench, outputs)))
+            print(f"scene {seed}, {name}: {views.count(False)} of {len(views)} views lost", flush=True)
+    for name, scenes in kept.items():
+        views, (whole, signs) = sum(scenes.values(), []), map(mean, zip(*figures[name]))
+        print(f"{name}: {views.count(False)} of {len(views)} views lost, {whole:.2f} dB, signs {signs:.1f} dB")
+    failing = [seed for seed, views in kept.get("job", {}).items() if not all(views)]
+    print(f"\nlost in the scenes {', '.join(map(str, failing)) or '-'}\n", flush=True)
     if not failing:
         return
     bench = open_bench(failing, model=model)
     print("| stage | kept | PSNR of signs |\n| --- | --- | --- |")
     for stage, outputs in stages(bench).items():
-        kept = [decision.kept for decisions in signs_of(bench, outputs) for decision in decisions]
-        print(f"| {stage} | {mean(kept):.3f} | {sign_psnr(bench, outputs):.1f} |", flush=True)
+        views = [decision.kept for decisions in signs_of(bench, outputs) for decision in decisions]
+        print(f"| {stage} | {mean(views):.3f} | {sign_psnr(bench, outputs):.1f} |", flush=True)
 
 
 if __name__ == "__main__":

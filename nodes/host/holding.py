@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
 
@@ -24,19 +22,18 @@ class Holding:
         self.images = x0.ndim == 4
         self.x0 = x0.movedim(0, 1)[None] if self.images else x0
         self.places = latent_places(mask, tuple(self.x0.shape[2:]))
-        # Brought to the device once and not at every step.
-        self.on = lru_cache(maxsize=1)(lambda device: (self.x0.to(device), self.places.to(device)))
 
     def __call__(self, args: dict) -> Tensor:
         answer = args["denoised"]
         video = answer.movedim(0, 1)[None] if self.images else answer
-        x0, places = (tensor.to(answer) for tensor in self.on(answer.device))
-        if video.shape[1:] != x0.shape[1:]:
+        # Brought to the device at the first step and not at every one.
+        self.x0, self.places = self.x0.to(answer), self.places.to(answer)
+        if video.shape[1:] != self.x0.shape[1:]:
             came, needed = tuple(self.x0.shape), tuple(video.shape)
             raise UserError(
                 f"Hold Colours has a source of {came}, but {needed} is sampled: connect the same latent to its source."
             )
-        held = hold(video, x0, places, self.weight)
+        held = hold(video, self.x0, self.places, self.weight)
         held = held[0].movedim(1, 0) if self.images else held
         # Decided where the sigma lies: reading it would wait for the device.
         acts = args["sigma"].to(answer).reshape(-1, *[1] * (answer.ndim - 1)) >= self.lowest

@@ -43,17 +43,19 @@ def window_maps(
     estimators: Estimators,
     limits: DisparityLimits | None,
     convention: str = EMBEDDED,
+    classes: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Maps for the window whose first global frame is `start`, at the frames' size.
 
     frames (T, H, W, 3) in [0, 1] at the model's size, padding frames included; limits: of the whole clip; convention:
     the family whose maps these are, one of CONVENTIONS (a model's preset names it). Returns {"edge": (T, H, W),
     "depth": (T, H, W) near = 1, "segmentation": (T, H, W, 3), "vis": (T, H, W, 3) blurred}, each in [0, 1] on the
-    frames' device; the buffers go before the models.
+    frames' device; the buffers go before the models. classes: what `window_classes` gave, where that was asked already.
     Where traffic lights are known, edges ignore their inside: which lamp is lit is not structure.
     """
     controls, count, size = tuple(controls), len(frames), frames.shape[1:3]
-    classes = window_classes(frames, start, buffers, estimators)
+    if classes is None:
+        classes = window_classes(frames, start, buffers, estimators)
     if classes is not None:
         classes = _fit(classes.float()[:, None], size, "nearest")[:, 0].to(frames.device, torch.uint8)
     maps, made_for = {}, map_convention(convention)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from ..conditions.estimated import Estimators
-from ..conditions.maps import window_classes
 from ..conditions.segmentation import TAG
 from ..diffusion import latent_places
 
@@ -16,15 +15,12 @@ if TYPE_CHECKING:
     from .plan import Job
 
 
-def sign_places(job: Job, start: int, clip: Tensor) -> Tensor | None:
-    """Latent cells of the window from frame `start` on that show a traffic sign, (1, 1, t, h, w) of zeros and ones;
-    None where nothing says what is where. clip: the window's frames (T, H, W, 3) in [0, 1] at the model's size."""
-    classes = window_classes(clip, start, job.buffers, job.estimators)
-    if classes is None:
-        return None
+def sign_places(job: Job, classes: Tensor) -> Tensor:
+    """Latent cells that show a traffic sign, (1, 1, t, h, w) of zeros and ones. classes: CARLA tags (T, H, W) of a
+    window, of any size."""
     height, width = (side // job.model.preset.spatial_ratio for side in job.work_size)
-    size = (1 + (len(clip) - 1) // job.temporal_ratio, height, width)
-    return latent_places(classes == TAG["traffic sign"], size).to(clip.device)
+    size = (1 + (len(classes) - 1) // job.temporal_ratio, height, width)
+    return latent_places(classes == TAG["traffic sign"], size)
 
 
 def hold_note(buffers: Buffers | None, estimators: Estimators) -> str:

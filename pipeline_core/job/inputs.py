@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ..conditions.flow import buffer_flow
-from ..conditions.maps import given_maps, window_maps
+from ..conditions.maps import given_maps, window_classes, window_maps
 from ..diffusion import Predict
 from .hold import sign_places
 from .plan import Job
@@ -20,12 +20,14 @@ def window_inputs(job: Job, index: int, clip: Tensor) -> dict[str, Tensor]:
     window = job.windows[index]
     maps = given_maps(job.maps, job.weights, window.start, window.length, job.work_size)
     to_make = [name for name in job.weights if name not in maps]
-    maps |= window_maps(to_make, clip, window.start, job.buffers, job.estimators, job.limits, job.model.preset.maps)
+    known, convention = (job.buffers, job.estimators), job.model.preset.maps
+    classes = window_classes(clip, window.start, *known) if job.settings.hold_signs else None
+    maps |= window_maps(to_make, clip, window.start, *known, job.limits, convention, classes)
     if job.settings.handover == "motion" and index:
         known = job.buffers is not None and "flow" in job.buffers.channels
         maps["flow"] = buffer_flow(job.buffers, window.start, window.length) if known else job.estimators.flow(clip)
-    places = sign_places(job, window.start, clip) if job.settings.hold_signs else None
-    return {"source": clip, **maps, **({} if places is None else {"places": places})}
+    places = {} if classes is None else {"places": sign_places(job, classes).to(clip.device)}
+    return {"source": clip, **maps, **places}
 
 
 def window_predictor(job: Job, inputs: dict[str, Tensor]) -> Predict:

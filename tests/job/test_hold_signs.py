@@ -9,7 +9,7 @@ from benchmarks.embedded import colour_metrics
 from pipeline_core.conditions.estimated import Estimators
 from pipeline_core.conditions.segmentation import TAG
 from pipeline_core.enhance import enhance
-from pipeline_core.job.hold import sign_places
+from pipeline_core.job.inputs import window_inputs
 from pipeline_core.job.plan import prepare
 from pipeline_core.job.settings import EnhanceSettings
 from pipeline_core.models.folders.loading import load_video_model
@@ -26,6 +26,10 @@ def model(model_folder):
 def job(model, clip, **more):
     settings = EnhanceSettings(hold_signs=1.0, start="sdedit", steps=3)
     return prepare(len(clip.rgb), clip.rgb.shape[1:3], model, settings, **more)
+
+
+def places(job, clip):
+    return window_inputs(job, 0, clip.rgb)["places"]
 
 
 def test_a_sign_that_a_job_loses_is_kept():
@@ -45,15 +49,22 @@ def test_a_sign_that_a_job_loses_is_kept():
 
 def test_places_are_the_signs_of_the_buffers_or_else_of_a_model(model):
     clip = render(make_scene(LOSES_A_SIGN), 17, (32, 48))
-    known = sign_places(job(model, clip, buffers=RenderedBuffers(clip)), 0, clip.rgb)
+    known = places(job(model, clip, buffers=RenderedBuffers(clip)), clip)
     assert known.shape == (1, 1, 5, 4, 6) and 0 < known.mean() < 1
-    seen = Estimators(segmentation=lambda frames: clip.classes[: len(frames)])
-    assert torch.equal(sign_places(job(model, clip, estimators=seen), 0, clip.rgb), known)
+    asked = []
+
+    def segmentation(frames):
+        asked.append(len(frames))
+        return clip.classes[: len(frames)]
+
+    seen = Estimators(segmentation=segmentation)
+    assert torch.equal(places(job(model, clip, estimators=seen), clip), known)
+    assert asked == [17], "once for maps and places"
     # A sign that the model's size hides is still in the classes' own.
     tiny = torch.zeros_like(clip.classes).repeat_interleave(4, 1).repeat_interleave(4, 2)
     tiny[:, 5, 7] = TAG["traffic sign"]
     large = replace(clip, classes=tiny)
-    assert float(sign_places(job(model, clip, buffers=RenderedBuffers(large)), 0, clip.rgb).sum()) == 5
+    assert float(places(job(model, clip, buffers=RenderedBuffers(large)), clip).sum()) == 5
 
 
 @pytest.mark.parametrize("handover", ["none", "fused"])
